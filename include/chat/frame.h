@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * Frames: what client and server say to each other, one per WebSocket message. One table of
+ * fields and one of frames give the struct, both codecs, the checks and docs/protocol.md.
+ */
+#ifndef CHAT_FRAME_H
+#define CHAT_FRAME_H
+
+#include <chat/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * X(NAME, key, json name, KIND, max, text)
+ *
+ * `key` is the integer key in CBOR; `t`, the type of the frame, has key 0 and is no row.
+ * KIND  ID    text, chat_id_is_valid()                    -> chat_view
+ *       TEXT  UTF-8 of at most `max` bytes                -> chat_view
+ *       U64   any 64-bit number, in JSON a decimal string -> uint64_t
+ *       UINT  a number up to 2^53, in JSON a number       -> uint64_t
+ *       BOOL  true or false                               -> uint64_t, 0 or 1
+ *       IDS   array of at most `max` ID                   -> chat_view_list
+ */
+#define CHAT_FIELD_TABLE(X)                                                                        \
+    X(R, 1, r, UINT, 0, "number of a request, repeated by everything that answers it")             \
+    X(CHAT, 2, chat, TEXT, CHAT_CHAT_ID_MAX_BYTES, "chat id")                                      \
+    X(TO, 3, to, ID, 0, "user id: the direct chat with this user, instead of `chat`")              \
+    X(CID, 4, cid, ID, 0, "the client's own id of a message, the same in every resend")            \
+    X(BODY, 5, body, TEXT, UINT32_MAX, "content")                                                  \
+    X(ID, 6, id, U64, 0, "message id, a snowflake: which message")                                 \
+    X(SEQ, 7, seq, U64, 0, "where in the chat: strictly increasing, equal for every reader")       \
+    X(PREV, 8, prev, U64, 0, "`seq` of the record before it in this chat, 0 for the first")        \
+    X(TS, 9, ts, UINT, 0, "when the server took it, milliseconds since 1970")                      \
+    X(N, 10, n, UINT, 0, "count of stream frames received since `welcome`")                        \
+    X(FROM, 11, from, ID, 0, "user id of the author")                                              \
+    X(USER, 12, user, ID, 0, "user id")                                                            \
+    X(USERS, 13, users, IDS, CHAT_GROUP_MAX_MEMBERS, "user ids")                                   \
+    X(DEVICE, 14, device, ID, 0, "device id, chosen by the client, stable over restarts")          \
+    X(TITLE, 15, title, TEXT, CHAT_TITLE_MAX_BYTES, "title of a group, for people")                \
+    X(STATE, 16, state, TEXT, 16, "`delivered` or `read`")                                         \
+    X(CODE, 17, code, TEXT, 32, "machine-readable cause, see the table of codes")                  \
+    X(TEXT, 18, text, TEXT, 512, "one line for people")                                            \
+    X(RETRY_AFTER, 19, retry_after_ms, UINT, 0, "try again after so many milliseconds")            \
+    X(BEFORE, 20, before, U64, 0, "records with a smaller `seq`, newest first")                    \
+    X(AFTER, 21, after, U64, 0, "records with a larger `seq`, oldest first")                       \
+    X(LIMIT, 22, limit, UINT, 0, "at most so many rows")                                           \
+    X(HAS_MORE, 23, more, BOOL, 0, "there are more rows in this direction")                        \
+    X(AGENT, 24, agent, TEXT, 128, "name and version of the software")                             \
+    X(NEEDS, 25, needs, IDS, 32, "capabilities without which the sender cannot go on")             \
+    X(HEARTBEAT, 26, heartbeat_ms, UINT, 0, "send something at least this often")                  \
+    X(MAX_BODY, 27, max_body_bytes, UINT, 0, "largest `body`")                                     \
+    X(RESEND, 28, resend, BOOL, 0, "this may have been sent before, over another connection")      \
+    X(COUNT, 29, count, UINT, 0, "number of rows that came before this answer")                    \
+    X(LAST_SEQ, 30, last_seq, U64, 0, "`seq` of the newest record of the chat")                    \
+    X(CONN, 40, conn, U64, 0, "between nodes: connection that asked")                              \
+    X(NODE, 41, node, UINT, 0, "between nodes: node of that connection")                           \
+    X(KIND, 42, kind, UINT, 0, "between nodes: type of the frame that is forwarded")
+
+/**
+ * X(NAME, number, json name, direction, REQUIRED fields, OPTIONAL fields, text)
+ *
+ * direction: CLIENT (to server), SERVER (to client), BOTH, NODE (between nodes; refused elsewhere).
+ * A stream frame (text starts with "Stream.") is one of the device's delivery stream: `msg` and
+ * `chat` without `r`. They are counted from `welcome` on, and `ack{n}` acknowledges the first n:
+ * the number is not written into them, so that all recipients get the same bytes.
+ */
+#define CHAT_FRAME_TABLE(X)                                                                        \
+    X(HELLO, 1, "hello", CLIENT, F(DEVICE), F(AGENT) | F(NEEDS),                                   \
+      "First frame of a connection.")                                                              \
+    X(SEND, 2, "send", CLIENT, F(CID) | F(BODY), F(R) | F(CHAT) | F(TO) | F(RESEND),               \
+      "Send a message to `chat`, or to the direct chat with `to`.")                                \
+    X(ACK, 3, "ack", CLIENT, F(N), 0, "Everything up to the n-th stream frame is safe with me.")   \
+    X(HISTORY, 4, "history", CLIENT, F(R),                                                         \
+      F(CHAT) | F(TO) | F(BEFORE) | F(AFTER) | F(LIMIT),                                           \
+      "A page of records: `msg` or `chat` rows with `r`, then `result`.")                          \
+    X(CHATS, 5, "chats", CLIENT, F(R), F(LIMIT), "My chats: `chat` rows with `r`, then `result`.") \
+    X(CHAT_CREATE, 6, "chat.create", CLIENT, F(R) | F(CHAT), F(TITLE) | F(USERS) | F(RESEND),      \
+      "Make a group of me and `users`; answered by `result`.")                                     \
+    X(PING, 7, "ping", CLIENT, 0, F(R), "Answered by `pong`.")                                     \
+    X(WELCOME, 32, "welcome", SERVER, F(USER) | F(DEVICE) | F(HEARTBEAT) | F(MAX_BODY),            \
+      F(AGENT) | F(TS), "Answer to `hello`: the connection is live.")                              \
+    X(SENT, 33, "sent", SERVER, F(CID) | F(CHAT) | F(ID) | F(SEQ) | F(TS), F(R),                   \
+      "The message is durable.")                                                                   \
+    X(MSG, 34, "msg", SERVER, F(CHAT) | F(FROM) | F(ID) | F(TS) | F(BODY),                         \
+      F(R) | F(SEQ) | F(PREV) | F(CID), "Stream. A message; with `r` a row of `history`.")         \
+    X(RECEIPT, 35, "receipt", SERVER, F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,                    \
+      "`user` has everything of mine in this chat up to `seq`.")                                   \
+    X(CHAT, 36, "chat", SERVER, F(CHAT),                                                           \
+      F(R) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS) | F(TITLE) | F(USERS) | F(LAST_SEQ) |      \
+          F(CID),                                                                                  \
+      "Stream. A chat was made; with `r` a row of `chats` or `history`.")                          \
+    X(RESULT, 37, "result", SERVER, F(R), F(COUNT) | F(HAS_MORE) | F(CHAT) | F(ID) | F(SEQ),       \
+      "A request is done.")                                                                        \
+    X(ERROR, 38, "error", SERVER, F(CODE), F(R) | F(CID) | F(CHAT) | F(TEXT) | F(RETRY_AFTER),     \
+      "A request is refused; the connection goes on.")                                             \
+    X(BYE, 39, "bye", SERVER, F(CODE), F(TEXT) | F(RETRY_AFTER),                                   \
+      "The server closes next; come back after `retry_after_ms`.")                                 \
+    X(PONG, 40, "pong", SERVER, 0, F(R) | F(TS), "Answer to `ping`.")                              \
+    X(SUBMIT, 128, "node.submit", NODE, F(CONN) | F(NODE) | F(KIND) | F(FROM) | F(CHAT),           \
+      F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND),                       \
+      "A user's request on its way to the chat's owner.")                                          \
+    X(ANSWER, 129, "node.answer", NODE, F(CONN) | F(KIND),                                         \
+      F(R) | F(CHAT) | F(CID) | F(ID) | F(SEQ) | F(TS) | F(CODE) | F(TEXT) | F(RETRY_AFTER),       \
+      "The owner's answer on its way to the connection.")                                          \
+    X(PUSH, 130, "node.push", NODE, F(KIND) | F(CHAT) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS),\
+      F(BODY) | F(CID) | F(TITLE) | F(USERS) | F(CONN) | F(R) | F(TO) | F(COUNT),                  \
+      "A durable record for members that live on this node.")                                      \
+    X(DELIVERED, 131, "node.delivered", NODE, F(TO) | F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,    \
+      "A receipt on its way to the author `to`.")
+
+/** Types of frames; the value is the number in CBOR. */
+typedef enum chat_frame_type {
+#define CHAT_FRAME_ENUM(name, number, json, direction, required, optional, text)                   \
+    CHAT_FRAME_##name = number,
+    CHAT_FRAME_TABLE(CHAT_FRAME_ENUM)
+#undef CHAT_FRAME_ENUM
+} chat_frame_type;
+
+/** One bit for each field, for `chat_frame.has`. */
+#define CHAT_FIELD_BIT(key) (UINT64_C(1) << (key))
+
+enum {
+#define CHAT_FIELD_ENUM(name, key, json, kind, max, text) CHAT_FIELD_KEY_##name = key,
+    CHAT_FIELD_TABLE(CHAT_FIELD_ENUM)
+#undef CHAT_FIELD_ENUM
+};
+
+/** Borrowed list of borrowed views. */
+typedef struct chat_view_list {
+    const chat_view *items;
+    size_t n_items;
+} chat_view_list;
+
+/**
+ * One frame: its type, which fields it has, and their values. Fields that `has` does not name are
+ * meaningless. Views borrow from the bytes that were decoded (or from the decoder, for JSON escapes
+ * and lists) and live until the decoder is used again. Newer versions append fields.
+ */
+typedef struct chat_frame {
+    uint32_t struct_size;
+    uint32_t type; /**< chat_frame_type */
+    uint64_t has;  /**< CHAT_FIELD_BIT of each field that is there */
+#define CHAT_FIELD_TYPE_ID   chat_view
+#define CHAT_FIELD_TYPE_TEXT chat_view
+#define CHAT_FIELD_TYPE_U64  uint64_t
+#define CHAT_FIELD_TYPE_UINT uint64_t
+#define CHAT_FIELD_TYPE_BOOL uint64_t
+#define CHAT_FIELD_TYPE_IDS  chat_view_list
+#define CHAT_FIELD_MEMBER(name, key, json, kind, max, text) CHAT_FIELD_TYPE_##kind json;
+    CHAT_FIELD_TABLE(CHAT_FIELD_MEMBER)
+#undef CHAT_FIELD_MEMBER
+} chat_frame;
+
+/** Set a field and its bit: CHAT_FRAME_SET(&frame, SEQ, seq, 17). */
+#define CHAT_FRAME_SET(frame, NAME, member, value)                                                 \
+    ((frame)->member = (value), (frame)->has |= CHAT_FIELD_BIT(CHAT_FIELD_KEY_##NAME))
+
+/** Whether a frame has a field: CHAT_FRAME_HAS(&frame, SEQ). */
+#define CHAT_FRAME_HAS(frame, NAME)                                                                \
+    (((frame)->has & CHAT_FIELD_BIT(CHAT_FIELD_KEY_##NAME)) != 0)
+
+/** The encodings; each is a WebSocket subprotocol: "chat.v1.cbor", "chat.v1.json". */
+typedef enum chat_encoding { CHAT_ENCODING_CBOR = 1, CHAT_ENCODING_JSON = 2 } chat_encoding;
+
+/** Holds what decoded views borrow from. One per thread suffices; not per connection. */
+typedef struct chat_decoder chat_decoder;
+
+/**
+ * Make a decoder.
+ * Memory: from `allocator` (NULL: libc); grows to at most twice `max_frame_bytes` for JSON.
+ * @return CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM
+ */
+CHAT_API chat_status chat_decoder_new(const chat_allocator *allocator, size_t max_frame_bytes,
+                                      chat_decoder **out);
+
+/** Free a decoder and all that its frames borrowed. NULL does nothing. */
+CHAT_API void chat_decoder_free(chat_decoder *decoder);
+
+/** Zero a frame, set `struct_size` and `type`. */
+CHAT_API void chat_frame_init(chat_frame *frame, chat_frame_type type);
+
+/**
+ * Decode one whole frame and check it against the tables: required fields there, kinds, maxima and
+ * UTF-8 right, ids valid, `chat` a valid group or direct chat id. Unknown fields are skipped.
+ *
+ * Thread: one caller at a time per decoder.
+ * Memory: `*out` borrows from `bytes` and `decoder`; no allocation once warm in CBOR.
+ * Time:   linear in the length; nesting above 16 is refused.
+ *
+ * @return CHAT_OK
+ * @return CHAT_ERR_SYNTAX       no well-formed CBOR (RFC 8949) or JSON (RFC 8259), or not UTF-8
+ * @return CHAT_ERR_ARG          well-formed, but a field is missing, of another kind or out of range;
+ *                               `out->type`, `r` and `cid` are set as far as they were readable
+ * @return CHAT_ERR_UNSUPPORTED  a type that is not in the table; `r` is set if readable
+ * @return CHAT_ERR_LIMIT        longer than the decoder's maximum, or too deep
+ * @return CHAT_ERR_NOMEM
+ */
+CHAT_API chat_status chat_frame_decode(chat_decoder *decoder, chat_encoding encoding,
+                                       chat_view bytes, chat_frame *out);
+
+/** Most bytes that encoding this frame can take. Time: linear in the number of fields. */
+CHAT_API size_t chat_frame_size_bound(chat_encoding encoding, const chat_frame *frame);
+
+/**
+ * Encode a frame. CBOR is deterministic (RFC 8949 section 4.2: shortest forms, keys ascending).
+ *
+ * Memory: writes at most `cap` bytes to `out`; allocates nothing in CBOR.
+ * @return CHAT_OK, `*out_len` written; CHAT_ERR_LIMIT when `cap` is too small; CHAT_ERR_ARG for a
+ *         type that is not in the table or a required field that is missing; CHAT_ERR_NOMEM (JSON)
+ */
+CHAT_API chat_status chat_frame_encode(chat_encoding encoding, const chat_frame *frame,
+                                       uint8_t *out, size_t cap, size_t *out_len);
+
+/** Name of a type as in JSON, "?" for an unknown one. Memory: static text. */
+CHAT_API const char *chat_frame_type_name(uint32_t type);
+
+/** Direction of a type: 'c' from client, 's' from server, 'n' between nodes, 0 unknown. */
+CHAT_API char chat_frame_direction(uint32_t type);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

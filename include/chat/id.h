@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * Snowflake message ids (41 bits of milliseconds, 10 bits of node, 13 bits of sequence) and the
+ * ids that people choose. Usable with nothing else of the library.
+ */
+#ifndef CHAT_ID_H
+#define CHAT_ID_H
+
+#include <chat/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Milliseconds from 1970 to the project's epoch, 2024-01-01T00:00:00Z. */
+#define CHAT_EPOCH_MS 1704067200000ull
+#define CHAT_SNOWFLAKE_NODE_BITS 10u
+#define CHAT_SNOWFLAKE_SEQUENCE_BITS 13u
+#define CHAT_SNOWFLAKE_MAX_NODE 1023u
+#define CHAT_SNOWFLAKE_MAX_SEQUENCE 8191u
+
+/** The parts of an id. */
+typedef struct chat_snowflake {
+    uint64_t unix_ms; /**< milliseconds since 1970 */
+    uint32_t node;
+    uint32_t sequence;
+} chat_snowflake;
+
+/** Take an id apart. Thread: any. Time: constant. */
+CHAT_API chat_snowflake chat_snowflake_decode(uint64_t id);
+
+/** First id that a moment can have: `unix_ms` before the epoch counts as the epoch. */
+CHAT_API uint64_t chat_snowflake_first_at(uint64_t unix_ms);
+
+/**
+ * State of one generator, in the caller's memory. Read the fields freely, write none.
+ * A generator gives ids only while `now_ms < lease_until_ms`.
+ */
+typedef struct chat_idgen {
+    uint64_t last_ms;         /**< since CHAT_EPOCH_MS, of the last id */
+    uint64_t lease_until_ms;  /**< unix milliseconds; UINT64_MAX: no lease needed */
+    uint64_t max_backward_ms; /**< clock steps back up to this give CHAT_ERR_BUSY, above ERR_CLOCK */
+    uint32_t node;
+    uint32_t next_sequence;
+} chat_idgen;
+
+/**
+ * Prepare a generator without a lease end.
+ *
+ * Thread: one caller at a time per generator.
+ * @param not_before_id  no id at or below this is given: the highest id known from the last run
+ * @return CHAT_OK; CHAT_ERR_ARG when node > CHAT_SNOWFLAKE_MAX_NODE, `gen` unchanged
+ */
+CHAT_API chat_status chat_idgen_init(chat_idgen *gen, uint32_t node, uint64_t not_before_id);
+
+/** Set the lease: from `until_ms` (unix milliseconds) on, no id is given. */
+CHAT_API void chat_idgen_set_lease(chat_idgen *gen, uint64_t until_ms);
+
+/**
+ * Give the next id: greater than all before from this generator.
+ *
+ * Thread: one caller at a time per generator; see chat_idgen_next_shared().
+ * Time:   constant, no clock is read; `now_ms` is unix time in milliseconds.
+ *
+ * @return CHAT_OK         `*out_id` is written
+ * @return CHAT_ERR_BUSY   8192 ids were given in this millisecond, or the clock is behind the last
+ *                         id by at most `max_backward_ms`: call again with a later time
+ * @return CHAT_ERR_CLOCK  the clock is behind by more, or out of the 41 bits
+ * @return CHAT_ERR_LEASE  `now_ms` is at or after the end of the lease
+ */
+CHAT_API chat_status chat_idgen_next(chat_idgen *gen, uint64_t now_ms, uint64_t *out_id);
+
+/** A generator for many threads at once, lock-free. Create with _init, use with _next only. */
+typedef struct chat_idgen_shared {
+    uint64_t state; /**< last milliseconds and sequence; touched atomically */
+    uint64_t lease_until_ms;
+    uint64_t max_backward_ms;
+    uint32_t node;
+    uint32_t reserved;
+} chat_idgen_shared;
+
+/** As chat_idgen_init(). Thread: before any other use. */
+CHAT_API chat_status chat_idgen_shared_init(chat_idgen_shared *gen, uint32_t node,
+                                            uint64_t not_before_id);
+
+/** As chat_idgen_set_lease(). Thread: any. */
+CHAT_API void chat_idgen_shared_set_lease(chat_idgen_shared *gen, uint64_t until_ms);
+
+/** As chat_idgen_next(). Thread: any number at once. */
+CHAT_API chat_status chat_idgen_shared_next(chat_idgen_shared *gen, uint64_t now_ms,
+                                            uint64_t *out_id);
+
+/**
+ * Whether `id` may name a user, device or message of a client: 1 to CHAT_ID_MAX_BYTES bytes of
+ * valid UTF-8 without control characters (U+0000..U+001F, U+007F..U+009F). Thread: any.
+ */
+CHAT_API int chat_id_is_valid(chat_view id);
+
+/** Whether `id` may name a group: as chat_id_is_valid() and not starting with "dm:". */
+CHAT_API int chat_group_id_is_valid(chat_view id);
+
+/** A direct chat's id in the caller's memory. */
+typedef struct chat_direct_name {
+    uint8_t bytes[CHAT_CHAT_ID_MAX_BYTES];
+    uint8_t len;
+} chat_direct_name;
+
+/**
+ * Name the direct chat of two users: "dm:" + length of the smaller id in decimal + ":" + smaller id
+ * + ":" + larger id, by byte order; the same for (a, b) and (b, a). The chat exists by this name.
+ *
+ * @return CHAT_OK; CHAT_ERR_ARG when an id is not valid or both are equal
+ */
+CHAT_API chat_status chat_direct_id(chat_view a, chat_view b, chat_direct_name *out);
+
+/**
+ * The two members in a direct chat's id, smaller first; borrowed from `chat`.
+ * @return CHAT_OK; CHAT_EMPTY when `chat` is no direct chat; CHAT_ERR_ARG when it starts with "dm:"
+ *         but is not exactly what chat_direct_id() gives
+ */
+CHAT_API chat_status chat_direct_members(chat_view chat, chat_view out_members[2]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* See map.h. */
+#include "base/map.h"
+#include "base/alloc.h"
+#include "base/bits.h"
+
+#include <string.h>
+
+#define MAP_MIN_SLOTS 16u
+
+static uint64_t rotl(uint64_t x, unsigned n)
+{
+    return x << n | x >> (64 - n);
+}
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = rotl(v[1], 13) ^ v[0];
+    v[3] = rotl(v[3], 16) ^ v[2];
+    v[0] = rotl(v[0], 32);
+    v[2] += v[1];
+    v[0] += v[3];
+    v[1] = rotl(v[1], 17) ^ v[2];
+    v[3] = rotl(v[3], 21) ^ v[0];
+    v[2] = rotl(v[2], 32);
+}
+
+uint64_t chat__siphash(const uint64_t seed[2], const uint8_t *bytes, size_t len)
+{
+    /* The constants are "somepseudorandomlygeneratedbytes", section 2.1 of the paper. */
+    uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
+                     seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u};
+    uint64_t last = (uint64_t)len << 56;
+    size_t i = 0;
+    for (; i + 8 <= len; i += 8) {
+        uint64_t word = chat__load64le(bytes + i);
+        v[3] ^= word;
+        sip_round(v);
+        sip_round(v);
+        v[0] ^= word;
+    }
+    for (unsigned shift = 0; i < len; i++, shift += 8)
+        last |= (uint64_t)bytes[i] << shift;
+    v[3] ^= last;
+    sip_round(v);
+    sip_round(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    for (int round = 0; round < 4; round++)
+        sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+void chat__map_init(chat__map *map, const chat_allocator *allocator, size_t max_items,
+                    const uint64_t seed[2])
+{
+    memset(map, 0, sizeof *map);
+    map->allocator = chat__alloc_or_libc(allocator);
+    map->max_items = max_items;
+    map->seed[0] = seed[0];
+    map->seed[1] = seed[1];
+}
+
+void chat__map_done(chat__map *map)
+{
+    if (map->slots != NULL)
+        chat__alloc_free(&map->allocator, map->slots);
+    map->slots = NULL;
+    map->n_slots = 0;
+    map->n_items = 0;
+}
+
+static uint32_t hash_of(const chat__map *map, chat_view key)
+{
+    return (uint32_t)chat__siphash(map->seed, key.data, key.len);
+}
+
+/* The slot that holds the key, or the empty one where it would go. */
+static chat__map_slot *find(const chat__map *map, chat_view key, uint32_t hash)
+{
+    size_t mask = map->n_slots - 1;
+    size_t i = hash & mask;
+    for (;; i = (i + 1) & mask) {
+        chat__map_slot *slot = &map->slots[i];
+        if (slot->value == NULL)
+            return slot;
+        if (slot->hash == hash && slot->key_len == key.len &&
+            (key.len == 0 || memcmp(slot->key, key.data, key.len) == 0))
+            return slot;
+    }
+}
+
+void *chat__map_get(const chat__map *map, chat_view key)
+{
+    if (map->n_items == 0)
+        return NULL;
+    return find(map, key, hash_of(map, key))->value;
+}
+
+static chat_status grow(chat__map *map)
+{
+    size_t n_slots = map->n_slots == 0 ? MAP_MIN_SLOTS : map->n_slots * 2;
+    chat__map_slot *old = map->slots;
+    size_t n_old = map->n_slots;
+    chat__map_slot *slots = chat__alloc_zero(&map->allocator, n_slots * sizeof *slots);
+    if (slots == NULL)
+        return CHAT_ERR_NOMEM;
+    map->slots = slots;
+    map->n_slots = n_slots;
+    for (size_t i = 0; i < n_old; i++) {
+        chat_view key = {old[i].key, old[i].key_len};
+        if (old[i].value != NULL)
+            *find(map, key, old[i].hash) = old[i];
+    }
+    chat__alloc_free(&map->allocator, old);
+    return CHAT_OK;
+}
+
+chat_status chat__map_put(chat__map *map, chat_view key, void *value)
+{
+    uint32_t hash = hash_of(map, key);
+    if (map->n_items > 0 && find(map, key, hash)->value != NULL)
+        return CHAT_ERR_EXISTS;
+    if (map->n_items >= map->max_items || key.len > UINT32_MAX)
+        return CHAT_ERR_LIMIT;
+    /* At most 3/4 full: probes stay short. */
+    if ((map->n_items + 1) * 4 > map->n_slots * 3) {
+        chat_status status = grow(map);
+        if (status != CHAT_OK)
+            return status;
+    }
+    chat__map_slot *slot = find(map, key, hash);
+    slot->key = key.data;
+    slot->key_len = (uint32_t)key.len;
+    slot->hash = hash;
+    slot->value = value;
+    map->n_items++;
+    return CHAT_OK;
+}
+
+void *chat__map_remove(chat__map *map, chat_view key)
+{
+    if (map->n_items == 0)
+        return NULL;
+    chat__map_slot *slot = find(map, key, hash_of(map, key));
+    void *value = slot->value;
+    if (value == NULL)
+        return NULL;
+    /* Close the hole: move back each later slot of the run whose home is not behind the hole. */
+    size_t mask = map->n_slots - 1;
+    size_t hole = (size_t)(slot - map->slots);
+    for (size_t i = (hole + 1) & mask; map->slots[i].value != NULL; i = (i + 1) & mask) {
+        size_t home = map->slots[i].hash & mask;
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            map->slots[hole] = map->slots[i];
+            hole = i;
+        }
+    }
+    memset(&map->slots[hole], 0, sizeof map->slots[hole]);
+    map->n_items--;
+    return value;
+}
+
+void *chat__map_next(const chat__map *map, size_t *cursor)
+{
+    while (*cursor < map->n_slots) {
+        void *value = map->slots[(*cursor)++].value;
+        if (value != NULL)
+            return value;
+    }
+    return NULL;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A hash map from byte keys to pointers: open addressing, linear probing, keyed SipHash so that a
+ * peer who chooses keys cannot make them collide. Keys are borrowed: they live in the values.
+ */
+#ifndef CHAT_BASE_MAP_H
+#define CHAT_BASE_MAP_H
+
+#include <chat/status.h>
+
+typedef struct chat__map_slot {
+    const uint8_t *key;
+    void *value; /* NULL: empty */
+    uint32_t key_len;
+    uint32_t hash;
+} chat__map_slot;
+
+typedef struct chat__map {
+    chat_allocator allocator;
+    chat__map_slot *slots;
+    size_t n_slots; /* 0 or a power of two */
+    size_t n_items;
+    size_t max_items;
+    uint64_t seed[2];
+} chat__map;
+
+/* Prepare an empty map; allocates nothing. `seed` is secret and random outside of tests. */
+void chat__map_init(chat__map *map, const chat_allocator *allocator, size_t max_items,
+                    const uint64_t seed[2]);
+
+/* Release the table; the values are the caller's. */
+void chat__map_done(chat__map *map);
+
+/* The value, or NULL. */
+void *chat__map_get(const chat__map *map, chat_view key);
+
+/*
+ * Put a value that is not NULL under a key that is not there yet; `key` is borrowed until it is
+ * removed. CHAT_OK, CHAT_ERR_EXISTS, CHAT_ERR_LIMIT (max_items), CHAT_ERR_NOMEM.
+ */
+chat_status chat__map_put(chat__map *map, chat_view key, void *value);
+
+/* Take a value out; NULL when there is none. */
+void *chat__map_remove(chat__map *map, chat_view key);
+
+/*
+ * Walk in no special order: start with `*cursor` 0, NULL at the end. Nothing may be put meanwhile;
+ * the value just returned may be removed only after the walk.
+ */
+void *chat__map_next(const chat__map *map, size_t *cursor);
+
+/* SipHash-2-4 (Aumasson and Bernstein, 2012), 64 bits. */
+uint64_t chat__siphash(const uint64_t seed[2], const uint8_t *bytes, size_t len);
+
+#endif

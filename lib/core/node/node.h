@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server as a function of its inputs: connections, links, storage completions and time go in;
+ * effects (bytes to write, records to append, questions to storage) come out. One node is one
+ * shard; it runs under libuv in chatd, and by the hundred in the simulator. One caller at a time.
+ *
+ * A turn:  chat__node_begin(now)  ->  any inputs  ->  chat__node_next_effect() until CHAT_EMPTY.
+ * Everything that an effect points at is borrowed until the next chat__node_begin(). Inputs may be
+ * given between effects too (a completion at once, say); what they cause comes out behind.
+ *
+ * Who does what: a user *lives* on node chat__node_of_user(): all of the user's connections are
+ * there. A chat is *owned* by node chat__node_of_chat(): it alone appends to the chat's partition,
+ * so it alone dedupes, orders and decides membership. Nodes talk by LINK effects: reliable and in
+ * order between two nodes that live.
+ *
+ * A device's offline queue is a cursor: the highest `seq` acknowledged for each chat. What is
+ * behind the cursor is read back from the log; while a chat is read back, what arrives for it
+ * stays behind, so nothing overtakes.
+ */
+#ifndef CHAT_NODE_NODE_H
+#define CHAT_NODE_NODE_H
+
+#include <chat/frame.h>
+
+typedef struct chat__node chat__node;
+
+/* A connection; never 0, never used twice in the life of a node. */
+typedef uint64_t chat__conn;
+
+typedef struct chat__node_options {
+    const chat_allocator *allocator;
+    uint32_t self;             /* this node, 0 .. n_nodes-1 */
+    uint32_t n_nodes;          /* nodes (shards) that share users and chats */
+    uint32_t n_partitions;     /* of the log */
+    uint32_t snowflake_node;   /* 0..1023 */
+    uint64_t lease_until_ms;   /* unix ms; UINT64_MAX: no lease needed (embedded) */
+    uint64_t not_before_id;    /* highest id found in the log at start */
+    uint64_t seed[2];          /* random, secret */
+    uint32_t heartbeat_ms;     /* 30,000: told to clients; silence of twice this closes */
+    uint32_t hello_timeout_ms; /* 10,000 from open to hello */
+    uint32_t ack_timeout_ms;   /* 5,000 */
+    uint32_t max_connections;
+    uint32_t max_frame_bytes; /* 131,072 */
+    uint32_t max_body_bytes;  /* 65,536 */
+    uint32_t max_group_members;
+    uint32_t window_count;    /* 256: stream frames in flight per connection */
+    uint32_t window_bytes;    /* 1 MiB of payload in flight per connection */
+    uint32_t max_unsent_bytes;/* 1 MiB: above it nothing is pushed to the connection */
+    uint32_t slow_close_ms;   /* 30,000 over that limit closes with ERR_SLOW */
+    uint32_t batch_count;     /* 100: records per read-back */
+    uint32_t dedupe_count;    /* 65,536: cids that are remembered */
+    uint32_t max_pending;     /* 65,536: requests that wait for storage; above it: busy */
+    uint32_t chat_cache_count;/* 65,536: groups whose members are remembered */
+} chat__node_options;
+
+/* Defaults as above, struct otherwise zero (NULL allocator: libc; 1 node, 64 partitions). */
+void chat__node_options_init(chat__node_options *options);
+
+typedef enum chat__effect_type {
+    /* Send `bytes` as one WebSocket message to `conn`. */
+    CHAT__EFFECT_WRITE = 1,
+    /* Flush what was written, close with chat_status_close_code(status) and `text`. The node has
+       forgotten `conn`: no chat__node_closed() for it. */
+    CHAT__EFFECT_CLOSE,
+    /* Hand `bytes` to node `to_node`. */
+    CHAT__EFFECT_LINK,
+    /* Append to `partition`: key `chat`, `id`, `kind` (chat_frame_type MSG or CHAT), payload
+       `bytes`, a CBOR frame of that type without seq and prev. Answer: chat__node_appended(tag),
+       in the order of the effects. */
+    CHAT__EFFECT_APPEND,
+    /* Who is in `chat`? Answer: chat__node_chat_loaded(tag). */
+    CHAT__EFFECT_LOAD_CHAT,
+    /* Chats of `user` and what `device` has of each. Makes the device known. Answer:
+       chat__node_user_loaded(tag). `limit` rows at most when not 0. */
+    CHAT__EFFECT_LOAD_USER,
+    /* Records of `chat` with seq > `after` oldest first, or (when `after` is UINT64_MAX) with seq <
+       `before` newest first; at most `limit`. Answer: chat__node_rows_read(tag). */
+    CHAT__EFFECT_READ,
+    /* `user`'s `device` has everything of `chat` up to `seq`. No answer; may be written late. */
+    CHAT__EFFECT_CURSOR,
+    /* One line for the operator in `text`. */
+    CHAT__EFFECT_LOG
+} chat__effect_type;
+
+typedef struct chat__effect {
+    chat__effect_type type;
+    chat_status status;
+    chat__conn conn;
+    uint64_t tag;
+    uint64_t id;
+    uint64_t seq;
+    uint64_t after;
+    uint64_t before;
+    uint32_t kind;
+    uint32_t limit;
+    uint32_t partition;
+    uint32_t to_node;
+    chat_view chat;
+    chat_view user;
+    chat_view device;
+    chat_view bytes;
+    const char *text;
+} chat__effect;
+
+/* A record as read back. */
+typedef struct chat__node_row {
+    uint64_t seq;
+    uint64_t prev; /* seq of the record before it in its chat, 0: none */
+    chat_view payload;
+} chat__node_row;
+
+/* A chat of a user. `cursor`: what the device has; `last_seq`: newest durable record. */
+typedef struct chat__node_user_chat {
+    chat_view chat;
+    chat_view title;
+    uint64_t cursor;
+    uint64_t last_seq;
+} chat__node_user_chat;
+
+/* CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM. */
+chat_status chat__node_new(const chat__node_options *options, chat__node **out);
+void chat__node_free(chat__node *node);
+
+uint32_t chat__node_of_user(chat_view user, uint32_t n_nodes);
+uint32_t chat__node_of_chat(chat_view chat, uint32_t n_partitions, uint32_t n_nodes);
+
+/* Start a turn: release what effects pointed at, take the time, do what is due. Both clocks in
+   milliseconds; `mono_ms` never runs back, `unix_ms` may. */
+void chat__node_begin(chat__node *node, uint64_t mono_ms, uint64_t unix_ms);
+
+/* When chat__node_begin() must be called at the latest (mono_ms); UINT64_MAX: no deadline. */
+uint64_t chat__node_deadline(const chat__node *node);
+
+/* CHAT_OK, CHAT_EMPTY. */
+chat_status chat__node_next_effect(chat__node *node, chat__effect *out);
+
+/* An authenticated connection of a user who lives here. CHAT_OK; CHAT_ERR_LIMIT, CHAT_ERR_NOMEM,
+   CHAT_ERR_DRAIN: refuse it. `expires_unix_ms`: end of the token, UINT64_MAX: none. */
+chat_status chat__node_open(chat__node *node, chat_view user, chat_encoding encoding,
+                            uint64_t expires_unix_ms, chat__conn *out);
+
+/* One WebSocket message arrived. Unknown connections are ignored (it was just closed). */
+void chat__node_receive(chat__node *node, chat__conn conn, chat_view message);
+
+/* Something arrived that is no message (a WebSocket ping, say): the peer is alive. */
+void chat__node_alive(chat__node *node, chat__conn conn);
+
+/* The connection is gone, for whatever reason. */
+void chat__node_closed(chat__node *node, chat__conn conn);
+
+/* How many bytes wait in front of the connection's socket: call when it changed in a turn and is or
+   was not 0. */
+void chat__node_unsent(chat__node *node, chat__conn conn, size_t bytes);
+
+/* What another node sent by LINK. CHAT_OK; CHAT_ERR_SYNTAX, CHAT_ERR_ARG: drop the link. */
+chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view bytes);
+
+/* Answers to effects. Views are borrowed during the call. */
+void chat__node_appended(chat__node *node, uint64_t tag, chat_status status, uint64_t seq,
+                         uint64_t prev);
+/* CHAT_ERR_NOT_FOUND: no such chat. */
+void chat__node_chat_loaded(chat__node *node, uint64_t tag, chat_status status, chat_view title,
+                            chat_view_list members);
+void chat__node_user_loaded(chat__node *node, uint64_t tag, chat_status status,
+                            const chat__node_user_chat *chats, size_t n_chats);
+void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,
+                          const chat__node_row *rows, size_t n_rows, int has_more);
+
+/* Say `bye` to everybody and refuse what is new; what was accepted is still finished. */
+void chat__node_drain(chat__node *node, uint32_t retry_after_ms);
+
+/* Whether nothing is under way any more: no request waits for storage. */
+int chat__node_is_idle(const chat__node *node);
+
+typedef struct chat__node_counts {
+    uint64_t connections, accepted_msgs, delivered_msgs, refused_frames, read_back_msgs;
+} chat__node_counts;
+void chat__node_counts_get(const chat__node *node, chat__node_counts *out);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Embedded storage: the log (segment files) and its views in SQLite, in one directory. Knows
+ * nothing of connections or loops. Used by the server runtime, tools and the simulator.
+ *
+ * Threads: "writer" calls come from one thread at a time; "any" calls from any thread at once.
+ */
+#ifndef CHAT_STORE_STORE_H
+#define CHAT_STORE_STORE_H
+
+#include <chat/frame.h>
+
+#include "store/files.h"
+
+typedef struct chat__store chat__store;
+
+typedef struct chat__store_options {
+    const chat_allocator *allocator;
+    chat_log_sink log;
+    const char *dir;             /* made if missing */
+    const chat__files *files;    /* NULL: the operating system's */
+    uint32_t n_partitions;       /* 64; fixed when the directory is made */
+    uint64_t segment_bytes;      /* 64 MiB, preallocated */
+    uint64_t checkpoint_bytes;   /* flush the state at least every so many bytes of log: 64 MiB */
+    uint64_t state_cache_bytes;  /* 64 MiB */
+    int is_volatile;             /* commit without fdatasync: for benchmarks and tests only */
+} chat__store_options;
+
+void chat__store_options_init(chat__store_options *options);
+
+/* What opening found, for the log and for tests. */
+typedef struct chat__store_report {
+    uint64_t n_records;         /* scanned behind the last checkpoint */
+    uint64_t n_torn_bytes;      /* cut from the end: never acknowledged */
+    uint64_t n_damaged_records; /* bad checksum before the end: stepped over, reported */
+    uint64_t max_id;            /* highest id known: pass to the id generators */
+    char problem[256];          /* on failure: what is wrong and what to do, else "" */
+} chat__store_report;
+
+/*
+ * Open or make a data directory and recover it. `report` is always written.
+ * CHAT_OK; CHAT_ERR_IN_USE another process has it; CHAT_ERR_VERSION written by a newer version or
+ * with another n_partitions; CHAT_ERR_IO not writable; CHAT_ERR_FULL; CHAT_ERR_CORRUPT; CHAT_ERR_NOMEM
+ */
+chat_status chat__store_open(const chat__store_options *options, chat__store_report *report,
+                             chat__store **out);
+
+/* @writer Flush the state, write a clean-shutdown mark, close. NULL does nothing. */
+void chat__store_close(chat__store *store);
+
+typedef struct chat__store_record {
+    /* in */
+    uint32_t partition;
+    uint32_t kind; /* CHAT_FRAME_MSG or CHAT_FRAME_CHAT */
+    uint64_t id;
+    chat_view chat;
+    chat_view payload; /* CBOR frame of type `kind` */
+    /* out */
+    uint64_t seq;  /* max(previous seq of the partition + 1, id) */
+    uint64_t prev; /* seq of the record before it in its chat, 0: none */
+} chat__store_record;
+
+/*
+ * @writer Stage a record for the next commit and give it its place. Copies. CHAT_OK; CHAT_ERR_FULL
+ * (disk, found when a segment is preallocated: nothing staged, later calls may work); CHAT_ERR_IO
+ * after a failed commit; CHAT_ERR_LIMIT, CHAT_ERR_NOMEM.
+ */
+chat_status chat__store_append(chat__store *store, chat__store_record *record);
+
+/*
+ * @writer Write what is staged, fdatasync once, make it visible to readers. On CHAT_ERR_FULL
+ * nothing of it exists and the store goes on. CHAT_ERR_IO is final: the log takes nothing more.
+ */
+chat_status chat__store_commit(chat__store *store);
+
+/*
+ * @any one at a time; never waits for the writer longer than a hash table takes to swap. Write the
+ * views to SQLite in one transaction with the log position up to which they are true.
+ */
+chat_status chat__store_flush(chat__store *store);
+
+/* Whether chat__store_flush() is due by checkpoint_bytes. @any */
+int chat__store_wants_flush(chat__store *store);
+
+/* Borrowed during the call. */
+typedef struct chat__store_chat {
+    chat_view title;
+    const chat_view *members;
+    size_t n_members;
+} chat__store_chat;
+typedef void (*chat__store_chat_fn)(void *ctx, const chat__store_chat *chat);
+
+/* @any A group. CHAT_OK after one call of `fn`; CHAT_ERR_NOT_FOUND; CHAT_ERR_IO. */
+chat_status chat__store_load_chat(chat__store *store, chat_view chat, chat__store_chat_fn fn,
+                                  void *ctx);
+
+typedef struct chat__store_user_chat {
+    chat_view chat;
+    chat_view title;
+    uint64_t cursor;
+    uint64_t last_seq;
+} chat__store_user_chat;
+typedef void (*chat__store_user_chat_fn)(void *ctx, const chat__store_user_chat *row);
+
+/*
+ * @any All chats of a user (direct ones too, from their first record on). With a device: makes it
+ * known; a new device starts where the user's furthest device is in each chat, the first at 0.
+ * An empty `device`: cursors are 0.
+ */
+chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view device,
+                                  uint64_t now_unix_ms, chat__store_user_chat_fn fn, void *ctx);
+
+/* @any The device has everything of the chat up to `seq`; never backwards; durable by a flush. */
+chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view device,
+                                   chat_view chat, uint64_t seq);
+
+typedef struct chat__store_row {
+    uint64_t seq;
+    uint64_t prev;
+    uint64_t id;
+    uint32_t kind;
+    chat_view payload; /* borrowed during the call */
+} chat__store_row;
+typedef void (*chat__store_row_fn)(void *ctx, const chat__store_row *row);
+
+typedef struct chat__store_query {
+    chat_view chat;
+    uint64_t after;     /* seq > after, oldest first; UINT64_MAX: use `before` */
+    uint64_t before;    /* seq < before, newest first */
+    uint32_t limit;
+    uint32_t max_bytes; /* of payload; the first row always comes; 0: no maximum */
+} chat__store_query;
+
+/*
+ * @any Durable records of a chat; a damaged one is left out. An unknown chat has none.
+ * CHAT_OK: that was all in this direction; CHAT_MORE: there are more; CHAT_ERR_IO.
+ */
+chat_status chat__store_read(chat__store *store, const chat__store_query *query,
+                             chat__store_row_fn fn, void *ctx);
+
+#endif
