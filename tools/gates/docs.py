@@ -40,6 +40,16 @@ def check_paths(tree, path, text):
             yield f"{where}: {target} cannot be run: chmod +x {target}"
 
 
+def check_code(tree, path, text):
+    """C in a page compiles against our headers."""
+    for match in re.finditer(r"^```c\n(.*?)^```", text, re.M | re.S):
+        code, output = run(["sh", "-c", 'printf %s "$1" | gcc -std=gnu11 -Wall -Wextra -Werror '
+                            "-fsyntax-only -Iinclude -x c -", "sh", match.group(1)], cwd=tree.root)
+        if code:
+            yield (f"{path}:{line_of(text, match.start())}: this C does not compile:\n"
+                   + output.strip())
+
+
 def check_generated(tree):
     """tools/gen-* --check exits with 1 and says what differs when its page is out of date."""
     env = dict(os.environ, LIBCHAT_BUILD=tree.build or "")
@@ -55,6 +65,7 @@ def check(tree):
         text = tree.text(path)
         problems += check_links(tree, path, text)
         problems += check_paths(tree, path, text)
+        problems += check_code(tree, path, text)
     problems += check_generated(tree)
     return problems
 
@@ -73,8 +84,10 @@ CASES = [
      "has no test test_b"),
     ("a page that is out of date",
      {"tools/gen-a": "#!/bin/sh\n[ $1 = --check ] && echo differs && exit 1\n"}, "differs"),
+    ("C that does not compile", {"README.md": "a\n```c\nint f(void) { return g; }\n```\n"},
+     "README.md:2: this C does not compile"),
     ("what is right",
-     {"README.md": "[a](docs/a.md#x) `tools/run` https://example.org/tools/x tests/a.py::test_a",
-      "docs/a.md": "[up](../README.md)", "tools/run": "#!/bin/sh\n", "tests/a.py": "def test_a",
+     {"README.md": "```c\n#include <chat/a.h>\nint f(int a);\n```\n[a](docs/a.md#x) `tools/run` https://example.org/tools/x tests/a.py::test_a",
+      "include/chat/a.h": "", "docs/a.md": "[up](../README.md)", "tools/run": "#!/bin/sh\n", "tests/a.py": "def test_a",
       "tools/gen-a": "#!/bin/sh\nexit 0\n"}, None),
 ]
