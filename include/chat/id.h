@@ -19,6 +19,8 @@ extern "C" {
 #define CHAT_SNOWFLAKE_SEQUENCE_BITS 13u
 #define CHAT_SNOWFLAKE_MAX_NODE 1023u
 #define CHAT_SNOWFLAKE_MAX_SEQUENCE 8191u
+/** `max_backward_ms` of a new generator: a leap second that the clock repeats is waited for. */
+#define CHAT_SNOWFLAKE_MAX_BACKWARD_MS 1000u
 
 /** The parts of an id. */
 typedef struct chat_snowflake {
@@ -30,26 +32,30 @@ typedef struct chat_snowflake {
 /** Take an id apart. Thread: any. Time: constant. */
 CHAT_API chat_snowflake chat_snowflake_decode(uint64_t id);
 
-/** First id that a moment can have: `unix_ms` before the epoch counts as the epoch. */
+/**
+ * First id that a moment can have: `unix_ms` before the epoch counts as the epoch, and a moment
+ * behind the 41 bits gives UINT64_MAX. Thread: any. Time: constant.
+ */
 CHAT_API uint64_t chat_snowflake_first_at(uint64_t unix_ms);
 
 /**
- * State of one generator, in the caller's memory. Read the fields freely, write none.
- * A generator gives ids only while `now_ms < lease_until_ms`.
+ * State of one generator, in the caller's memory. Read the fields freely; only `max_backward_ms`
+ * may be written, before the first id. A generator gives ids only while `now_ms < lease_until_ms`.
  */
 typedef struct chat_idgen {
-    uint64_t last_ms;         /**< since CHAT_EPOCH_MS, of the last id */
+    uint64_t last_ms;         /**< since CHAT_EPOCH_MS, of the last id or of `not_before_id` */
     uint64_t lease_until_ms;  /**< unix milliseconds; UINT64_MAX: no lease needed */
     uint64_t max_backward_ms; /**< clock steps back up to this give CHAT_ERR_BUSY, above ERR_CLOCK */
     uint32_t node;
-    uint32_t next_sequence;
+    uint32_t next_sequence; /**< in `last_ms`; 8192 when nothing of it is left */
 } chat_idgen;
 
 /**
  * Prepare a generator without a lease end.
  *
  * Thread: one caller at a time per generator.
- * @param not_before_id  no id at or below this is given: the highest id known from the last run
+ * @param not_before_id  no id at or below this is given, whatever node it is from: the highest id
+ *                       known from the last run, 0 when there is none. Id 0 is never given.
  * @return CHAT_OK; CHAT_ERR_ARG when node > CHAT_SNOWFLAKE_MAX_NODE, `gen` unchanged
  */
 CHAT_API chat_status chat_idgen_init(chat_idgen *gen, uint32_t node, uint64_t not_before_id);
@@ -58,7 +64,8 @@ CHAT_API chat_status chat_idgen_init(chat_idgen *gen, uint32_t node, uint64_t no
 CHAT_API void chat_idgen_set_lease(chat_idgen *gen, uint64_t until_ms);
 
 /**
- * Give the next id: greater than all before from this generator.
+ * Give the next id: greater than all before from this generator. A clock that runs back is never
+ * followed. After an error the generator is as it was before.
  *
  * Thread: one caller at a time per generator; see chat_idgen_next_shared().
  * Time:   constant, no clock is read; `now_ms` is unix time in milliseconds.
@@ -66,14 +73,14 @@ CHAT_API void chat_idgen_set_lease(chat_idgen *gen, uint64_t until_ms);
  * @return CHAT_OK         `*out_id` is written
  * @return CHAT_ERR_BUSY   8192 ids were given in this millisecond, or the clock is behind the last
  *                         id by at most `max_backward_ms`: call again with a later time
- * @return CHAT_ERR_CLOCK  the clock is behind by more, or out of the 41 bits
+ * @return CHAT_ERR_CLOCK  the clock is behind by more, before the epoch or out of the 41 bits
  * @return CHAT_ERR_LEASE  `now_ms` is at or after the end of the lease
  */
 CHAT_API chat_status chat_idgen_next(chat_idgen *gen, uint64_t now_ms, uint64_t *out_id);
 
 /** A generator for many threads at once, lock-free. Create with _init, use with _next only. */
 typedef struct chat_idgen_shared {
-    uint64_t state; /**< last milliseconds and sequence; touched atomically */
+    uint64_t state; /**< next free (ms since CHAT_EPOCH_MS) * 8192 + sequence; touched atomically */
     uint64_t lease_until_ms;
     uint64_t max_backward_ms;
     uint32_t node;
@@ -87,7 +94,11 @@ CHAT_API chat_status chat_idgen_shared_init(chat_idgen_shared *gen, uint32_t nod
 /** As chat_idgen_set_lease(). Thread: any. */
 CHAT_API void chat_idgen_shared_set_lease(chat_idgen_shared *gen, uint64_t until_ms);
 
-/** As chat_idgen_next(). Thread: any number at once. */
+/**
+ * As chat_idgen_next(). Ids that two threads get at the same time differ; an id that one thread got
+ * before another thread asked is the smaller one. A caller whose `now_ms` was overtaken by that of
+ * another thread gets CHAT_ERR_BUSY and reads the clock again. Thread: any number at once.
+ */
 CHAT_API chat_status chat_idgen_shared_next(chat_idgen_shared *gen, uint64_t now_ms,
                                             uint64_t *out_id);
 
