@@ -33,7 +33,8 @@ MAY_USE = {
 }
 
 # Public headers that speak for an outer library: what may include them besides that library.
-OUTER_HEADERS = {"client": ["client"], "server": ["server"], "testing": ["testing"],
+OUTER_HEADERS = {"client": ["client", "core/client"], "token": ["client", "net"],
+                 "server": ["server"], "testing": ["testing"],
                  "backend": ["server", "store", "testing"]}
 
 INCLUDE_PATHS = ["include", "lib", "lib/core", "lib/server"]
