@@ -35,6 +35,8 @@ RUNTIME = {
     },
     "tsan": {"TSAN_OPTIONS": "halt_on_error=1:exitcode=99:second_deadlock_stack=1"},
 }
+# Sanitizers are slow; a test's time limit is meant for a plain build.
+PATIENCE = {"asan": "4", "tsan": "10"}
 CLOSING = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed", re.M)
 
 
@@ -178,7 +180,8 @@ def meson_suite(name, result, builds=("plain", "asan"), only=None, prefix=()):
             os.remove(path)
         started = time.monotonic()
         code, text = run(list(prefix) + ["meson", "test", "-C", folder, "--no-rebuild",
-                                         "--suite", name, "--logbase", log]
+                                         "--suite", name, "--logbase", log,
+                                         "--timeout-multiplier", PATIENCE.get(build, "1")]
                          + (wanted if only else []), environment(build))
         passed, failures = read_testlog(folder, log)
         if passed + len(failures) == 0:
@@ -211,15 +214,15 @@ def script_suite(path, result, builds=("plain",), args=()):
         result.add(passed, failures)
 
 
-def pytest_suite(path, result, build, args=()):
+def pytest_suite(path, result, build, prefix=()):
     """Tests in Python; the counts come from the report in XML."""
-    if not os.path.isdir(os.path.join(ROOT, path)):
+    if not os.path.exists(os.path.join(ROOT, path)):
         raise Absent(f"there is no {path}")
     BUILDER.get(build)
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.xml")
-        code, text = run([sys.executable, "-m", "pytest", path, "-q", "-rs", "--tb=short",
-                          "-p", "no:cacheprovider", f"--junitxml={report}", *args],
+        code, text = run([*prefix, sys.executable, "-m", "pytest", path, "-q", "-rs", "--tb=short",
+                          "-p", "no:cacheprovider", f"--junitxml={report}"],
                          environment(build), timeout=2400)
         if code not in (0, 1) or not os.path.exists(report):
             raise CannotRun(f"pytest {path} ended with {code}:\n{tail(text, 60)}")
@@ -277,13 +280,26 @@ def suite_fuzz(result):
 
 
 def suite_tsan(result):
-    """what has threads, under the thread sanitizer"""
+    """what has threads, and the server with real clients, under the thread sanitizer"""
     prefix = []
     if subprocess.run(["setarch", "-R", "true"], capture_output=True).returncode == 0:
         # The runtime cannot place its shadow where the kernel randomizes addresses widely.
         prefix = ["setarch", "-R"]
-    meson_suite("unit", result, builds=("tsan",), prefix=prefix,
-                only=lambda name: name.split("/")[0] in ("server", "store", "client", "id"))
+    ran = 0
+    for run_part in (
+            lambda: meson_suite("unit", result, builds=("tsan",), prefix=prefix, only=has_threads),
+            lambda: pytest_suite("tests/e2e/test_messaging.py", result, "tsan", prefix)):
+        try:
+            run_part()
+            ran += 1
+        except Absent as reason:
+            say(f"  {reason}")
+    if not ran:
+        raise Absent("no test with threads")
+
+
+def has_threads(name):
+    return name.split("/")[0] in ("server", "store", "client", "id")
 
 
 def suite_other(result):
