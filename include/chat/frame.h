@@ -18,7 +18,8 @@ extern "C" {
  *
  * `key` is the integer key in CBOR; `t`, the type of the frame, has key 0 and is no row.
  * KIND  ID    text, chat_id_is_valid()                    -> chat_view
- *       TEXT  UTF-8 of at most `max` bytes                -> chat_view
+ *       CHAT  text, a group's or a direct chat's id       -> chat_view
+ *       TEXT  UTF-8 of at most `max` bytes, no U+0000     -> chat_view
  *       U64   any 64-bit number, in JSON a decimal string -> uint64_t
  *       UINT  a number up to 2^53, in JSON a number       -> uint64_t
  *       BOOL  true or false                               -> uint64_t, 0 or 1
@@ -26,7 +27,7 @@ extern "C" {
  */
 #define CHAT_FIELD_TABLE(X)                                                                        \
     X(R, 1, r, UINT, 0, "number of a request, repeated by everything that answers it")             \
-    X(CHAT, 2, chat, TEXT, CHAT_CHAT_ID_MAX_BYTES, "chat id")                                      \
+    X(CHAT, 2, chat, CHAT, 0, "chat id: of a group, or of a direct chat")                          \
     X(TO, 3, to, ID, 0, "user id: the direct chat with this user, instead of `chat`")              \
     X(CID, 4, cid, ID, 0, "the client's own id of a message, the same in every resend")            \
     X(BODY, 5, body, TEXT, UINT32_MAX, "content")                                                  \
@@ -68,13 +69,11 @@ extern "C" {
  * the number is not written into them, so that all recipients get the same bytes.
  */
 #define CHAT_FRAME_TABLE(X)                                                                        \
-    X(HELLO, 1, "hello", CLIENT, F(DEVICE), F(AGENT) | F(NEEDS),                                   \
-      "First frame of a connection.")                                                              \
+    X(HELLO, 1, "hello", CLIENT, F(DEVICE), F(AGENT) | F(NEEDS), "First frame of a connection.")   \
     X(SEND, 2, "send", CLIENT, F(CID) | F(BODY), F(R) | F(CHAT) | F(TO) | F(RESEND),               \
       "Send a message to `chat`, or to the direct chat with `to`.")                                \
     X(ACK, 3, "ack", CLIENT, F(N), 0, "Everything up to the n-th stream frame is safe with me.")   \
-    X(HISTORY, 4, "history", CLIENT, F(R),                                                         \
-      F(CHAT) | F(TO) | F(BEFORE) | F(AFTER) | F(LIMIT),                                           \
+    X(HISTORY, 4, "history", CLIENT, F(R), F(CHAT) | F(TO) | F(BEFORE) | F(AFTER) | F(LIMIT),      \
       "A page of records: `msg` or `chat` rows with `r`, then `result`.")                          \
     X(CHATS, 5, "chats", CLIENT, F(R), F(LIMIT), "My chats: `chat` rows with `r`, then `result`.") \
     X(CHAT_CREATE, 6, "chat.create", CLIENT, F(R) | F(CHAT), F(TITLE) | F(USERS) | F(RESEND),      \
@@ -105,7 +104,8 @@ extern "C" {
     X(ANSWER, 129, "node.answer", NODE, F(CONN) | F(KIND),                                         \
       F(R) | F(CHAT) | F(CID) | F(ID) | F(SEQ) | F(TS) | F(CODE) | F(TEXT) | F(RETRY_AFTER),       \
       "The owner's answer on its way to the connection.")                                          \
-    X(PUSH, 130, "node.push", NODE, F(KIND) | F(CHAT) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS),\
+    X(PUSH, 130, "node.push", NODE,                                                                \
+      F(KIND) | F(CHAT) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS),                              \
       F(BODY) | F(CID) | F(TITLE) | F(USERS) | F(CONN) | F(R) | F(TO) | F(COUNT),                  \
       "A durable record for members that live on this node.")                                      \
     X(DELIVERED, 131, "node.delivered", NODE, F(TO) | F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,    \
@@ -137,21 +137,23 @@ typedef struct chat_view_list {
 /**
  * One frame: its type, which fields it has, and their values. Fields that `has` does not name are
  * meaningless. Views borrow from the bytes that were decoded (or from the decoder, for JSON escapes
- * and lists) and live until the decoder is used again. Newer versions append fields.
+ * and lists) and live until the decoder is used again. Newer versions take from `reserved`.
  */
 typedef struct chat_frame {
     uint32_t struct_size;
     uint32_t type; /**< chat_frame_type */
     uint64_t has;  /**< CHAT_FIELD_BIT of each field that is there */
-#define CHAT_FIELD_TYPE_ID   chat_view
-#define CHAT_FIELD_TYPE_TEXT chat_view
-#define CHAT_FIELD_TYPE_U64  uint64_t
-#define CHAT_FIELD_TYPE_UINT uint64_t
-#define CHAT_FIELD_TYPE_BOOL uint64_t
-#define CHAT_FIELD_TYPE_IDS  chat_view_list
+#define CHAT_FIELD_TYPE_ID                                  chat_view
+#define CHAT_FIELD_TYPE_CHAT                                chat_view
+#define CHAT_FIELD_TYPE_TEXT                                chat_view
+#define CHAT_FIELD_TYPE_U64                                 uint64_t
+#define CHAT_FIELD_TYPE_UINT                                uint64_t
+#define CHAT_FIELD_TYPE_BOOL                                uint64_t
+#define CHAT_FIELD_TYPE_IDS                                 chat_view_list
 #define CHAT_FIELD_MEMBER(name, key, json, kind, max, text) CHAT_FIELD_TYPE_##kind json;
     CHAT_FIELD_TABLE(CHAT_FIELD_MEMBER)
 #undef CHAT_FIELD_MEMBER
+    uint64_t reserved[24];
 } chat_frame;
 
 /** Set a field and its bit: CHAT_FRAME_SET(&frame, SEQ, seq, 17). */
@@ -159,8 +161,7 @@ typedef struct chat_frame {
     ((frame)->member = (value), (frame)->has |= CHAT_FIELD_BIT(CHAT_FIELD_KEY_##NAME))
 
 /** Whether a frame has a field: CHAT_FRAME_HAS(&frame, SEQ). */
-#define CHAT_FRAME_HAS(frame, NAME)                                                                \
-    (((frame)->has & CHAT_FIELD_BIT(CHAT_FIELD_KEY_##NAME)) != 0)
+#define CHAT_FRAME_HAS(frame, NAME) (((frame)->has & CHAT_FIELD_BIT(CHAT_FIELD_KEY_##NAME)) != 0)
 
 /** The encodings; each is a WebSocket subprotocol: "chat.v1.cbor", "chat.v1.json". */
 typedef enum chat_encoding { CHAT_ENCODING_CBOR = 1, CHAT_ENCODING_JSON = 2 } chat_encoding;
@@ -170,7 +171,8 @@ typedef struct chat_decoder chat_decoder;
 
 /**
  * Make a decoder.
- * Memory: from `allocator` (NULL: libc); grows to at most twice `max_frame_bytes` for JSON.
+ * Memory: from `allocator` (NULL: libc); a few KB, does not grow. JSON is parsed by cJSON, which
+ *         takes its memory from libc, at most some 100 bytes for each of CHAT_JSON_MAX_VALUES.
  * @return CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM
  */
 CHAT_API chat_status chat_decoder_new(const chat_allocator *allocator, size_t max_frame_bytes,
@@ -182,34 +184,47 @@ CHAT_API void chat_decoder_free(chat_decoder *decoder);
 /** Zero a frame, set `struct_size` and `type`. */
 CHAT_API void chat_frame_init(chat_frame *frame, chat_frame_type type);
 
+/** Most values (of any kind, at any depth) that a JSON frame may hold. */
+#define CHAT_JSON_MAX_VALUES 2048u
+/** Deepest nesting in a frame, the frame's own map counted. */
+#define CHAT_FRAME_MAX_DEPTH 16u
+
 /**
  * Decode one whole frame and check it against the tables: required fields there, kinds, maxima and
- * UTF-8 right, ids valid, `chat` a valid group or direct chat id. Unknown fields are skipped.
+ * UTF-8 right, ids valid, `chat` a valid group or direct chat id. Unknown fields are skipped, and
+ * so are known ones that are no field of this type. The direction is not looked at.
+ *
+ * CBOR may come in any well-formed encoding; only a text of the table must not be in chunks.
  *
  * Thread: one caller at a time per decoder.
- * Memory: `*out` borrows from `bytes` and `decoder`; no allocation once warm in CBOR.
- * Time:   linear in the length; nesting above 16 is refused.
+ * Memory: `*out` borrows from `bytes` and `decoder`; no allocation in CBOR. It need not be
+ * prepared. Time:   linear in the length.
  *
  * @return CHAT_OK
- * @return CHAT_ERR_SYNTAX       no well-formed CBOR (RFC 8949) or JSON (RFC 8259), or not UTF-8
- * @return CHAT_ERR_ARG          well-formed, but a field is missing, of another kind or out of range;
- *                               `out->type`, `r` and `cid` are set as far as they were readable
- * @return CHAT_ERR_UNSUPPORTED  a type that is not in the table; `r` is set if readable
- * @return CHAT_ERR_LIMIT        longer than the decoder's maximum, or too deep
- * @return CHAT_ERR_NOMEM
+ * @return CHAT_ERR_SYNTAX       no well-formed CBOR (RFC 8949) or JSON (RFC 8259), or not UTF-8,
+ *                               or U+0000 in JSON
+ * @return CHAT_ERR_ARG          well-formed, but a field is missing, there twice, of another kind
+ *                               or out of range; `out->type`, `r` and `cid` are set as far as they
+ *                               were readable (ask `has`), nothing else
+ * @return CHAT_ERR_UNSUPPORTED  a type that is not in the table; as for CHAT_ERR_ARG
+ * @return CHAT_ERR_LIMIT        longer than the decoder's maximum, too deep, or too many values;
+ *                               `out` has no field
+ * @return CHAT_ERR_NOMEM        `out` has no field
  */
 CHAT_API chat_status chat_frame_decode(chat_decoder *decoder, chat_encoding encoding,
                                        chat_view bytes, chat_frame *out);
 
-/** Most bytes that encoding this frame can take. Time: linear in the number of fields. */
+/** Most bytes that encoding this frame can take. Time: linear in the length of its texts. */
 CHAT_API size_t chat_frame_size_bound(chat_encoding encoding, const chat_frame *frame);
 
 /**
  * Encode a frame. CBOR is deterministic (RFC 8949 section 4.2: shortest forms, keys ascending).
+ * Fields that are set but are no field of the type are left out. What comes out can be decoded.
  *
- * Memory: writes at most `cap` bytes to `out`; allocates nothing in CBOR.
+ * Memory: writes at most `cap` bytes to `out`, on errors too; allocates nothing.
  * @return CHAT_OK, `*out_len` written; CHAT_ERR_LIMIT when `cap` is too small; CHAT_ERR_ARG for a
- *         type that is not in the table or a required field that is missing; CHAT_ERR_NOMEM (JSON)
+ *         type that is not in the table, a required field that is missing, or a value that
+ *         chat_frame_decode() would refuse
  */
 CHAT_API chat_status chat_frame_encode(chat_encoding encoding, const chat_frame *frame,
                                        uint8_t *out, size_t cap, size_t *out_len);
