@@ -279,6 +279,11 @@ def suite_fuzz(result):
     meson_suite("fuzz", result)
 
 
+def suite_install(result):
+    """what meson installs: sonames, pkg-config, headers that suffice for the examples"""
+    script_suite("tools/check-install", result, args=("{build}",))
+
+
 def suite_tsan(result):
     """what has threads, and the server with real clients, under the thread sanitizer"""
     prefix = []
