@@ -18,9 +18,9 @@
 typedef struct chat__ws_pool chat__ws_pool;
 
 typedef struct chat__ws_limits {
-    size_t max_message_bytes;    /* after inflating too; above: close 1009 */
-    uint32_t max_fragments;      /* per message; above: close 1008 */
-    size_t deflate_min_bytes;    /* shorter messages are sent uncompressed: 512 */
+    size_t max_message_bytes; /* after inflating too; above: close 1009 */
+    uint32_t max_fragments;   /* per message; above: close 1008 */
+    size_t deflate_min_bytes; /* shorter messages are sent uncompressed: 512 */
 } chat__ws_limits;
 
 chat_status chat__ws_pool_new(const chat_allocator *allocator, const chat__ws_limits *limits,
@@ -29,11 +29,12 @@ void chat__ws_pool_free(chat__ws_pool *pool);
 
 typedef struct chat__ws {
     chat__ws_pool *pool;
-    void *partial;        /* borrowed while a frame or message is incomplete, else NULL */
-    uint8_t is_client;    /* masks what it sends, refuses masked input; a server the reverse */
-    uint8_t has_deflate;  /* permessage-deflate was negotiated */
+    void *partial;       /* borrowed while a frame or message is incomplete, else NULL */
+    uint8_t is_client;   /* masks what it sends, refuses masked input; a server the reverse */
+    uint8_t has_deflate; /* permessage-deflate was negotiated: 1, or the bits (9..15) of the largest
+                            window that the peer lets us compress with */
     uint8_t is_close_sent;
-    uint8_t is_closed;    /* a close frame or error was seen: nothing more is read */
+    uint8_t is_closed; /* a close frame or error was seen: nothing more is read */
 } chat__ws;
 
 void chat__ws_init(chat__ws *ws, chat__ws_pool *pool, int is_client, int has_deflate);
@@ -42,7 +43,7 @@ void chat__ws_done(chat__ws *ws); /* gives back what is borrowed */
 typedef enum chat__ws_event_type {
     CHAT__WS_TEXT = 1, /* a whole message, valid UTF-8 */
     CHAT__WS_BINARY,
-    CHAT__WS_PING,  /* answer with chat__ws_write(PONG, same payload) */
+    CHAT__WS_PING, /* answer with chat__ws_write(PONG, same payload) */
     CHAT__WS_PONG,
     CHAT__WS_CLOSE, /* the peer closes: `code` (1005: none), payload is the reason; answer with
                        chat__ws_write_close(the same code; 1000 for 1005), then close */
@@ -71,8 +72,8 @@ typedef enum chat__ws_opcode {
     CHAT__WS_OP_PONG = 10
 } chat__ws_opcode;
 
-/* Append one message or control frame to `out`; compressed when negotiated, long enough and smaller.
-   CHAT_OK; CHAT_ERR_LIMIT, CHAT_ERR_NOMEM (nothing appended). */
+/* Append one message or control frame to `out`; compressed when negotiated, long enough and
+   smaller. CHAT_OK; CHAT_ERR_LIMIT, CHAT_ERR_NOMEM (nothing appended). */
 chat_status chat__ws_write(chat__ws *ws, chat__ws_opcode opcode, chat_view payload, chat__buf *out);
 
 /* Append a close frame; reason is cut at 123 bytes on a character's edge. Once: later calls do
