@@ -8,7 +8,7 @@
 /* Copy `from` (may be NULL), putting libc's realloc where it has no function. */
 chat_allocator chat__alloc_or_libc(const chat_allocator *from);
 
-/* NULL when out of memory. The memory is zeroed. */
+/* NULL when out of memory. The memory is zeroed. `bytes` must not be 0. */
 void *chat__alloc_zero(const chat_allocator *allocator, size_t bytes);
 
 /* As realloc(): NULL leaves `ptr` valid. `new_bytes` must not be 0. */

@@ -31,6 +31,8 @@ chat_status chat__buf_reserve(chat__buf *buf, size_t more)
     if (more > buf->max_bytes || buf->len > buf->max_bytes - more)
         return CHAT_ERR_LIMIT;
     size_t cap = buf->cap < BUF_MIN_BYTES ? BUF_MIN_BYTES : buf->cap;
+    if (cap > buf->max_bytes)
+        cap = buf->max_bytes;
     while (cap < buf->len + more)
         cap = cap > buf->max_bytes / 2 ? buf->max_bytes : cap * 2;
     uint8_t *data = chat__alloc_resize(&buf->allocator, buf->data, cap);

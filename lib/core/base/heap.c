@@ -42,8 +42,7 @@ static void sift_down(chat__heap *heap, size_t i, chat__heap_item *item)
         size_t child = 2 * i + 1;
         if (child >= heap->n_items)
             break;
-        if (child + 1 < heap->n_items &&
-            heap->items[child + 1]->at_ms < heap->items[child]->at_ms)
+        if (child + 1 < heap->n_items && heap->items[child + 1]->at_ms < heap->items[child]->at_ms)
             child++;
         if (heap->items[child]->at_ms >= item->at_ms)
             break;

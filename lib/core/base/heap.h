@@ -20,6 +20,7 @@ typedef struct chat__heap {
 } chat__heap;
 
 void chat__heap_init(chat__heap *heap, const chat_allocator *allocator, size_t max_items);
+/* Release the memory. The items are not touched: they may be gone already. */
 void chat__heap_done(chat__heap *heap);
 
 /* Put in, or move: CHAT_OK; CHAT_ERR_LIMIT, CHAT_ERR_NOMEM only when it was not in. */

@@ -10,9 +10,12 @@ static size_t sequence_len(const uint8_t *p, size_t left)
     uint8_t lead = p[0];
     uint8_t low = 0x80;
     uint8_t high = 0xbf;
-    size_t len = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3
-                                                                  : lead < 0xf5 ? 4
-                                                                                : 0;
+    size_t len = lead < 0x80   ? 1
+                 : lead < 0xc2 ? 0
+                 : lead < 0xe0 ? 2
+                 : lead < 0xf0 ? 3
+                 : lead < 0xf5 ? 4
+                               : 0;
     if (len == 0 || len > left)
         return 0;
     if (lead == 0xe0)

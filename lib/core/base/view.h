@@ -37,7 +37,7 @@ static inline int chat__view_compare(chat_view a, chat_view b)
 static inline int chat__view_starts_with(chat_view view, const char *prefix)
 {
     size_t len = strlen(prefix);
-    return view.len >= len && memcmp(view.data, prefix, len) == 0;
+    return view.len >= len && (len == 0 || memcmp(view.data, prefix, len) == 0);
 }
 
 #endif

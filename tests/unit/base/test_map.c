@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define N 5000
 
@@ -61,15 +62,73 @@ static void refuses_above_its_maximum(void **state)
     chat__map_done(&map);
 }
 
-/* Key 00..0f, message 00..0e: appendix A of the SipHash paper. */
-static void siphash_equals_the_papers_vector(void **state)
+/* Key 00..0f, message 00, 01, ..: appendix A of the SipHash paper and its reference table. */
+static void siphash_equals_the_papers_vectors(void **state)
 {
+    static const struct {
+        size_t len;
+        uint64_t hash;
+    } ROWS[] = {
+        {0, 0x726fdb47dd0e0e31u}, {1, 0x74f839c593dc67fdu},  {7, 0xab0200f58b01d137u},
+        {8, 0x93f5f5799a932462u}, {15, 0xa129ca6149be45e5u}, {63, 0x958a324ceb064572u},
+    };
     uint64_t seed[2] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
-    uint8_t message[15];
+    uint8_t message[63];
     (void)state;
-    for (uint8_t i = 0; i < 15; i++)
+    for (uint8_t i = 0; i < 63; i++)
         message[i] = i;
-    assert_true(chat__siphash(seed, message, 15) == 0xa129ca6149be45e5u);
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++)
+        assert_true(chat__siphash(seed, message, ROWS[i].len) == ROWS[i].hash);
+}
+
+static void *no_memory_above(void *ctx, void *ptr, size_t new_bytes)
+{
+    if (new_bytes == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return new_bytes > *(size_t *)ctx ? NULL : realloc(ptr, new_bytes);
+}
+
+static void without_memory_it_stays_as_it_was(void **state)
+{
+    size_t max_bytes = 0;
+    chat_allocator allocator = {&max_bytes, no_memory_above};
+    chat__map map;
+    (void)state;
+    chat__map_init(&map, &allocator, SIZE_MAX, UNIT_SEED);
+    assert_int_equal(chat__map_put(&map, chat__view_str("a"), keys), CHAT_ERR_NOMEM);
+    assert_null(chat__map_get(&map, chat__view_str("a")));
+    max_bytes = 16 * sizeof(chat__map_slot);
+    for (int i = 0; i <= 12; i++) {
+        snprintf(keys[i], sizeof keys[i], "key-%d", i);
+        chat_status status = chat__map_put(&map, chat__view_str(keys[i]), keys[i]);
+        assert_int_equal(status, i < 12 ? CHAT_OK : CHAT_ERR_NOMEM);
+    }
+    assert_int_equal(map.n_items, 12);
+    for (int i = 0; i < 12; i++)
+        assert_ptr_equal(chat__map_get(&map, chat__view_str(keys[i])), keys[i]);
+    chat__map_done(&map);
+}
+
+/* A binary key, an empty key, and two keys of which one is the start of the other. */
+static void keys_are_bytes(void **state)
+{
+    static const chat_view KEYS[] = {{NULL, 0},
+                                     {(const uint8_t *)"a\0b", 3},
+                                     {(const uint8_t *)"a\0b", 2},
+                                     {(const uint8_t *)"a\0b", 1}};
+    chat__map map;
+    (void)state;
+    chat__map_init(&map, NULL, 10, UNIT_SEED);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(chat__map_put(&map, KEYS[i], keys[i]), CHAT_OK);
+    for (int i = 0; i < 4; i++)
+        assert_ptr_equal(chat__map_get(&map, KEYS[i]), keys[i]);
+    for (int i = 0; i < 4; i++)
+        assert_ptr_equal(chat__map_remove(&map, KEYS[i]), keys[i]);
+    assert_null(chat__map_remove(&map, KEYS[0]));
+    chat__map_done(&map);
 }
 
 int main(void)
@@ -78,7 +137,9 @@ int main(void)
         cmocka_unit_test(finds_what_was_put_and_only_that),
         cmocka_unit_test(removing_leaves_the_rest_reachable),
         cmocka_unit_test(refuses_above_its_maximum),
-        cmocka_unit_test(siphash_equals_the_papers_vector),
+        cmocka_unit_test(siphash_equals_the_papers_vectors),
+        cmocka_unit_test(without_memory_it_stays_as_it_was),
+        cmocka_unit_test(keys_are_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
