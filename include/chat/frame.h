@@ -54,7 +54,7 @@ extern "C" {
     X(HEARTBEAT, 26, heartbeat_ms, UINT, 0, "send something at least this often")                  \
     X(MAX_BODY, 27, max_body_bytes, UINT, 0, "largest `body`")                                     \
     X(RESEND, 28, resend, BOOL, 0, "this may have been sent before, over another connection")      \
-    X(COUNT, 29, count, UINT, 0, "number of rows that came before this answer")                    \
+    X(COUNT, 29, count, UINT, 0, "in `result` the number of rows before it, in `msg` of members")   \
     X(LAST_SEQ, 30, last_seq, U64, 0, "`seq` of the newest record of the chat")                    \
     X(CONN, 40, conn, U64, 0, "between nodes: connection that asked")                              \
     X(NODE, 41, node, UINT, 0, "between nodes: node of that connection")                           \
@@ -84,7 +84,8 @@ extern "C" {
     X(SENT, 33, "sent", SERVER, F(CID) | F(CHAT) | F(ID) | F(SEQ) | F(TS), F(R),                   \
       "The message is durable.")                                                                   \
     X(MSG, 34, "msg", SERVER, F(CHAT) | F(FROM) | F(ID) | F(TS) | F(BODY),                         \
-      F(R) | F(SEQ) | F(PREV) | F(CID), "Stream. A message; with `r` a row of `history`.")         \
+      F(R) | F(SEQ) | F(PREV) | F(CID) | F(COUNT),                                                 \
+      "Stream. A message, sent to `count` members; with `r` a row of `history`.")                  \
     X(RECEIPT, 35, "receipt", SERVER, F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,                    \
       "`user` has everything of mine in this chat up to `seq`.")                                   \
     X(CHAT, 36, "chat", SERVER, F(CHAT),                                                           \
