@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The node where a user lives: records go to the devices that are connected, each through its window;
+ * what does not fit, or came while the device was away, is read back from the log behind the
+ * device's cursor. Acks move the cursor and become receipts.
+ */
+#include "node/internal.h"
+
+#include <string.h>
+
+/* Chats with fewer members tell the author of each delivery: design section 10. */
+#define RECEIPT_MEMBERS 10u
+
+/* --- shared records --- */
+
+static void append_view(uint8_t **at, chat_view from, chat_view *out)
+{
+    memcpy(*at, from.data, from.len);
+    *out = chat__view(*at, from.len);
+    *at += from.len;
+}
+
+/* `frame` is the stream frame as clients get it. */
+static chat__msg *msg_new(chat__node *node, const chat_frame *frame)
+{
+    size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, frame);
+    chat__msg *msg =
+        chat__node_alloc(node, sizeof *msg + frame->chat.len + frame->from.len + cap);
+    size_t len = 0;
+    if (msg == NULL)
+        return NULL;
+    uint8_t *at = (uint8_t *)(msg + 1);
+    msg->n_refs = 1;
+    msg->seq = frame->seq;
+    append_view(&at, frame->chat, &msg->chat);
+    append_view(&at, frame->from, &msg->from);
+    msg->is_receipt_wanted = frame->type == CHAT_FRAME_MSG && CHAT_FRAME_HAS(frame, COUNT) &&
+                             frame->count < RECEIPT_MEMBERS;
+    if (chat_frame_encode(CHAT_ENCODING_CBOR, frame, at, cap, &len) != CHAT_OK) {
+        chat__node_dealloc(node, msg);
+        return NULL;
+    }
+    msg->bytes[CHAT_ENCODING_CBOR] = chat__view(at, len);
+    return msg;
+}
+
+void chat__msg_release(chat__node *node, chat__msg *msg)
+{
+    if (--msg->n_refs > 0)
+        return;
+    msg->next_dead = node->dead;
+    node->dead = msg;
+}
+
+/* The bytes for an encoding; made once. Empty when out of memory. */
+static chat_view msg_bytes(chat__node *node, chat__msg *msg, uint8_t encoding)
+{
+    chat_frame frame;
+    if (msg->bytes[encoding].len > 0)
+        return msg->bytes[encoding];
+    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, msg->bytes[CHAT_ENCODING_CBOR],
+                          &frame) != CHAT_OK)
+        return chat__view(NULL, 0);
+    size_t cap = chat_frame_size_bound((chat_encoding)encoding, &frame);
+    size_t len = 0;
+    uint8_t *bytes = chat__node_alloc(node, cap);
+    if (bytes == NULL ||
+        chat_frame_encode((chat_encoding)encoding, &frame, bytes, cap, &len) != CHAT_OK) {
+        chat__node_dealloc(node, bytes);
+        return chat__view(NULL, 0);
+    }
+    msg->bytes[encoding] = chat__view(bytes, len);
+    return msg->bytes[encoding];
+}
+
+/* --- behind: chats that are read back --- */
+
+static chat__behind *behind_of(const chat__node_conn *conn, chat_view chat)
+{
+    chat__behind *behind = conn->behind;
+    while (behind != NULL && !chat__view_equal(chat__view(behind->chat, behind->chat_len), chat))
+        behind = behind->next;
+    return behind;
+}
+
+static void fall_behind(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t after,
+                        uint64_t target)
+{
+    chat__behind *behind = chat__node_alloc(node, sizeof *behind + chat.len);
+    if (behind == NULL) {
+        chat__conn_break(node, conn, CHAT_ERR_NOMEM);
+        return;
+    }
+    behind->after = after;
+    behind->target = target;
+    behind->chat_len = (uint32_t)chat.len;
+    memcpy(behind->chat, chat.data, chat.len);
+    if (conn->last_behind != NULL)
+        conn->last_behind->next = behind;
+    else
+        conn->behind = behind;
+    conn->last_behind = behind;
+}
+
+static void drop_first_behind(chat__node *node, chat__node_conn *conn)
+{
+    chat__behind *behind = conn->behind;
+    conn->behind = behind->next;
+    if (conn->behind == NULL)
+        conn->last_behind = NULL;
+    chat__node_dealloc(node, behind);
+}
+
+void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn)
+{
+    chat__window_entry entry;
+    while (chat__session_drop(&conn->session, &entry) == CHAT_OK)
+        chat__msg_release(node, entry.item);
+    while (conn->behind != NULL)
+        drop_first_behind(node, conn);
+}
+
+/* --- pushing --- */
+
+/* CHAT_OK, or why it could not be pushed now. */
+static chat_status push(chat__node *node, chat__node_conn *conn, chat__msg *msg, int is_silent)
+{
+    size_t len = msg->bytes[CHAT_ENCODING_CBOR].len;
+    if (!is_silent && !chat__session_has_room(&conn->session, len))
+        return CHAT_ERR_LIMIT;
+    chat_view bytes = chat__view(NULL, 0);
+    if (!is_silent) {
+        bytes = msg_bytes(node, msg, conn->encoding);
+        if (bytes.len == 0)
+            return CHAT_ERR_NOMEM;
+    }
+    chat_status status = chat__session_push(&conn->session, msg, (uint32_t)len, is_silent,
+                                            node->mono_ms);
+    if (status != CHAT_OK)
+        return status;
+    msg->n_refs++;
+    if (!is_silent)
+        chat__conn_write(node, conn, bytes);
+    chat__conn_reschedule(node, conn);
+    return CHAT_OK;
+}
+
+static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view chat,
+                        uint64_t seq)
+{
+    chat__effect *effect = chat__node_emit(node, CHAT__EFFECT_CURSOR);
+    if (effect == NULL)
+        return;
+    effect->user = chat__arena_copy(&node->arena, chat__conn_user(conn));
+    effect->device =
+        chat__arena_copy(&node->arena, chat__view(conn->device, conn->device_len));
+    effect->chat = chat__arena_copy(&node->arena, chat);
+    effect->seq = seq;
+}
+
+/* A record that was just appended, for one connection. */
+static void push_live(chat__node *node, chat__node_conn *conn, chat__msg *msg, uint64_t prev,
+                      int is_origin)
+{
+    chat__behind *behind = behind_of(conn, msg->chat);
+    if (conn->session.state == CHAT__SESSION_HELLO || conn->broken != 0)
+        return;
+    if (behind != NULL) {
+        if (behind->target < msg->seq)
+            behind->target = msg->seq;
+        return;
+    }
+    if (conn->session.state == CHAT__SESSION_LOADING) {
+        fall_behind(node, conn, msg->chat, prev, msg->seq);
+        return;
+    }
+    if (is_origin && conn->session.n_entries == 0) {
+        save_cursor(node, conn, msg->chat, msg->seq);
+        return;
+    }
+    if (push(node, conn, msg, is_origin) != CHAT_OK)
+        fall_behind(node, conn, msg->chat, prev, msg->seq);
+    else if (!is_origin)
+        node->counts.delivered_msgs++;
+}
+
+static void stream_frame(const chat_frame *push, chat_frame *out)
+{
+    *out = *push;
+    out->type = (uint32_t)push->kind;
+    out->has &= ~(CHAT_FIELD_BIT(CHAT_FIELD_KEY_CONN) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_KIND) |
+                  CHAT_FIELD_BIT(CHAT_FIELD_KEY_R));
+    if (push->kind != CHAT_FRAME_CHAT)
+        out->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
+}
+
+static void request_is_over(chat__node *node, chat__node_conn *conn)
+{
+    if (node->n_submitted > 0)
+        node->n_submitted--;
+    if (conn != NULL && conn->n_submitted > 0)
+        conn->n_submitted--;
+}
+
+/* The sender's own connection learns that its request is durable. */
+static void answer_origin(chat__node *node, const chat_frame *push)
+{
+    chat_frame out;
+    chat__node_conn *conn = chat__conn_of(node, push->conn);
+    request_is_over(node, conn);
+    if (conn == NULL)
+        return;
+    chat_frame_init(&out, push->kind == CHAT_FRAME_MSG ? CHAT_FRAME_SENT : CHAT_FRAME_RESULT);
+    CHAT_FRAME_SET(&out, CHAT, chat, push->chat);
+    CHAT_FRAME_SET(&out, ID, id, push->id);
+    CHAT_FRAME_SET(&out, SEQ, seq, push->seq);
+    if (push->kind == CHAT_FRAME_MSG) {
+        CHAT_FRAME_SET(&out, CID, cid, push->cid);
+        CHAT_FRAME_SET(&out, TS, ts, push->ts);
+    }
+    if (CHAT_FRAME_HAS(push, R))
+        CHAT_FRAME_SET(&out, R, r, push->r);
+    chat__conn_write_frame(node, conn, &out);
+}
+
+static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame,
+                         const chat_frame *push, chat__msg **msg)
+{
+    chat__user *user = chat__map_get(&node->users, id);
+    chat__node_conn *conn = user != NULL ? user->conns : NULL;
+    if (conn != NULL && *msg == NULL) {
+        *msg = msg_new(node, frame);
+        if (*msg == NULL) {
+            /* What is connected reads it back after a reconnect. */
+            for (; conn != NULL; conn = conn->next)
+                chat__conn_break(node, conn, CHAT_ERR_NOMEM);
+            return;
+        }
+    }
+    for (; conn != NULL; conn = conn->next)
+        push_live(node, conn, *msg, push->prev,
+                  CHAT_FRAME_HAS(push, CONN) && conn->id == push->conn);
+}
+
+void chat__deliver_push(chat__node *node, const chat_frame *push)
+{
+    chat_frame frame;
+    chat__msg *msg = NULL;
+    if (push->kind != CHAT_FRAME_MSG && push->kind != CHAT_FRAME_CHAT)
+        return;
+    if (CHAT_FRAME_HAS(push, CONN))
+        answer_origin(node, push);
+    stream_frame(push, &frame);
+    for (size_t i = 0; i < push->users.n_items; i++) {
+        if (chat__node_of_user(push->users.items[i], node->options.n_nodes) ==
+            node->options.self)
+            push_to_user(node, push->users.items[i], &frame, push, &msg);
+    }
+    if (msg != NULL)
+        chat__msg_release(node, msg);
+}
+
+void chat__deliver_answer(chat__node *node, const chat_frame *answer)
+{
+    chat_frame out = *answer;
+    chat__node_conn *conn = chat__conn_of(node, answer->conn);
+    request_is_over(node, conn);
+    /* An `ack` in place of an answer: another connection gets that. */
+    if (conn == NULL || (answer->kind != CHAT_FRAME_SENT && answer->kind != CHAT_FRAME_RESULT &&
+                         answer->kind != CHAT_FRAME_ERROR))
+        return;
+    out.type = (uint32_t)answer->kind;
+    out.has &= ~(CHAT_FIELD_BIT(CHAT_FIELD_KEY_CONN) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_KIND));
+    chat__conn_write_frame(node, conn, &out);
+}
+
+/* --- acks and receipts --- */
+
+static void emit_receipt(chat__node *node, const chat__node_conn *conn, const chat__msg *msg)
+{
+    chat_frame out;
+    chat_frame_init(&out, CHAT_FRAME_DELIVERED);
+    CHAT_FRAME_SET(&out, TO, to, msg->from);
+    CHAT_FRAME_SET(&out, CHAT, chat, msg->chat);
+    CHAT_FRAME_SET(&out, USER, user, chat__conn_user(conn));
+    CHAT_FRAME_SET(&out, SEQ, seq, msg->seq);
+    CHAT_FRAME_SET(&out, STATE, state, chat__view_str("delivered"));
+    uint32_t to_node = chat__node_of_user(msg->from, node->options.n_nodes);
+    if (to_node == node->options.self)
+        chat__deliver_receipt(node, &out);
+    else
+        chat__node_emit_link(node, to_node, &out);
+}
+
+void chat__deliver_receipt(chat__node *node, const chat_frame *delivered)
+{
+    chat_frame out = *delivered;
+    chat__user *user = chat__map_get(&node->users, delivered->to);
+    out.type = CHAT_FRAME_RECEIPT;
+    out.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_TO);
+    for (chat__node_conn *conn = user != NULL ? user->conns : NULL; conn != NULL;
+         conn = conn->next) {
+        if (conn->session.state != CHAT__SESSION_HELLO &&
+            conn->session.unsent_bytes <= node->limits.max_unsent_bytes)
+            chat__conn_write_frame(node, conn, &out);
+    }
+}
+
+static int is_same_stream(const chat__msg *a, const chat__msg *b)
+{
+    return chat__view_equal(a->chat, b->chat) && chat__view_equal(a->from, b->from);
+}
+
+/* `msg` is the last of a run of acked records of one chat and author. */
+static void acked_run(chat__node *node, const chat__node_conn *conn, const chat__msg *msg)
+{
+    save_cursor(node, conn, msg->chat, msg->seq);
+    if (msg->is_receipt_wanted && !chat__view_equal(msg->from, chat__conn_user(conn)))
+        emit_receipt(node, conn, msg);
+}
+
+void chat__deliver_acked(chat__node *node, chat__node_conn *conn, uint64_t n)
+{
+    chat__window_entry entry;
+    chat__msg *last = NULL;
+    if (chat__session_ack(&conn->session, n, node->mono_ms) != CHAT_OK) {
+        chat__conn_close(node, conn, CHAT_ERR_PROTOCOL,
+                         "ack is ahead of what was sent: count stream frames from welcome on");
+        return;
+    }
+    while (chat__session_pop(&conn->session, &entry) == CHAT_OK) {
+        chat__msg *msg = entry.item;
+        if (last != NULL && !is_same_stream(last, msg))
+            acked_run(node, conn, last);
+        if (last != NULL)
+            chat__msg_release(node, last);
+        last = msg;
+    }
+    if (last != NULL) {
+        acked_run(node, conn, last);
+        chat__msg_release(node, last);
+    }
+    chat__deliver_pump(node, conn);
+}
+
+void chat__deliver_retry(chat__node *node, chat__node_conn *conn)
+{
+    chat__window_entry *entry = chat__session_renumber(&conn->session, 0);
+    for (uint32_t i = 1; entry != NULL; i++) {
+        if (!entry->is_silent)
+            chat__conn_write(node, conn, msg_bytes(node, entry->item, conn->encoding));
+        entry = chat__session_renumber(&conn->session, i);
+    }
+}
+
+/* --- reading back --- */
+
+void chat__deliver_pump(chat__node *node, chat__node_conn *conn)
+{
+    if (conn->behind == NULL || conn->is_reading || conn->broken != 0 ||
+        !chat__session_has_room(&conn->session, 0))
+        return;
+    chat__op *op = chat__op_new(node, CHAT__OP_BACKLOG, 0);
+    chat__effect *effect = op != NULL ? chat__node_emit(node, CHAT__EFFECT_READ) : NULL;
+    if (effect == NULL) {
+        if (op != NULL)
+            chat__op_free(node, op);
+        return; /* the next ack comes by here again */
+    }
+    op->conn = conn->id;
+    conn->is_reading = 1;
+    effect->tag = (uint64_t)(uintptr_t)op;
+    effect->chat =
+        chat__arena_copy(&node->arena, chat__view(conn->behind->chat, conn->behind->chat_len));
+    effect->after = conn->behind->after;
+    effect->limit = node->options.batch_count;
+}
+
+void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status status,
+                                 const chat__node_user_chat *chats, size_t n_chats)
+{
+    chat__node_conn *conn = chat__conn_of(node, op->conn);
+    chat__op_free(node, op);
+    if (conn == NULL)
+        return;
+    if (status < 0) {
+        chat__conn_close(node, conn, CHAT_ERR_BUSY, "what this device has could not be read");
+        return;
+    }
+    for (size_t i = 0; i < n_chats; i++) {
+        chat__behind *behind = behind_of(conn, chats[i].chat);
+        if (behind != NULL)
+            behind->after = chats[i].cursor;
+        else if (chats[i].last_seq > chats[i].cursor)
+            fall_behind(node, conn, chats[i].chat, chats[i].cursor, chats[i].last_seq);
+    }
+    (void)chat__session_step(&conn->session, CHAT__SESSION_EV_LOADED);
+    chat__conn_reschedule(node, conn);
+    chat__deliver_pump(node, conn);
+}
+
+static int is_record(const chat_frame *frame)
+{
+    return (frame->type == CHAT_FRAME_MSG || frame->type == CHAT_FRAME_CHAT) &&
+           CHAT_FRAME_HAS(frame, CHAT) && CHAT_FRAME_HAS(frame, FROM);
+}
+
+/* 1: pushed or to be skipped, 0: no room now. */
+static int push_row(chat__node *node, chat__node_conn *conn, const chat__node_row *row)
+{
+    chat_frame frame;
+    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, row->payload, &frame) !=
+            CHAT_OK ||
+        !is_record(&frame)) {
+        chat__node_log(node, "a stored record is no valid frame and was skipped");
+        return 1;
+    }
+    CHAT_FRAME_SET(&frame, SEQ, seq, row->seq);
+    CHAT_FRAME_SET(&frame, PREV, prev, row->prev);
+    chat__msg *msg = msg_new(node, &frame);
+    if (msg == NULL)
+        return 0;
+    chat_status status = push(node, conn, msg, 0);
+    chat__msg_release(node, msg);
+    if (status == CHAT_OK)
+        node->counts.read_back_msgs++;
+    return status == CHAT_OK;
+}
+
+void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows *rows)
+{
+    chat__node_conn *conn = chat__conn_of(node, op->conn);
+    size_t i = 0;
+    chat__op_free(node, op);
+    if (conn == NULL)
+        return;
+    conn->is_reading = 0;
+    if (rows->status < 0) {
+        chat__conn_close(node, conn, CHAT_ERR_BUSY, "stored messages could not be read");
+        return;
+    }
+    chat__behind *behind = conn->behind;
+    for (; i < rows->n_rows; i++) {
+        if (rows->rows[i].seq > behind->after && !push_row(node, conn, &rows->rows[i]))
+            break;
+        behind->after = rows->rows[i].seq;
+    }
+    /* Everything that storage has was pushed; what came meanwhile asks for one more look. */
+    if (i == rows->n_rows && !rows->has_more &&
+        (behind->after >= behind->target || rows->n_rows == 0))
+        drop_first_behind(node, conn);
+    /* No room: the next ack, or the socket, comes by again. */
+    if (i == rows->n_rows)
+        chat__deliver_pump(node, conn);
+}

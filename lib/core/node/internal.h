@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this room share. Nobody else includes it. */
+#ifndef CHAT_NODE_INTERNAL_H
+#define CHAT_NODE_INTERNAL_H
+
+#include "node/node.h"
+
+#include "base/arena.h"
+#include "base/heap.h"
+#include "base/map.h"
+#include "base/view.h"
+#include "session/session.h"
+
+#include <chat/id.h>
+
+/* A record on its way to devices: encoded once for each encoding, counted by references. */
+typedef struct chat__msg {
+    struct chat__msg *next_dead;
+    uint32_t n_refs;
+    uint32_t is_receipt_wanted;
+    uint64_t seq;
+    chat_view chat;
+    chat_view from;
+    chat_view bytes[3]; /* by chat_encoding; JSON is made when it is first needed */
+} chat__msg;
+
+/* A chat of which a connection has not been sent everything. */
+typedef struct chat__behind {
+    struct chat__behind *next;
+    uint64_t after;  /* sent up to here */
+    uint64_t target; /* known to exist */
+    uint32_t chat_len;
+    uint8_t chat[];
+} chat__behind;
+
+typedef struct chat__user chat__user;
+
+typedef struct chat__node_conn {
+    chat__heap_item timer; /* first: the heap gives it back */
+    chat__session session;
+    chat__conn id;
+    struct chat__node_conn *next; /* of the same user */
+    chat__user *user;
+    chat__behind *behind; /* the first is being read */
+    chat__behind *last_behind;
+    size_t turn_bytes;    /* written in turn `turn` */
+    uint32_t turn;
+    uint32_t n_submitted; /* requests whose answer is outstanding */
+    uint8_t encoding;
+    uint8_t is_reading;
+    int8_t broken; /* a status: close it for that in the next turn */
+    uint8_t is_bye_said;
+    uint8_t device_len;
+    uint8_t device[CHAT_ID_MAX_BYTES];
+} chat__node_conn;
+
+struct chat__user {
+    chat__node_conn *conns;
+    uint8_t id_len;
+    uint8_t id[];
+};
+
+typedef enum chat__op_type {
+    CHAT__OP_WAIT = 1, /* owner: a request queued behind others of its chat */
+    CHAT__OP_APPEND,   /* owner: waits to be durable */
+    CHAT__OP_ROOM,     /* owner: members are being loaded */
+    CHAT__OP_SEARCH,   /* owner: looks for an earlier copy of a resent message */
+    CHAT__OP_DEVICE,   /* user's node: what a device has */
+    CHAT__OP_BACKLOG,  /* user's node: reading behind a device's cursor */
+    CHAT__OP_CHATS,    /* user's node: request `chats` */
+    CHAT__OP_MEMBERS,  /* user's node: may the user read this chat? */
+    CHAT__OP_HISTORY   /* user's node: request `history` */
+} chat__op_type;
+
+typedef struct chat__room chat__room;
+typedef struct chat__cid chat__cid;
+
+/* Something that waits for storage. Its address is the tag of the effect. */
+typedef struct chat__op {
+    struct chat__op *prev_all, *next_all;
+    struct chat__op *next; /* in its chat's queue */
+    chat__op_type type;
+    chat_frame_type kind; /* SEND or CHAT_CREATE */
+    chat__conn conn;
+    uint32_t node;
+    uint32_t n_pages;
+    uint32_t limit;
+    uint8_t has_r;
+    uint8_t is_searched;
+    uint64_t r;
+    uint64_t before, after;
+    chat__room *room;
+    chat__cid *cid;
+    chat_view bytes; /* WAIT: the submit frame; APPEND: the payload; MEMBERS, HISTORY: the chat id */
+    uint8_t storage[];
+} chat__op;
+
+typedef enum chat__room_state {
+    CHAT__ROOM_NEW = 1,
+    CHAT__ROOM_LOADING,
+    CHAT__ROOM_READY,
+    CHAT__ROOM_MISSING, /* storage knows no such group */
+    CHAT__ROOM_CREATING
+} chat__room_state;
+
+/* A chat that this node owns and has used lately. */
+struct chat__room {
+    chat__room *prev_lru, *next_lru;
+    chat__op *queue, *last; /* requests that wait their turn */
+    chat_view *members;     /* grouped by node; bytes behind the array */
+    uint32_t n_members;
+    uint32_t n_pins; /* records on their way to the disk */
+    uint8_t state;
+    uint8_t is_direct;
+    uint8_t is_busy; /* the head of the queue waits for storage */
+    uint8_t key_len;
+    uint8_t key[];
+};
+
+/* A message that a client named: the same name again gets the same answer. */
+struct chat__cid {
+    chat__cid *prev, *next;
+    chat__op *op; /* NULL: done */
+    uint64_t id, seq, ts;
+    uint32_t key_len;
+    uint8_t key[]; /* user, 0, cid */
+};
+
+struct chat__node {
+    chat__node_options options;
+    chat_allocator allocator;
+    chat__session_limits limits;
+    uint64_t mono_ms, unix_ms;
+    chat_idgen idgen;
+    chat_decoder *decoder;     /* for what comes from outside */
+    chat_decoder *row_decoder; /* for payloads, while an outside frame is in use */
+    chat__arena arena;
+    chat__effect *effects;
+    size_t n_effects, next_effect, effects_cap;
+    chat__heap timers;
+    chat__node_conn **slots; /* by connection number */
+    uint32_t *generations;
+    uint32_t *free_slots;
+    uint32_t n_slots, n_free, n_conns;
+    chat__map users;
+    chat__map rooms;
+    chat__room *lru_first, *lru_last; /* rooms with an empty queue, oldest first */
+    chat__map cids;
+    chat__cid *cid_first, *cid_last; /* oldest first */
+    chat__op *ops;
+    uint32_t n_ops;
+    uint64_t n_submitted; /* requests to owners whose answer is outstanding */
+    chat__msg *dead;      /* freed at the next turn: effects may point into them */
+    uint32_t retry_after_ms;
+    uint32_t turn;
+    uint8_t is_draining;
+    uint8_t has_broken;
+    chat__node_counts counts;
+};
+
+/* --- node.c --- */
+/* A zeroed effect at the end of the queue; NULL when out of memory. */
+chat__effect *chat__node_emit(chat__node *node, chat__effect_type type);
+/* Encode into the arena; an empty view on failure. */
+chat_view chat__node_encode(chat__node *node, chat_encoding encoding, const chat_frame *frame);
+/* Send a frame to another node. */
+void chat__node_emit_link(chat__node *node, uint32_t to_node, const chat_frame *frame);
+void chat__node_log(chat__node *node, const char *text);
+void *chat__node_alloc(chat__node *node, size_t bytes);
+void chat__node_dealloc(chat__node *node, void *ptr);
+/* `extra` bytes of storage; NULL when out of memory or above max_pending. */
+chat__op *chat__op_new(chat__node *node, chat__op_type type, size_t extra);
+void chat__op_free(chat__node *node, chat__op *op);
+/* Put `bytes` into the op's storage. */
+void chat__op_keep(chat__op *op, chat_view bytes);
+
+/* --- conn.c --- */
+chat__node_conn *chat__conn_of(const chat__node *node, chat__conn id);
+chat_view chat__conn_user(const chat__node_conn *conn);
+void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes);
+void chat__conn_write_frame(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+/* Say `bye`, close, forget. */
+void chat__conn_close(chat__node *node, chat__node_conn *conn, chat_status status,
+                      const char *text);
+/* Close it in the next turn: for the depths of a loop. */
+void chat__conn_break(chat__node *node, chat__node_conn *conn, chat_status status);
+void chat__conn_destroy(chat__node *node, chat__node_conn *conn);
+void chat__conn_reschedule(chat__node *node, chat__node_conn *conn);
+void chat__conn_timer_due(chat__node *node, chat__node_conn *conn);
+/* Say `bye`; the connection goes when its requests are answered. */
+void chat__conn_bye(chat__node *node, chat__node_conn *conn);
+void chat__conn_free_all(chat__node *node);
+
+/* --- requests.c: frames of a client, answered on the user's node --- */
+void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+/* `r`, `cid` and `chat` are taken from `about` (may be NULL). */
+void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_frame *about,
+                          chat_status status, const char *text);
+void chat__request_members_loaded(chat__node *node, chat__op *op, chat_status status,
+                                  chat_view_list members);
+void chat__request_chats_loaded(chat__node *node, chat__op *op, chat_status status,
+                                const chat__node_user_chat *chats, size_t n_chats);
+typedef struct chat__rows {
+    chat_status status;
+    int has_more;
+    const chat__node_row *rows;
+    size_t n_rows;
+} chat__rows;
+void chat__request_history_read(chat__node *node, chat__op *op, const chat__rows *rows);
+
+/* --- owner.c: the node that owns a chat --- */
+void chat__owner_submit(chat__node *node, const chat_frame *frame);
+void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
+                          uint64_t prev);
+void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
+                             chat_view_list members);
+void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows);
+void chat__owner_free_all(chat__node *node);
+
+/* --- room.c: chats that a node owns, with their members and waiting requests --- */
+chat__room *chat__room_find(chat__node *node, chat_view chat);
+/* Find or make; NULL when out of memory. */
+chat__room *chat__room_get(chat__node *node, chat_view chat);
+chat_status chat__room_set_members(chat__node *node, chat__room *room, chat_view_list members);
+int chat__room_has_member(const chat__room *room, chat_view user);
+/* Keep it, with its members, until `n_pins` is counted down. */
+void chat__room_pin(chat__node *node, chat__room *room);
+void chat__room_enqueue(chat__node *node, chat__room *room, chat__op *op);
+/* Call when the queue may have become empty: keeps it in the cache, or frees it. */
+void chat__room_release(chat__node *node, chat__room *room);
+void chat__room_free(chat__node *node, chat__room *room);
+
+/* --- cid.c: which messages were sent before --- */
+chat__cid *chat__cid_find(chat__node *node, chat_view user, chat_view cid);
+chat__cid *chat__cid_new(chat__node *node, chat_view user, chat_view cid);
+void chat__cid_forget(chat__node *node, chat__cid *cid);
+
+/* --- deliver.c: the node where a user lives --- */
+void chat__deliver_push(chat__node *node, const chat_frame *push);
+void chat__deliver_answer(chat__node *node, const chat_frame *answer);
+void chat__deliver_receipt(chat__node *node, const chat_frame *delivered);
+void chat__deliver_acked(chat__node *node, chat__node_conn *conn, uint64_t n);
+void chat__deliver_retry(chat__node *node, chat__node_conn *conn);
+void chat__deliver_pump(chat__node *node, chat__node_conn *conn);
+void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status status,
+                                 const chat__node_user_chat *chats, size_t n_chats);
+void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows *rows);
+void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn);
+void chat__msg_release(chat__node *node, chat__msg *msg);
+
+#endif

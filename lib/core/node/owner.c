@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The node that owns a chat: takes what users submit to it in order, refuses who is no member,
+ * answers a message that was sent before with its first id, appends the others, and when they are
+ * durable sends them to the nodes where the members live.
+ */
+#include "node/internal.h"
+
+#include <chat/partition.h>
+
+#include <assert.h>
+#include <string.h>
+
+/* A resent message is looked for in so many pages of history, and no further back than 24 hours. */
+#define SEARCH_PAGES     20u
+#define SEARCH_PAGE_ROWS 100u
+#define SEARCH_BACK_MS   86400000u
+#define BUSY_RETRY_MS    1000u
+#define CLOCK_RETRY_MS   2u
+
+typedef enum step {
+    STEP_DONE, /* answered, refused or being appended */
+    STEP_WAIT  /* storage was asked; comes again */
+} step;
+
+/* --- answers --- */
+
+static void answer(chat__node *node, uint32_t to_node, const chat_frame *frame)
+{
+    if (to_node == node->options.self)
+        chat__deliver_answer(node, frame);
+    else
+        chat__node_emit_link(node, to_node, frame);
+}
+
+static void init_answer(chat_frame *out, const chat_frame *submit, chat_frame_type kind)
+{
+    chat_frame_init(out, CHAT_FRAME_ANSWER);
+    CHAT_FRAME_SET(out, CONN, conn, submit->conn);
+    CHAT_FRAME_SET(out, KIND, kind, kind);
+    if (CHAT_FRAME_HAS(submit, R))
+        CHAT_FRAME_SET(out, R, r, submit->r);
+    if (CHAT_FRAME_HAS(submit, CID))
+        CHAT_FRAME_SET(out, CID, cid, submit->cid);
+    CHAT_FRAME_SET(out, CHAT, chat, submit->chat);
+}
+
+static void refuse_after(chat__node *node, const chat_frame *submit, chat_status status,
+                         const char *text, uint32_t retry_ms)
+{
+    chat_frame out;
+    init_answer(&out, submit, CHAT_FRAME_ERROR);
+    CHAT_FRAME_SET(&out, CODE, code, chat__view_str(chat_status_wire(status)));
+    CHAT_FRAME_SET(&out, TEXT, text, chat__view_str(text));
+    if (chat_status_kind_of(status) == CHAT_KIND_RETRY)
+        CHAT_FRAME_SET(&out, RETRY_AFTER, retry_after_ms, retry_ms);
+    answer(node, (uint32_t)submit->node, &out);
+}
+
+static void refuse(chat__node *node, const chat_frame *submit, chat_status status,
+                   const char *text)
+{
+    refuse_after(node, submit, status, text, BUSY_RETRY_MS);
+}
+
+static void answer_sent(chat__node *node, const chat_frame *submit, const chat__cid *cid)
+{
+    chat_frame out;
+    init_answer(&out, submit, CHAT_FRAME_SENT);
+    CHAT_FRAME_SET(&out, ID, id, cid->id);
+    CHAT_FRAME_SET(&out, SEQ, seq, cid->seq);
+    CHAT_FRAME_SET(&out, TS, ts, cid->ts);
+    answer(node, (uint32_t)submit->node, &out);
+}
+
+/* --- asking storage for a chat --- */
+
+static chat__effect *ask(chat__node *node, chat__effect_type type, chat__room *room, chat__op *op)
+{
+    chat__effect *effect = op != NULL ? chat__node_emit(node, type) : NULL;
+    if (effect == NULL) {
+        if (op != NULL)
+            chat__op_free(node, op);
+        return NULL;
+    }
+    op->room = room;
+    room->is_busy = 1;
+    effect->tag = (uint64_t)(uintptr_t)op;
+    effect->chat = chat__arena_copy(&node->arena, chat__view(room->key, room->key_len));
+    return effect;
+}
+
+static step load_room(chat__node *node, chat__room *room, const chat_frame *submit)
+{
+    chat__op *op = chat__op_new(node, CHAT__OP_ROOM, 0);
+    if (ask(node, CHAT__EFFECT_LOAD_CHAT, room, op) == NULL) {
+        refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
+        return STEP_DONE;
+    }
+    room->state = CHAT__ROOM_LOADING;
+    return STEP_WAIT;
+}
+
+static step search(chat__node *node, chat__room *room, const chat_frame *submit, uint64_t before,
+                   uint32_t n_pages)
+{
+    chat__op *op = chat__op_new(node, CHAT__OP_SEARCH, 0);
+    chat__effect *effect = ask(node, CHAT__EFFECT_READ, room, op);
+    if (effect == NULL) {
+        refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
+        return STEP_DONE;
+    }
+    op->n_pages = n_pages;
+    effect->after = UINT64_MAX;
+    effect->before = before;
+    effect->limit = SEARCH_PAGE_ROWS;
+    return STEP_WAIT;
+}
+
+/* --- appending --- */
+
+/* The payload of a record: the frame that readers get, without its place. */
+static void payload_of(const chat__node *node, const chat_frame *submit, uint64_t id,
+                       uint32_t n_members, chat_frame *out)
+{
+    int is_message = submit->kind == CHAT_FRAME_SEND;
+    chat_frame_init(out, is_message ? CHAT_FRAME_MSG : CHAT_FRAME_CHAT);
+    CHAT_FRAME_SET(out, CHAT, chat, submit->chat);
+    CHAT_FRAME_SET(out, FROM, from, submit->from);
+    CHAT_FRAME_SET(out, ID, id, id);
+    CHAT_FRAME_SET(out, TS, ts, node->unix_ms);
+    if (is_message) {
+        CHAT_FRAME_SET(out, CID, cid, submit->cid);
+        CHAT_FRAME_SET(out, BODY, body, submit->body);
+        CHAT_FRAME_SET(out, COUNT, count, n_members);
+        return;
+    }
+    CHAT_FRAME_SET(out, USERS, users, submit->users);
+    if (CHAT_FRAME_HAS(submit, TITLE))
+        CHAT_FRAME_SET(out, TITLE, title, submit->title);
+}
+
+static chat__op *append_op(chat__node *node, const chat_frame *submit, const chat_frame *payload)
+{
+    size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, payload);
+    size_t len = 0;
+    chat__op *op = chat__op_new(node, CHAT__OP_APPEND, cap);
+    if (op == NULL)
+        return NULL;
+    if (chat_frame_encode(CHAT_ENCODING_CBOR, payload, op->storage, cap, &len) != CHAT_OK) {
+        chat__op_free(node, op);
+        return NULL;
+    }
+    op->bytes = chat__view(op->storage, len);
+    op->kind = (chat_frame_type)submit->kind;
+    op->conn = submit->conn;
+    op->node = (uint32_t)submit->node;
+    op->has_r = CHAT_FRAME_HAS(submit, R);
+    op->r = op->has_r ? submit->r : 0;
+    return op;
+}
+
+/* `room` (NULL or transient for a direct chat) keeps its members until the record is durable. */
+static void append(chat__node *node, const chat_frame *submit, uint32_t n_members,
+                   chat__room *room)
+{
+    chat_frame payload;
+    uint64_t id = 0;
+    chat_status status = chat_idgen_next(&node->idgen, node->unix_ms, &id);
+    if (status != CHAT_OK) {
+        refuse_after(node, submit, status, "no message id can be given now", CLOCK_RETRY_MS);
+        return;
+    }
+    payload_of(node, submit, id, n_members, &payload);
+    chat__op *op = append_op(node, submit, &payload);
+    chat__cid *cid = NULL;
+    if (op != NULL && submit->kind == CHAT_FRAME_SEND)
+        cid = chat__cid_new(node, submit->from, submit->cid);
+    chat__effect *effect = NULL;
+    if (op != NULL && (cid != NULL || submit->kind != CHAT_FRAME_SEND))
+        effect = chat__node_emit(node, CHAT__EFFECT_APPEND);
+    if (effect == NULL) {
+        if (cid != NULL)
+            chat__cid_forget(node, cid);
+        if (op != NULL)
+            chat__op_free(node, op);
+        refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
+        return;
+    }
+    if (cid != NULL)
+        cid->op = op;
+    op->cid = cid;
+    if (room != NULL && !room->is_direct) {
+        op->room = room;
+        chat__room_pin(node, room);
+        if (submit->kind == CHAT_FRAME_CHAT_CREATE)
+            room->state = CHAT__ROOM_CREATING;
+    }
+    effect->tag = (uint64_t)(uintptr_t)op;
+    effect->partition = chat_partition_of(submit->chat, node->options.n_partitions);
+    effect->chat = chat__arena_copy(&node->arena, submit->chat);
+    effect->id = id;
+    effect->kind = payload.type;
+    effect->bytes = op->bytes;
+}
+
+/* --- one request --- */
+
+static int is_direct(chat_view chat)
+{
+    chat_view members[2];
+    return chat_direct_members(chat, members) == CHAT_OK;
+}
+
+/* The first copy is on its way to the disk: the newest connection gets the answer, and the request
+   of the older one is over without one. */
+static void retarget(chat__node *node, chat__op *op, const chat_frame *submit)
+{
+    chat_frame over;
+    chat_frame_init(&over, CHAT_FRAME_ANSWER);
+    CHAT_FRAME_SET(&over, CONN, conn, op->conn);
+    CHAT_FRAME_SET(&over, KIND, kind, CHAT_FRAME_ACK);
+    answer(node, op->node, &over);
+    op->conn = submit->conn;
+    op->node = (uint32_t)submit->node;
+    op->has_r = CHAT_FRAME_HAS(submit, R);
+    op->r = op->has_r ? submit->r : 0;
+}
+
+/* Refuses who may not write here; the chat's members are known. */
+static int is_refused(chat__node *node, const chat_frame *submit, const chat__room *room)
+{
+    chat_view members[2];
+    if (chat_direct_members(submit->chat, members) == CHAT_OK) {
+        if (chat__view_equal(members[0], submit->from) ||
+            chat__view_equal(members[1], submit->from))
+            return 0;
+    } else if (room->state == CHAT__ROOM_MISSING) {
+        refuse(node, submit, CHAT_ERR_NOT_FOUND, "there is no such chat: create it first");
+        return 1;
+    } else if (chat__room_has_member(room, submit->from)) {
+        return 0;
+    }
+    refuse(node, submit, CHAT_ERR_FORBIDDEN, "you are no member of this chat");
+    return 1;
+}
+
+static step take_send(chat__node *node, const chat_frame *submit, chat__room *room,
+                      int is_searched)
+{
+    chat__cid *cid = chat__cid_find(node, submit->from, submit->cid);
+    if (cid != NULL && cid->op == NULL) {
+        answer_sent(node, submit, cid);
+        return STEP_DONE;
+    }
+    if (cid != NULL) {
+        retarget(node, cid->op, submit);
+        return STEP_DONE;
+    }
+    if (room == NULL && !is_direct(submit->chat))
+        return STEP_WAIT;
+    if (room != NULL && !room->is_direct && room->state == CHAT__ROOM_NEW)
+        return STEP_WAIT;
+    if (is_refused(node, submit, room))
+        return STEP_DONE;
+    if (CHAT_FRAME_HAS(submit, RESEND) && submit->resend && !is_searched)
+        return STEP_WAIT;
+    append(node, submit, room != NULL && !room->is_direct ? room->n_members : 2, room);
+    return STEP_DONE;
+}
+
+/* The creator first, then `users`, each once, in the arena. */
+static chat_status all_members(chat__node *node, const chat_frame *submit, chat_view_list *out)
+{
+    size_t n_users = CHAT_FRAME_HAS(submit, USERS) ? submit->users.n_items : 0;
+    chat_view *items = chat__arena_get(&node->arena, (n_users + 1) * sizeof *items);
+    size_t n = 0;
+    if (items == NULL)
+        return CHAT_ERR_NOMEM;
+    items[n++] = submit->from;
+    for (size_t i = 0; i < n_users; i++) {
+        size_t k = 0;
+        while (k < n && !chat__view_equal(items[k], submit->users.items[i]))
+            k++;
+        if (k == n)
+            items[n++] = submit->users.items[i];
+    }
+    out->items = items;
+    out->n_items = n;
+    return n <= node->options.max_group_members ? CHAT_OK : CHAT_ERR_LIMIT;
+}
+
+static step take_create(chat__node *node, const chat_frame *submit, chat__room *room)
+{
+    chat_frame created = *submit;
+    if (room == NULL || room->state == CHAT__ROOM_NEW)
+        return STEP_WAIT;
+    if (room->state == CHAT__ROOM_READY) {
+        int is_resent = CHAT_FRAME_HAS(submit, RESEND) && submit->resend;
+        if (is_resent && chat__room_has_member(room, submit->from)) {
+            chat_frame out;
+            init_answer(&out, submit, CHAT_FRAME_RESULT);
+            answer(node, (uint32_t)submit->node, &out);
+        } else {
+            refuse(node, submit, CHAT_ERR_EXISTS, "a chat of this name exists");
+        }
+        return STEP_DONE;
+    }
+    chat_status status = all_members(node, submit, &created.users);
+    if (status == CHAT_OK)
+        status = chat__room_set_members(node, room, created.users);
+    if (status != CHAT_OK) {
+        refuse(node, submit, status, chat_status_text(status));
+        return STEP_DONE;
+    }
+    created.has |= CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
+    append(node, &created, room->n_members, room);
+    return STEP_DONE;
+}
+
+static step take(chat__node *node, const chat_frame *submit, chat__room *room, int is_searched)
+{
+    if (room != NULL && (room->is_busy || room->state == CHAT__ROOM_CREATING))
+        return STEP_WAIT;
+    if (submit->kind == CHAT_FRAME_CHAT_CREATE)
+        return take_create(node, submit, room);
+    return take_send(node, submit, room, is_searched);
+}
+
+/* The head of a chat's queue could not be taken: ask storage for what it lacks. */
+static step ask_for(chat__node *node, const chat_frame *submit, chat__room *room)
+{
+    if (room->is_busy || room->state == CHAT__ROOM_CREATING)
+        return STEP_WAIT;
+    if (!room->is_direct && room->state == CHAT__ROOM_NEW)
+        return load_room(node, room, submit);
+    return search(node, room, submit, UINT64_MAX, 1);
+}
+
+/* Take what waits in a chat's queue, in order, as far as it goes. */
+static void run_queue(chat__node *node, chat__room *room)
+{
+    while (room->queue != NULL) {
+        chat_frame submit;
+        chat__op *op = room->queue;
+        chat_status status =
+            chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, op->bytes, &submit);
+        assert(status == CHAT_OK);
+        if (status == CHAT_OK && take(node, &submit, room, op->is_searched) == STEP_WAIT &&
+            ask_for(node, &submit, room) == STEP_WAIT)
+            return;
+        room->queue = op->next;
+        if (room->queue == NULL)
+            room->last = NULL;
+        chat__op_free(node, op);
+    }
+    chat__room_release(node, room);
+}
+
+void chat__owner_submit(chat__node *node, const chat_frame *submit)
+{
+    chat__room *room = chat__room_find(node, submit->chat);
+    if (room == NULL || room->queue == NULL) {
+        if (take(node, submit, room, 0) == STEP_DONE)
+            return;
+    }
+    chat_view bytes = chat__node_encode(node, CHAT_ENCODING_CBOR, submit);
+    chat__op *op = bytes.len > 0 ? chat__op_new(node, CHAT__OP_WAIT, bytes.len) : NULL;
+    room = op != NULL ? chat__room_get(node, submit->chat) : NULL;
+    if (room == NULL) {
+        if (op != NULL)
+            chat__op_free(node, op);
+        refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
+        return;
+    }
+    int is_first = room->queue == NULL;
+    chat__op_keep(op, bytes);
+    chat__room_enqueue(node, room, op);
+    if (is_first)
+        run_queue(node, room);
+}
+
+/* --- storage answers --- */
+
+void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
+                             chat_view_list members)
+{
+    chat__room *room = op->room;
+    chat__op_free(node, op);
+    room->is_busy = 0;
+    room->state = CHAT__ROOM_MISSING;
+    if (status == CHAT_OK)
+        status = chat__room_set_members(node, room, members);
+    if (status == CHAT_OK)
+        room->state = CHAT__ROOM_READY;
+    if (status != CHAT_OK && status != CHAT_ERR_NOT_FOUND) {
+        /* Not known whether it exists: refuse who waits, ask again for the next. */
+        room->state = CHAT__ROOM_NEW;
+        while (room->queue != NULL) {
+            chat_frame submit;
+            chat__op *waiting = room->queue;
+            if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, waiting->bytes,
+                                  &submit) == CHAT_OK)
+                refuse(node, &submit, status, chat_status_text(status));
+            room->queue = waiting->next;
+            chat__op_free(node, waiting);
+        }
+        room->last = NULL;
+    }
+    run_queue(node, room);
+}
+
+/* Looks at one page for the message that the head of the queue resends. */
+static int is_found(chat__node *node, const chat__op *head, const chat__rows *rows)
+{
+    chat_frame submit;
+    chat_frame row;
+    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, head->bytes, &submit) != CHAT_OK)
+        return 0;
+    for (size_t i = 0; i < rows->n_rows; i++) {
+        /* Neither frame has a list, so one decoder serves both. */
+        if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, rows->rows[i].payload,
+                              &row) != CHAT_OK ||
+            row.type != CHAT_FRAME_MSG || !CHAT_FRAME_HAS(&row, CID) ||
+            !chat__view_equal(row.cid, submit.cid) || !chat__view_equal(row.from, submit.from))
+            continue;
+        chat__cid *cid = chat__cid_new(node, submit.from, submit.cid);
+        if (cid != NULL) {
+            cid->id = row.id;
+            cid->seq = rows->rows[i].seq;
+            cid->ts = row.ts;
+        }
+        return cid != NULL;
+    }
+    return 0;
+}
+
+static int goes_back_further(const chat__node *node, const chat__rows *rows, uint32_t n_pages)
+{
+    if (!rows->has_more || rows->n_rows == 0 || n_pages >= SEARCH_PAGES)
+        return 0;
+    /* `seq` starts as an id, so it tells the time closely enough. */
+    uint64_t oldest_ms = chat_snowflake_decode(rows->rows[rows->n_rows - 1].seq).unix_ms;
+    return oldest_ms + SEARCH_BACK_MS > node->unix_ms;
+}
+
+void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows)
+{
+    chat__room *room = op->room;
+    chat__op *head = room->queue;
+    uint32_t n_pages = op->n_pages;
+    chat__op_free(node, op);
+    room->is_busy = 0;
+    assert(head != NULL);
+    if (rows->status >= 0 && !is_found(node, head, rows) &&
+        goes_back_further(node, rows, n_pages)) {
+        chat_frame submit;
+        uint64_t before = rows->rows[rows->n_rows - 1].seq;
+        (void)chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, head->bytes, &submit);
+        if (search(node, room, &submit, before, n_pages + 1) == STEP_WAIT)
+            return;
+        room->queue = head->next;
+        if (room->queue == NULL)
+            room->last = NULL;
+        chat__op_free(node, head);
+    } else if (rows->status < 0) {
+        chat_frame submit;
+        (void)chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, head->bytes, &submit);
+        refuse(node, &submit, rows->status, chat_status_text(rows->status));
+        room->queue = head->next;
+        if (room->queue == NULL)
+            room->last = NULL;
+        chat__op_free(node, head);
+    } else {
+        head->is_searched = 1;
+    }
+    run_queue(node, room);
+}
+
+/* Send a durable record to every node where a member lives: one frame for each. */
+static void fan_out(chat__node *node, const chat__op *op, chat_frame *push,
+                    chat_view_list members)
+{
+    uint32_t author_node = chat__node_of_user(push->from, node->options.n_nodes);
+    size_t i = 0;
+    while (i < members.n_items) {
+        /* Members are grouped by node. */
+        uint32_t to_node = chat__node_of_user(members.items[i], node->options.n_nodes);
+        size_t k = i + 1;
+        while (k < members.n_items &&
+               chat__node_of_user(members.items[k], node->options.n_nodes) == to_node)
+            k++;
+        push->users.items = members.items + i;
+        push->users.n_items = k - i;
+        if (push->kind == CHAT_FRAME_CHAT)
+            push->users = members;
+        push->has |= CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
+        push->has &= ~(CHAT_FIELD_BIT(CHAT_FIELD_KEY_CONN) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_R));
+        if (to_node == author_node) {
+            CHAT_FRAME_SET(push, CONN, conn, op->conn);
+            if (op->has_r)
+                CHAT_FRAME_SET(push, R, r, op->r);
+        }
+        if (to_node == node->options.self)
+            chat__deliver_push(node, push);
+        else
+            chat__node_emit_link(node, to_node, push);
+        i = k;
+    }
+}
+
+static void push_record(chat__node *node, const chat__op *op, const chat_frame *payload,
+                        uint64_t seq, uint64_t prev)
+{
+    chat_frame push = *payload;
+    chat_view direct[2];
+    chat_view_list members = {direct, 2};
+    if (chat_direct_members(payload->chat, direct) != CHAT_OK) {
+        members.items = op->room->members;
+        members.n_items = op->room->n_members;
+    }
+    push.type = CHAT_FRAME_PUSH;
+    CHAT_FRAME_SET(&push, KIND, kind, payload->type);
+    CHAT_FRAME_SET(&push, SEQ, seq, seq);
+    CHAT_FRAME_SET(&push, PREV, prev, prev);
+    fan_out(node, op, &push, members);
+}
+
+static void refuse_append(chat__node *node, const chat__op *op, const chat_frame *payload,
+                          chat_status status)
+{
+    chat_frame about = *payload;
+    about.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
+    about.conn = op->conn;
+    about.node = op->node;
+    if (op->has_r)
+        CHAT_FRAME_SET(&about, R, r, op->r);
+    refuse(node, &about, status, chat_status_text(status));
+}
+
+void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
+                          uint64_t prev)
+{
+    chat_frame payload;
+    chat__room *room = op->room;
+    chat_status decoded =
+        chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, op->bytes, &payload);
+    assert(decoded == CHAT_OK);
+    if (decoded != CHAT_OK)
+        status = decoded;
+    if (status == CHAT_OK) {
+        node->counts.accepted_msgs++;
+        if (op->cid != NULL) {
+            op->cid->op = NULL;
+            op->cid->id = payload.id;
+            op->cid->seq = seq;
+            op->cid->ts = payload.ts;
+        }
+        if (op->kind == CHAT_FRAME_CHAT_CREATE)
+            room->state = CHAT__ROOM_READY;
+        push_record(node, op, &payload, seq, prev);
+    } else {
+        if (op->cid != NULL)
+            chat__cid_forget(node, op->cid);
+        if (op->kind == CHAT_FRAME_CHAT_CREATE)
+            room->state = CHAT__ROOM_MISSING;
+        refuse_append(node, op, &payload, status);
+    }
+    chat__op_free(node, op);
+    if (room != NULL) {
+        room->n_pins--;
+        run_queue(node, room);
+    }
+}
+
+void chat__owner_free_all(chat__node *node)
+{
+    size_t cursor = 0;
+    chat__room *room = chat__map_next(&node->rooms, &cursor);
+    while (room != NULL) {
+        chat__node_dealloc(node, room->members);
+        chat__node_dealloc(node, room);
+        room = chat__map_next(&node->rooms, &cursor);
+    }
+    while (node->cid_first != NULL)
+        chat__cid_forget(node, node->cid_first);
+}

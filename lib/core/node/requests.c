@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/* Frames of a client, on the node where its user lives: hello, send, ack, lists, ping. */
+#include "node/internal.h"
+
+#include <string.h>
+
+#define AGENT            "libchat/0.1.0"
+#define HISTORY_DEFAULT  50u
+#define HISTORY_MAX      100u
+#define CHATS_MAX        10000u
+#define BUSY_RETRY_MS    1000u
+
+void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_frame *about,
+                          chat_status status, const char *text)
+{
+    chat_frame error;
+    chat_frame_init(&error, CHAT_FRAME_ERROR);
+    CHAT_FRAME_SET(&error, CODE, code, chat__view_str(chat_status_wire(status)));
+    CHAT_FRAME_SET(&error, TEXT, text, chat__view_str(text));
+    if (chat_status_kind_of(status) == CHAT_KIND_RETRY)
+        CHAT_FRAME_SET(&error, RETRY_AFTER, retry_after_ms, BUSY_RETRY_MS);
+    if (about != NULL && CHAT_FRAME_HAS(about, R))
+        CHAT_FRAME_SET(&error, R, r, about->r);
+    if (about != NULL && CHAT_FRAME_HAS(about, CID))
+        CHAT_FRAME_SET(&error, CID, cid, about->cid);
+    chat__conn_write_frame(node, conn, &error);
+}
+
+/* The chat that a frame names, by `chat` or `to`; the user is a member if it is a direct one. */
+static chat_status resolve_chat(const chat__node_conn *conn, const chat_frame *frame,
+                                chat_direct_name *storage, chat_view *out, const char **why)
+{
+    chat_view members[2];
+    chat_view user = chat__conn_user(conn);
+    if (CHAT_FRAME_HAS(frame, TO) == CHAT_FRAME_HAS(frame, CHAT)) {
+        *why = "give either `chat` or `to`";
+        return CHAT_ERR_ARG;
+    }
+    if (CHAT_FRAME_HAS(frame, TO)) {
+        *why = "`to` must be another user";
+        if (chat_direct_id(user, frame->to, storage) != CHAT_OK)
+            return CHAT_ERR_ARG;
+        *out = chat__view(storage->bytes, storage->len);
+        return CHAT_OK;
+    }
+    *why = "you are no member of this chat";
+    if (chat_direct_members(frame->chat, members) == CHAT_OK &&
+        !chat__view_equal(members[0], user) && !chat__view_equal(members[1], user))
+        return CHAT_ERR_FORBIDDEN;
+    *out = frame->chat;
+    return CHAT_OK;
+}
+
+static int is_direct(chat_view chat)
+{
+    chat_view members[2];
+    return chat_direct_members(chat, members) == CHAT_OK;
+}
+
+/* An op that answers to a request of this connection. */
+static chat__op *request_op(chat__node *node, const chat__node_conn *conn, chat__op_type type,
+                            const chat_frame *frame, chat_view keep)
+{
+    chat__op *op = chat__op_new(node, type, keep.len);
+    if (op == NULL)
+        return NULL;
+    op->conn = conn->id;
+    op->has_r = CHAT_FRAME_HAS(frame, R);
+    op->r = op->has_r ? frame->r : 0;
+    op->limit = CHAT_FRAME_HAS(frame, LIMIT) && frame->limit < HISTORY_MAX
+                    ? (uint32_t)frame->limit
+                    : HISTORY_DEFAULT;
+    if (CHAT_FRAME_HAS(frame, LIMIT) && frame->limit >= HISTORY_MAX)
+        op->limit = HISTORY_MAX;
+    op->after = CHAT_FRAME_HAS(frame, AFTER) ? frame->after : UINT64_MAX;
+    op->before = CHAT_FRAME_HAS(frame, BEFORE) ? frame->before : UINT64_MAX;
+    chat__op_keep(op, keep);
+    return op;
+}
+
+static void refuse_busy(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat__request_refuse(node, conn, frame, CHAT_ERR_BUSY, "too much is waiting for storage");
+}
+
+/* Emit the effect of an op; on failure the op is gone and the request refused. */
+static chat__effect *emit_for(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                              chat__effect_type type, chat__op *op)
+{
+    chat__effect *effect = op != NULL ? chat__node_emit(node, type) : NULL;
+    if (effect != NULL) {
+        effect->tag = (uint64_t)(uintptr_t)op;
+        effect->user = chat__arena_copy(&node->arena, chat__conn_user(conn));
+        return effect;
+    }
+    if (op != NULL)
+        chat__op_free(node, op);
+    refuse_busy(node, conn, frame);
+    return NULL;
+}
+
+/* --- hello --- */
+
+static void replace_same_device(chat__node *node, chat__node_conn *conn)
+{
+    chat__node_conn *other = conn->user->conns;
+    while (other != NULL) {
+        chat__node_conn *next = other->next;
+        if (other != conn && other->session.state != CHAT__SESSION_HELLO &&
+            other->device_len == conn->device_len &&
+            memcmp(other->device, conn->device, conn->device_len) == 0)
+            chat__conn_close(node, other, CHAT_ERR_REPLACED, "this device connected again");
+        other = next;
+    }
+}
+
+static void write_welcome(chat__node *node, chat__node_conn *conn)
+{
+    chat_frame welcome;
+    chat_frame_init(&welcome, CHAT_FRAME_WELCOME);
+    CHAT_FRAME_SET(&welcome, USER, user, chat__conn_user(conn));
+    CHAT_FRAME_SET(&welcome, DEVICE, device, chat__view(conn->device, conn->device_len));
+    CHAT_FRAME_SET(&welcome, HEARTBEAT, heartbeat_ms, node->options.heartbeat_ms);
+    CHAT_FRAME_SET(&welcome, MAX_BODY, max_body_bytes, node->options.max_body_bytes);
+    CHAT_FRAME_SET(&welcome, AGENT, agent, chat__view_str(AGENT));
+    CHAT_FRAME_SET(&welcome, TS, ts, node->unix_ms);
+    chat__conn_write_frame(node, conn, &welcome);
+}
+
+static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    if (conn->session.state != CHAT__SESSION_HELLO) {
+        chat__request_refuse(node, conn, frame, CHAT_ERR_STATE, "hello was said already");
+        return;
+    }
+    if (CHAT_FRAME_HAS(frame, NEEDS) && frame->needs.n_items > 0) {
+        chat__conn_close(node, conn, CHAT_ERR_VERSION, "a needed capability is not supported");
+        return;
+    }
+    memcpy(conn->device, frame->device.data, frame->device.len);
+    conn->device_len = (uint8_t)frame->device.len;
+    (void)chat__session_step(&conn->session, CHAT__SESSION_EV_HELLO);
+    replace_same_device(node, conn);
+    write_welcome(node, conn);
+    chat__op *op = request_op(node, conn, CHAT__OP_DEVICE, frame, chat__view(NULL, 0));
+    chat__effect *effect = op != NULL ? chat__node_emit(node, CHAT__EFFECT_LOAD_USER) : NULL;
+    if (effect == NULL) {
+        if (op != NULL)
+            chat__op_free(node, op);
+        chat__conn_close(node, conn, CHAT_ERR_BUSY, "too much is waiting for storage");
+        return;
+    }
+    effect->tag = (uint64_t)(uintptr_t)op;
+    effect->user = chat__arena_copy(&node->arena, chat__conn_user(conn));
+    effect->device = chat__arena_copy(&node->arena, frame->device);
+}
+
+/* --- requests that the chat's owner answers --- */
+
+static void submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                   chat_view chat)
+{
+    chat_frame out = *frame;
+    out.struct_size = (uint32_t)sizeof out;
+    out.type = CHAT_FRAME_SUBMIT;
+    out.has &= ~(CHAT_FIELD_BIT(CHAT_FIELD_KEY_TO) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_DEVICE));
+    CHAT_FRAME_SET(&out, CONN, conn, conn->id);
+    CHAT_FRAME_SET(&out, NODE, node, node->options.self);
+    CHAT_FRAME_SET(&out, KIND, kind, frame->type);
+    CHAT_FRAME_SET(&out, FROM, from, chat__conn_user(conn));
+    CHAT_FRAME_SET(&out, CHAT, chat, chat);
+    conn->n_submitted++;
+    node->n_submitted++;
+    uint32_t owner =
+        chat__node_of_chat(chat, node->options.n_partitions, node->options.n_nodes);
+    if (owner == node->options.self)
+        chat__owner_submit(node, &out);
+    else
+        chat__node_emit_link(node, owner, &out);
+}
+
+static int refused_while_draining(chat__node *node, chat__node_conn *conn,
+                                  const chat_frame *frame)
+{
+    if (!node->is_draining)
+        return 0;
+    chat__request_refuse(node, conn, frame, CHAT_ERR_DRAIN, "the server is going away");
+    return 1;
+}
+
+static void on_send(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat_direct_name name;
+    chat_view chat;
+    const char *why = "";
+    chat_status status = resolve_chat(conn, frame, &name, &chat, &why);
+    if (status == CHAT_OK && frame->body.len == 0) {
+        status = CHAT_ERR_ARG;
+        why = "`body` is empty";
+    }
+    if (status == CHAT_OK && frame->body.len > node->options.max_body_bytes) {
+        status = CHAT_ERR_LIMIT;
+        why = "`body` is longer than max_body_bytes of welcome";
+    }
+    if (status != CHAT_OK)
+        chat__request_refuse(node, conn, frame, status, why);
+    else if (!refused_while_draining(node, conn, frame))
+        submit(node, conn, frame, chat);
+}
+
+static void on_create(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    size_t n_users = CHAT_FRAME_HAS(frame, USERS) ? frame->users.n_items : 0;
+    if (!chat_group_id_is_valid(frame->chat))
+        chat__request_refuse(node, conn, frame, CHAT_ERR_ARG, "`chat` is no valid group id");
+    else if (n_users >= node->options.max_group_members)
+        chat__request_refuse(node, conn, frame, CHAT_ERR_LIMIT, "too many members");
+    else if (!refused_while_draining(node, conn, frame))
+        submit(node, conn, frame, frame->chat);
+}
+
+/* --- history --- */
+
+static void read_history(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                         chat__op *op)
+{
+    chat__effect *effect = emit_for(node, conn, frame, CHAT__EFFECT_READ, op);
+    if (effect == NULL)
+        return;
+    effect->chat = op->bytes;
+    effect->after = op->after;
+    effect->before = op->before;
+    effect->limit = op->limit;
+}
+
+static void on_history(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat_direct_name name;
+    chat_view chat;
+    const char *why = "";
+    chat_status status = resolve_chat(conn, frame, &name, &chat, &why);
+    if (status == CHAT_OK && CHAT_FRAME_HAS(frame, AFTER) && CHAT_FRAME_HAS(frame, BEFORE)) {
+        status = CHAT_ERR_ARG;
+        why = "give either `before` or `after`";
+    }
+    if (status == CHAT_OK && (frame->has & CHAT_FIELD_BIT(CHAT_FIELD_KEY_AFTER)) != 0 &&
+        frame->after == UINT64_MAX) {
+        status = CHAT_ERR_ARG;
+        why = "`after` is out of range";
+    }
+    if (status != CHAT_OK) {
+        chat__request_refuse(node, conn, frame, status, why);
+        return;
+    }
+    if (is_direct(chat)) {
+        read_history(node, conn, frame,
+                     request_op(node, conn, CHAT__OP_HISTORY, frame, chat));
+        return;
+    }
+    chat__op *op = request_op(node, conn, CHAT__OP_MEMBERS, frame, chat);
+    chat__effect *effect = emit_for(node, conn, frame, CHAT__EFFECT_LOAD_CHAT, op);
+    if (effect != NULL)
+        effect->chat = op->bytes;
+}
+
+/* A frame with the request's number, to refuse or answer from an op. */
+static void about_op(const chat__op *op, chat_frame *out)
+{
+    chat_frame_init(out, CHAT_FRAME_RESULT);
+    if (op->has_r)
+        CHAT_FRAME_SET(out, R, r, op->r);
+}
+
+void chat__request_members_loaded(chat__node *node, chat__op *op, chat_status status,
+                                  chat_view_list members)
+{
+    chat_frame about;
+    chat__node_conn *conn = chat__conn_of(node, op->conn);
+    int is_member = 0;
+    if (conn == NULL) {
+        chat__op_free(node, op);
+        return;
+    }
+    for (size_t i = 0; status == CHAT_OK && i < members.n_items && !is_member; i++)
+        is_member = chat__view_equal(members.items[i], chat__conn_user(conn));
+    about_op(op, &about);
+    if (status == CHAT_OK && is_member) {
+        op->type = CHAT__OP_HISTORY;
+        read_history(node, conn, &about, op);
+        return;
+    }
+    if (status == CHAT_OK)
+        chat__request_refuse(node, conn, &about, CHAT_ERR_FORBIDDEN,
+                             "you are no member of this chat");
+    else
+        chat__request_refuse(node, conn, &about, status, chat_status_text(status));
+    chat__op_free(node, op);
+}
+
+static void write_result(chat__node *node, chat__node_conn *conn, const chat__op *op,
+                         size_t count, int has_more)
+{
+    chat_frame result;
+    about_op(op, &result);
+    CHAT_FRAME_SET(&result, COUNT, count, count);
+    CHAT_FRAME_SET(&result, HAS_MORE, more, has_more != 0);
+    chat__conn_write_frame(node, conn, &result);
+}
+
+void chat__request_history_read(chat__node *node, chat__op *op, const chat__rows *rows)
+{
+    chat_frame frame;
+    chat__node_conn *conn = chat__conn_of(node, op->conn);
+    size_t count = 0;
+    if (conn != NULL && rows->status < 0) {
+        about_op(op, &frame);
+        chat__request_refuse(node, conn, &frame, rows->status, chat_status_text(rows->status));
+    } else if (conn != NULL) {
+        for (size_t i = 0; i < rows->n_rows; i++) {
+            const chat__node_row *row = &rows->rows[i];
+            if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, row->payload, &frame) !=
+                CHAT_OK)
+                continue;
+            CHAT_FRAME_SET(&frame, SEQ, seq, row->seq);
+            CHAT_FRAME_SET(&frame, PREV, prev, row->prev);
+            CHAT_FRAME_SET(&frame, R, r, op->r);
+            chat__conn_write_frame(node, conn, &frame);
+            count++;
+        }
+        write_result(node, conn, op, count, rows->has_more);
+    }
+    chat__op_free(node, op);
+}
+
+/* --- chats --- */
+
+static void on_chats(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat__op *op = request_op(node, conn, CHAT__OP_CHATS, frame, chat__view(NULL, 0));
+    if (op != NULL)
+        op->limit = CHAT_FRAME_HAS(frame, LIMIT) && frame->limit < CHATS_MAX
+                        ? (uint32_t)frame->limit
+                        : CHATS_MAX;
+    (void)emit_for(node, conn, frame, CHAT__EFFECT_LOAD_USER, op);
+}
+
+void chat__request_chats_loaded(chat__node *node, chat__op *op, chat_status status,
+                                const chat__node_user_chat *chats, size_t n_chats)
+{
+    chat_frame frame;
+    chat__node_conn *conn = chat__conn_of(node, op->conn);
+    if (conn != NULL && status < 0) {
+        about_op(op, &frame);
+        chat__request_refuse(node, conn, &frame, status, chat_status_text(status));
+    } else if (conn != NULL) {
+        size_t n_rows = op->limit < n_chats ? op->limit : n_chats;
+        for (size_t i = 0; i < n_rows; i++) {
+            chat_frame_init(&frame, CHAT_FRAME_CHAT);
+            CHAT_FRAME_SET(&frame, CHAT, chat, chats[i].chat);
+            CHAT_FRAME_SET(&frame, R, r, op->r);
+            CHAT_FRAME_SET(&frame, LAST_SEQ, last_seq, chats[i].last_seq);
+            if (chats[i].title.len > 0)
+                CHAT_FRAME_SET(&frame, TITLE, title, chats[i].title);
+            chat__conn_write_frame(node, conn, &frame);
+        }
+        write_result(node, conn, op, n_rows, n_rows < n_chats);
+    }
+    chat__op_free(node, op);
+}
+
+/* --- the rest --- */
+
+static void on_ack(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat__deliver_acked(node, conn, frame->n);
+}
+
+static void on_ping(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat_frame pong;
+    chat_frame_init(&pong, CHAT_FRAME_PONG);
+    if (CHAT_FRAME_HAS(frame, R))
+        CHAT_FRAME_SET(&pong, R, r, frame->r);
+    CHAT_FRAME_SET(&pong, TS, ts, node->unix_ms);
+    chat__conn_write_frame(node, conn, &pong);
+}
+
+void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    typedef void (*handler)(chat__node *, chat__node_conn *, const chat_frame *);
+    static const struct {
+        uint32_t type;
+        handler handle;
+    } HANDLERS[] = {
+        {CHAT_FRAME_SEND, on_send},       {CHAT_FRAME_ACK, on_ack},
+        {CHAT_FRAME_HISTORY, on_history}, {CHAT_FRAME_CHATS, on_chats},
+        {CHAT_FRAME_HELLO, on_hello},     {CHAT_FRAME_CHAT_CREATE, on_create},
+        {CHAT_FRAME_PING, on_ping},
+    };
+    for (size_t i = 0; i < sizeof HANDLERS / sizeof HANDLERS[0]; i++) {
+        if (HANDLERS[i].type == frame->type) {
+            HANDLERS[i].handle(node, conn, frame);
+            return;
+        }
+    }
+    chat__request_refuse(node, conn, frame, CHAT_ERR_UNSUPPORTED,
+                         "this server knows no such frame");
+}
