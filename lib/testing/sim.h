@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the simulator share: its world, its events, its storage, its clients. */
+#ifndef CHAT_TESTING_SIM_H
+#define CHAT_TESTING_SIM_H
+
+#include <chat/id.h>
+#include <chat/testing.h>
+
+#include "node/node.h"
+
+#define SIM_MAX_NODES   16u
+#define SIM_MAX_CLIENTS 64u
+#define SIM_PARTITIONS  8u
+#define SIM_NAME_BYTES  16u
+#define SIM_CHAT_BYTES  64u
+
+typedef enum sim_plant {
+    SIM_PLANT_NONE,
+    SIM_PLANT_ACK_BEFORE_FSYNC,
+    SIM_PLANT_CURSOR_TOO_EARLY,
+    SIM_PLANT_LIVE_OVERTAKES,
+    SIM_PLANT_NO_DEDUPE,
+    SIM_PLANT_CLOCK_FLOOR
+} sim_plant;
+
+typedef enum sim_event_type {
+    SIM_EV_TO_SERVER = 1, /* bytes of a client arrive */
+    SIM_EV_TO_CLIENT,
+    SIM_EV_SERVER_CLOSED, /* the client hears that its connection is gone */
+    SIM_EV_CLIENT_GONE,   /* the server hears it */
+    SIM_EV_LINK,
+    SIM_EV_COMMIT,
+    SIM_EV_ANSWER, /* storage answers an effect */
+    SIM_EV_CLIENT_STEP,
+    SIM_EV_SECOND /* may crash, flushes cursors now and then */
+} sim_event_type;
+
+typedef struct sim_event {
+    uint64_t at_ms;
+    uint64_t order;
+    sim_event_type type;
+    uint32_t epoch; /* of the nodes; an event of an older one is void */
+    uint32_t node, from_node;
+    uint32_t client, wire;
+    uint64_t tag;
+    chat__conn conn;
+    struct sim_answer *answer;
+    uint8_t *bytes;
+    size_t len;
+} sim_event;
+
+/* A record of the simulated log. */
+typedef struct sim_record {
+    char chat[SIM_CHAT_BYTES];
+    uint32_t partition, kind, node;
+    uint64_t id, seq, prev, tag;
+    uint8_t *payload;
+    size_t len;
+    int is_durable;
+} sim_record;
+
+typedef struct sim_cursor {
+    char user[SIM_NAME_BYTES], device[SIM_NAME_BYTES], chat[SIM_CHAT_BYTES];
+    uint64_t seq, flushed_seq;
+} sim_cursor;
+
+typedef struct sim_storage {
+    sim_record *records;
+    size_t n_records, cap;
+    sim_cursor *cursors;
+    size_t n_cursors, cursors_cap;
+    char devices[SIM_MAX_CLIENTS][2][SIM_NAME_BYTES]; /* known: user, device */
+    size_t n_devices;
+    uint64_t last_seq[SIM_PARTITIONS];
+    int is_commit_due;
+} sim_storage;
+
+/* A question to storage with its answer, as of the moment when it was asked or answered. */
+typedef struct sim_answer {
+    chat__effect_type type;
+    uint64_t tag, after, before;
+    uint32_t limit;
+    char chat[SIM_CHAT_BYTES], user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
+    int is_taken;
+    chat_status status;
+    chat_view *members;
+    size_t n_members;
+    chat__node_user_chat *chats;
+    char *names; /* of `chats`, SIM_CHAT_BYTES each */
+    chat__node_row *rows;
+    size_t n_rows;
+    int has_more;
+} sim_answer;
+
+/* A message that a client wants to send or has sent. */
+typedef struct sim_out {
+    char cid[SIM_NAME_BYTES];
+    char chat[SIM_CHAT_BYTES];
+    int is_create;
+    int is_failed; /* refused for good */
+    uint64_t not_before_ms; /* refused for now: try again then */
+    int is_flying; /* was written to some connection before */
+    int is_flying_here;
+    int is_done;
+    uint64_t id, seq;
+} sim_out;
+
+typedef struct sim_seen {
+    char chat[SIM_CHAT_BYTES];
+    uint64_t *seqs; /* what the application saw, in order */
+    size_t n_seqs, cap;
+} sim_seen;
+
+typedef struct sim_client {
+    char user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
+    chat_encoding encoding;
+    uint32_t index, node, wire; /* wire: number of the connection, 0: none */
+    chat__conn conn;
+    int is_welcome;
+    int is_lazy; /* acks nothing for a while */
+    uint64_t counted, acked;
+    uint64_t to_server_ms, to_client_ms; /* last arrival: a connection keeps its order */
+    uint64_t heard_ms, said_ms;
+    sim_out *outs;
+    size_t n_outs, outs_cap;
+    sim_seen *seen;
+    size_t n_seen;
+} sim_client;
+
+typedef struct sim {
+    chat_sim_options options;
+    chat_sim_report *report;
+    sim_plant plant;
+    uint64_t rng;
+    uint64_t now_ms, unix_base_ms;
+    uint64_t order;
+    sim_event *events;
+    size_t n_events, events_cap;
+    chat__node *nodes[SIM_MAX_NODES];
+    uint64_t link_ms[SIM_MAX_NODES][SIM_MAX_NODES];
+    uint32_t epoch, next_wire, next_cid;
+    uint32_t n_clients, n_to_send;
+    int is_settling;
+    int is_out_of_memory;
+    sim_client clients[SIM_MAX_CLIENTS];
+    sim_storage storage;
+    chat_decoder *decoder;
+} sim;
+
+/* --- world.c --- */
+uint32_t chat__sim_random(sim *s, uint32_t below);
+int chat__sim_chance(sim *s, uint32_t percent);
+void chat__sim_trace(sim *s, const char *format, ...);
+void chat__sim_violate(sim *s, const char *format, ...);
+/* Copies `bytes`; NULL when out of memory. */
+sim_event *chat__sim_schedule(sim *s, sim_event_type type, uint64_t at_ms, chat_view bytes);
+int chat__sim_next_event(sim *s, sim_event *out);
+void chat__sim_drop_events(sim *s);
+void chat__sim_copy_name(char *out, size_t cap, chat_view name);
+chat_view chat__sim_view(const char *name);
+/* Room for one more element; 0 when out of memory. */
+int chat__sim_grow(sim *s, void **items, size_t *cap, size_t n, size_t size);
+
+/* --- storage.c --- */
+void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect);
+void chat__sim_storage_commit(sim *s);
+void chat__sim_storage_crash(sim *s);
+void chat__sim_storage_flush(sim *s);
+void chat__sim_storage_cursor(sim *s, const chat__effect *effect);
+sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect);
+void chat__sim_storage_take(sim *s, sim_answer *answer);
+void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer);
+void chat__sim_answer_free(sim_answer *answer);
+void chat__sim_storage_free(sim *s);
+uint64_t chat__sim_storage_max_id(const sim *s);
+/* Members of a chat in the arena of the answer, NULL-terminated count in *n; 0: no such chat. */
+size_t chat__sim_storage_members(sim *s, const char *chat, chat_view *out, size_t max);
+
+/* --- client.c --- */
+void chat__sim_client_step(sim *s, sim_client *client);
+void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes);
+void chat__sim_client_lost(sim *s, sim_client *client);
+int chat__sim_client_is_settled(const sim_client *client);
+void chat__sim_client_free(sim_client *client);
+
+/* --- checker.c --- */
+void chat__sim_check(sim *s);
+
+/* --- sim.c --- */
+void chat__sim_run_effects(sim *s, uint32_t node);
+void chat__sim_begin(sim *s, uint32_t node);
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Storage of the simulation: a log that loses what was not committed (all of it, or all but a start)
+ * in a crash, and cursors that lose what was not flushed. Answers are taken when asked or when
+ * given, by chance: a real store may do either.
+ */
+#include "testing/sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_MEMBERS 64u
+
+static const char *name_of(char *out, size_t cap, chat_view view)
+{
+    chat__sim_copy_name(out, cap, view);
+    return out;
+}
+
+static int is_text(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
+
+/* --- the log --- */
+
+static uint64_t last_seq_of(const sim *s, const char *chat, int only_durable)
+{
+    for (size_t i = s->storage.n_records; i > 0; i--) {
+        const sim_record *record = &s->storage.records[i - 1];
+        if (is_text(record->chat, chat) && (record->is_durable || !only_durable))
+            return record->seq;
+    }
+    return 0;
+}
+
+void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect)
+{
+    sim_storage *storage = &s->storage;
+    if (!chat__sim_grow(s, (void **)&storage->records, &storage->cap, storage->n_records,
+                        sizeof *storage->records))
+        return;
+    uint8_t *payload = malloc(effect->bytes.len);
+    if (payload == NULL) {
+        s->is_out_of_memory = 1;
+        return;
+    }
+    sim_record *record = &storage->records[storage->n_records];
+    memset(record, 0, sizeof *record);
+    chat__sim_copy_name(record->chat, sizeof record->chat, effect->chat);
+    record->prev = last_seq_of(s, record->chat, 0);
+    record->partition = effect->partition;
+    record->kind = effect->kind;
+    record->node = node;
+    record->id = effect->id;
+    record->tag = effect->tag;
+    record->payload = payload;
+    record->len = effect->bytes.len;
+    memcpy(payload, effect->bytes.data, effect->bytes.len);
+    uint64_t *last = &storage->last_seq[effect->partition];
+    record->seq = effect->id > *last + 1 ? effect->id : *last + 1;
+    *last = record->seq;
+    storage->n_records++;
+    if (s->plant == SIM_PLANT_ACK_BEFORE_FSYNC) {
+        chat__node_appended(s->nodes[node], record->tag, CHAT_OK, record->seq, record->prev);
+        record->tag = 0;
+    }
+    if (!storage->is_commit_due) {
+        chat_view none = {NULL, 0};
+        storage->is_commit_due = 1;
+        (void)chat__sim_schedule(s, SIM_EV_COMMIT, s->now_ms + 1 + chat__sim_random(s, 30), none);
+    }
+}
+
+void chat__sim_storage_commit(sim *s)
+{
+    s->storage.is_commit_due = 0;
+    for (uint32_t node = 0; node < s->options.n_nodes; node++)
+        chat__sim_begin(s, node);
+    size_t n = s->storage.n_records;
+    for (size_t i = 0; i < n; i++)
+        s->storage.records[i].is_durable |= 2 * !s->storage.records[i].is_durable;
+    for (size_t i = 0; i < n; i++) {
+        sim_record *record = &s->storage.records[i];
+        if (record->is_durable == 2 && record->tag != 0)
+            chat__node_appended(s->nodes[record->node], record->tag, CHAT_OK, record->seq,
+                                record->prev);
+        s->storage.records[i].is_durable = 1;
+    }
+    for (uint32_t node = 0; node < s->options.n_nodes; node++)
+        chat__sim_run_effects(s, node);
+}
+
+void chat__sim_storage_crash(sim *s)
+{
+    sim_storage *storage = &s->storage;
+    size_t n = 0;
+    while (n < storage->n_records && storage->records[n].is_durable)
+        n++;
+    /* Bytes may have reached the disk although nobody was told so. */
+    size_t n_lost = storage->n_records - n;
+    size_t n_kept = n_lost > 0 ? chat__sim_random(s, (uint32_t)n_lost + 1) : 0;
+    for (size_t i = n; i < n + n_kept; i++)
+        storage->records[i].is_durable = 1;
+    for (size_t i = n + n_kept; i < storage->n_records; i++)
+        free(storage->records[i].payload);
+    storage->n_records = n + n_kept;
+    memset(storage->last_seq, 0, sizeof storage->last_seq);
+    for (size_t i = 0; i < storage->n_records; i++)
+        storage->last_seq[storage->records[i].partition] = storage->records[i].seq;
+    for (size_t i = 0; i < storage->n_cursors; i++)
+        storage->cursors[i].seq = storage->cursors[i].flushed_seq;
+    storage->is_commit_due = 0;
+    chat__sim_trace(s, "crash: %zu records were not acknowledged, %zu of them survived", n_lost,
+                    n_kept);
+}
+
+uint64_t chat__sim_storage_max_id(const sim *s)
+{
+    uint64_t max_id = 0;
+    for (size_t i = 0; i < s->storage.n_records; i++) {
+        if (s->storage.records[i].id > max_id)
+            max_id = s->storage.records[i].id;
+    }
+    return max_id;
+}
+
+/* --- cursors --- */
+
+static sim_cursor *cursor_of(sim *s, const char *user, const char *device, const char *chat)
+{
+    sim_storage *storage = &s->storage;
+    for (size_t i = 0; i < storage->n_cursors; i++) {
+        sim_cursor *cursor = &storage->cursors[i];
+        if (is_text(cursor->user, user) && is_text(cursor->device, device) &&
+            is_text(cursor->chat, chat))
+            return cursor;
+    }
+    if (!chat__sim_grow(s, (void **)&storage->cursors, &storage->cursors_cap, storage->n_cursors,
+                        sizeof *storage->cursors))
+        return NULL;
+    sim_cursor *cursor = &storage->cursors[storage->n_cursors++];
+    memset(cursor, 0, sizeof *cursor);
+    chat__sim_copy_name(cursor->user, sizeof cursor->user, chat__sim_view(user));
+    chat__sim_copy_name(cursor->device, sizeof cursor->device, chat__sim_view(device));
+    chat__sim_copy_name(cursor->chat, sizeof cursor->chat, chat__sim_view(chat));
+    return cursor;
+}
+
+void chat__sim_storage_cursor(sim *s, const chat__effect *effect)
+{
+    char user[SIM_NAME_BYTES], device[SIM_NAME_BYTES], chat[SIM_CHAT_BYTES];
+    sim_cursor *cursor = cursor_of(s, name_of(user, sizeof user, effect->user),
+                                   name_of(device, sizeof device, effect->device),
+                                   name_of(chat, sizeof chat, effect->chat));
+    if (cursor != NULL && cursor->seq < effect->seq)
+        cursor->seq = effect->seq;
+}
+
+void chat__sim_storage_flush(sim *s)
+{
+    for (size_t i = 0; i < s->storage.n_cursors; i++)
+        s->storage.cursors[i].flushed_seq = s->storage.cursors[i].seq;
+}
+
+/* --- questions --- */
+
+size_t chat__sim_storage_members(sim *s, const char *chat, chat_view *out, size_t max)
+{
+    chat_frame frame;
+    if (chat_direct_members(chat__sim_view(chat), out) == CHAT_OK)
+        return 2;
+    for (size_t i = 0; i < s->storage.n_records; i++) {
+        const sim_record *record = &s->storage.records[i];
+        chat_view payload = {record->payload, record->len};
+        if (record->kind != CHAT_FRAME_CHAT || !record->is_durable ||
+            !is_text(record->chat, chat) ||
+            chat_frame_decode(s->decoder, CHAT_ENCODING_CBOR, payload, &frame) != CHAT_OK)
+            continue;
+        size_t n = frame.users.n_items < max ? frame.users.n_items : max;
+        memcpy(out, frame.users.items, n * sizeof *out);
+        return n;
+    }
+    return 0;
+}
+
+static int is_member(sim *s, const char *chat, const char *user)
+{
+    chat_view members[MAX_MEMBERS];
+    size_t n = chat__sim_storage_members(s, chat, members, MAX_MEMBERS);
+    for (size_t i = 0; i < n; i++) {
+        if (members[i].len == strlen(user) && memcmp(members[i].data, user, members[i].len) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int is_known(const sim *s, const char *user, const char *device)
+{
+    for (size_t i = 0; i < s->storage.n_devices; i++) {
+        if (is_text(s->storage.devices[i][0], user) && is_text(s->storage.devices[i][1], device))
+            return 1;
+    }
+    return 0;
+}
+
+static uint64_t furthest_cursor(const sim *s, const char *user, const char *chat)
+{
+    uint64_t seq = 0;
+    for (size_t i = 0; i < s->storage.n_cursors; i++) {
+        const sim_cursor *cursor = &s->storage.cursors[i];
+        if (is_text(cursor->user, user) && is_text(cursor->chat, chat) && cursor->seq > seq)
+            seq = cursor->seq;
+    }
+    return seq;
+}
+
+static void take_user_chat(sim *s, sim_answer *answer, const char *chat, int is_new)
+{
+    chat__node_user_chat *row = &answer->chats[answer->n_rows++];
+    sim_cursor *cursor = cursor_of(s, answer->user, answer->device, chat);
+    if (cursor == NULL)
+        return;
+    if (is_new) {
+        cursor->seq = furthest_cursor(s, answer->user, chat);
+        cursor->flushed_seq = cursor->seq;
+    }
+    char *name = answer->names + (answer->n_rows - 1) * SIM_CHAT_BYTES;
+    chat__sim_copy_name(name, SIM_CHAT_BYTES, chat__sim_view(chat));
+    row->chat = chat__sim_view(name);
+    row->cursor = cursor->seq;
+    row->last_seq = last_seq_of(s, chat, 1);
+}
+
+static void take_user(sim *s, sim_answer *answer)
+{
+    sim_storage *storage = &s->storage;
+    int is_new = !is_known(s, answer->user, answer->device);
+    answer->chats = calloc(storage->n_records + 1, sizeof *answer->chats);
+    answer->names = calloc(storage->n_records + 1, SIM_CHAT_BYTES);
+    if (answer->chats == NULL || answer->names == NULL)
+        return;
+    for (size_t i = 0; i < storage->n_records; i++) {
+        const sim_record *record = &storage->records[i];
+        /* The first record of a chat stands for it. */
+        if (record->is_durable && record->prev == 0 && is_member(s, record->chat, answer->user))
+            take_user_chat(s, answer, record->chat, is_new);
+    }
+    if (is_new && storage->n_devices < SIM_MAX_CLIENTS) {
+        chat__sim_copy_name(storage->devices[storage->n_devices][0], SIM_NAME_BYTES,
+                            chat__sim_view(answer->user));
+        chat__sim_copy_name(storage->devices[storage->n_devices][1], SIM_NAME_BYTES,
+                            chat__sim_view(answer->device));
+        storage->n_devices++;
+    }
+}
+
+static void take_rows(sim *s, sim_answer *answer)
+{
+    sim_storage *storage = &s->storage;
+    int is_back = answer->after == UINT64_MAX;
+    answer->rows = calloc(answer->limit + 1, sizeof *answer->rows);
+    if (answer->rows == NULL)
+        return;
+    for (size_t k = 0; k < storage->n_records; k++) {
+        const sim_record *record = &storage->records[is_back ? storage->n_records - 1 - k : k];
+        int is_wanted = is_back ? record->seq < answer->before : record->seq > answer->after;
+        if (!record->is_durable || !is_wanted || !is_text(record->chat, answer->chat))
+            continue;
+        if (answer->n_rows == answer->limit) {
+            answer->has_more = 1;
+            return;
+        }
+        chat__node_row *row = &answer->rows[answer->n_rows++];
+        row->seq = record->seq;
+        row->prev = record->prev;
+        row->payload.data = record->payload;
+        row->payload.len = record->len;
+    }
+}
+
+void chat__sim_storage_take(sim *s, sim_answer *answer)
+{
+    answer->is_taken = 1;
+    answer->status = CHAT_OK;
+    if (answer->type == CHAT__EFFECT_LOAD_CHAT) {
+        answer->members = calloc(MAX_MEMBERS, sizeof *answer->members);
+        if (answer->members == NULL)
+            return;
+        answer->n_members =
+            chat__sim_storage_members(s, answer->chat, answer->members, MAX_MEMBERS);
+        answer->status = answer->n_members == 0 ? CHAT_ERR_NOT_FOUND : CHAT_OK;
+        /* The views live in the decoder only until its next use. */
+        answer->is_taken = 0;
+    } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
+        take_user(s, answer);
+    } else {
+        take_rows(s, answer);
+    }
+}
+
+sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect)
+{
+    sim_answer *answer = calloc(1, sizeof *answer);
+    if (answer == NULL) {
+        s->is_out_of_memory = 1;
+        return NULL;
+    }
+    answer->type = effect->type;
+    answer->tag = effect->tag;
+    answer->after = effect->after;
+    answer->before = effect->before;
+    answer->limit = effect->limit;
+    chat__sim_copy_name(answer->chat, sizeof answer->chat, effect->chat);
+    chat__sim_copy_name(answer->user, sizeof answer->user, effect->user);
+    chat__sim_copy_name(answer->device, sizeof answer->device, effect->device);
+    if (answer->type != CHAT__EFFECT_LOAD_CHAT && chat__sim_chance(s, 50))
+        chat__sim_storage_take(s, answer);
+    return answer;
+}
+
+void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer)
+{
+    chat_view none = {NULL, 0};
+    if (!answer->is_taken)
+        chat__sim_storage_take(s, answer);
+    if (answer->type == CHAT__EFFECT_LOAD_CHAT) {
+        chat_view_list members = {answer->members, answer->n_members};
+        chat__node_chat_loaded(node, answer->tag, answer->status, none, members);
+    } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
+        chat__node_user_loaded(node, answer->tag, CHAT_OK, answer->chats, answer->n_rows);
+    } else {
+        chat__node_rows_read(node, answer->tag, CHAT_OK, answer->rows, answer->n_rows,
+                             answer->has_more);
+    }
+}
+
+void chat__sim_answer_free(sim_answer *answer)
+{
+    free(answer->members);
+    free(answer->chats);
+    free(answer->names);
+    free(answer->rows);
+    free(answer);
+}
+
+void chat__sim_storage_free(sim *s)
+{
+    for (size_t i = 0; i < s->storage.n_records; i++)
+        free(s->storage.records[i].payload);
+    free(s->storage.records);
+    free(s->storage.cursors);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs simulations by seed: many in a row, one with a trace, or with a planted bug. */
+#include <chat/testing.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char USAGE[] =
+    "usage: sim [--seeds N] [--from K] [--plant NAME]   run N seeds from K on\n"
+    "       sim --seed K [--trace] [--plant NAME]       run one seed\n"
+    "       sim --plant list                            name the bugs that can be planted\n"
+    "\n"
+    "Runs simulated clusters and judges their histories. Without --plant, exit code 0 means that\n"
+    "all guarantees held, 1 that one did not (the seed is printed). With --plant, exit code 0 means\n"
+    "that the bug was found, 1 that no seed showed it. 2: wrong usage.\n";
+
+typedef struct arguments {
+    uint64_t n_seeds, from;
+    int is_traced;
+    const char *plant;
+} arguments;
+
+static int parse_number(const char *text, uint64_t *out)
+{
+    char *end = NULL;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return errno == 0 && end != text && *end == 0 && text[0] != '-';
+}
+
+static int take_number(const char *name, const char *value, uint64_t *out)
+{
+    if (value != NULL && parse_number(value, out))
+        return 1;
+    fprintf(stderr, "sim: %s needs a number, as in %s 7\n", name, name);
+    return 0;
+}
+
+static int parse(int argc, char **argv, arguments *out)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(argv[i], "--trace") == 0) {
+            out->is_traced = 1;
+            continue;
+        }
+        if (strcmp(argv[i], "--seeds") == 0) {
+            if (!take_number("--seeds", value, &out->n_seeds))
+                return 0;
+        } else if (strcmp(argv[i], "--from") == 0) {
+            if (!take_number("--from", value, &out->from))
+                return 0;
+        } else if (strcmp(argv[i], "--seed") == 0) {
+            out->n_seeds = 1;
+            if (!take_number("--seed", value, &out->from))
+                return 0;
+        } else if (strcmp(argv[i], "--plant") == 0 && value != NULL) {
+            out->plant = value;
+        } else {
+            fprintf(stderr, "sim: unknown or incomplete option %s\n\n%s", argv[i], USAGE);
+            return 0;
+        }
+        i++;
+    }
+    return 1;
+}
+
+static void print_line(void *ctx, uint64_t now_ms, const char *line)
+{
+    (void)ctx;
+    printf("%8llu ms  %s\n", (unsigned long long)now_ms, line);
+}
+
+static int list_plants(void)
+{
+    for (uint32_t i = 0; chat_sim_plant_name(i) != NULL; i++)
+        printf("%s\n", chat_sim_plant_name(i));
+    return 0;
+}
+
+/* 0: all seeds did as they should. */
+static int run_seeds(const arguments *args)
+{
+    chat_sim_options options;
+    chat_sim_report report;
+    uint64_t n_sent = 0;
+    uint64_t n_received = 0;
+    uint64_t n_crashes = 0;
+    chat_sim_options_init(&options);
+    options.plant = args->plant;
+    options.trace = args->is_traced ? print_line : NULL;
+    for (uint64_t i = 0; i < args->n_seeds; i++) {
+        options.seed = args->from + i;
+        options.n_nodes = 1 + (uint32_t)(options.seed % 4);
+        chat_status status = chat_sim_run(&options, &report);
+        n_sent += report.n_sent;
+        n_received += report.n_received;
+        n_crashes += report.n_crashes;
+        if (status == CHAT_OK)
+            continue;
+        printf("seed %llu: %s\n", (unsigned long long)options.seed,
+               status == CHAT_ERR_CORRUPT ? report.violation : chat_status_text(status));
+        if (status == CHAT_ERR_ARG)
+            fprintf(stderr, "sim: no such plant; see --plant list\n");
+        if (status == CHAT_ERR_CORRUPT && args->plant != NULL)
+            printf("%s: found after %llu seeds\n", args->plant, (unsigned long long)i + 1);
+        return status == CHAT_ERR_CORRUPT && args->plant != NULL ? 0 : 1;
+    }
+    printf("%llu seeds: %llu messages sent, %llu records received, %llu crashes, %s\n",
+           (unsigned long long)args->n_seeds, (unsigned long long)n_sent,
+           (unsigned long long)n_received, (unsigned long long)n_crashes,
+           args->plant != NULL ? "the planted bug was not found" : "no violation");
+    return args->plant != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    arguments args = {1000, 1, 0, NULL};
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        fputs(USAGE, stdout);
+        return 0;
+    }
+    if (!parse(argc, argv, &args))
+        return 2;
+    if (args.plant != NULL && strcmp(args.plant, "list") == 0)
+        return list_plants();
+    return run_seeds(&args);
+}
