@@ -73,18 +73,21 @@ void chat__room_free(chat__node *node, chat__room *room)
     chat__node_dealloc(node, room);
 }
 
-/* Put the views of one node's members behind those that are there; their bytes go to `*text`. */
-static uint32_t copy_members_of(const chat__node *node, chat_view_list members, uint32_t of_node,
-                                chat_view *out, uint8_t **text)
+/* Copy the members behind each other, grouped by node; their bytes go to `text`. */
+static uint32_t copy_members(const chat__node *node, chat_view_list members, chat_view *out,
+                             uint8_t *text, chat__route_stop *scratch)
 {
+    chat__route_plan plan;
+    chat__route_part part;
     uint32_t n = 0;
-    for (size_t i = 0; i < members.n_items; i++) {
-        chat_view member = members.items[i];
-        if (chat__node_of_user(member, node->options.n_nodes) != of_node)
-            continue;
-        memcpy(*text, member.data, member.len);
-        out[n++] = chat__view(*text, member.len);
-        *text += member.len;
+    chat__route_plan_init(&plan, members.items, members.n_items, node->options.n_nodes, scratch);
+    while (chat__route_plan_next(&plan, members.n_items, &part) == CHAT_OK) {
+        for (size_t i = 0; i < part.n_stops; i++) {
+            chat_view member = members.items[part.stops[i].member];
+            memcpy(text, member.data, member.len);
+            out[n++] = chat__view(text, member.len);
+            text += member.len;
+        }
     }
     return n;
 }
@@ -92,15 +95,14 @@ static uint32_t copy_members_of(const chat__node *node, chat_view_list members, 
 chat_status chat__room_set_members(chat__node *node, chat__room *room, chat_view_list members)
 {
     size_t bytes = members.n_items * sizeof(chat_view);
-    uint32_t n = 0;
     for (size_t i = 0; i < members.n_items; i++)
         bytes += members.items[i].len;
-    chat_view *copy = chat__node_alloc(node, bytes + 1);
+    chat__route_stop *scratch =
+        chat__arena_get(&node->arena, (members.n_items + 1) * sizeof *scratch);
+    chat_view *copy = scratch != NULL ? chat__node_alloc(node, bytes + 1) : NULL;
     if (copy == NULL)
         return CHAT_ERR_NOMEM;
-    uint8_t *text = (uint8_t *)(copy + members.n_items);
-    for (uint32_t i = 0; i < node->options.n_nodes; i++)
-        n += copy_members_of(node, members, i, copy + n, &text);
+    uint32_t n = copy_members(node, members, copy, (uint8_t *)(copy + members.n_items), scratch);
     chat__node_dealloc(node, room->members);
     room->members = copy;
     room->n_members = n;

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One node with a storage of a few records behind it, answered at once. What it writes is kept as
+ * JSON text, one line a frame, so that tests compare what a person would read.
+ */
+#ifndef CHAT_TESTS_NODE_HARNESS_H
+#define CHAT_TESTS_NODE_HARNESS_H
+
+#include "node/node.h"
+#include "base/view.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_RECORDS 64
+#define MAX_CONNS   8
+
+typedef struct record {
+    char chat[CHAT_CHAT_ID_MAX_BYTES + 1];
+    uint64_t seq, prev, tag;
+    uint8_t payload[512];
+    size_t len;
+} record;
+
+typedef struct world {
+    chat__node *node;
+    uint64_t now_ms;
+    record records[MAX_RECORDS];
+    size_t n_records;
+    size_t n_told; /* of the records, those whose append was answered */
+    chat_status append_status;
+    int is_append_held;
+    chat__conn conns[MAX_CONNS];
+    char written[MAX_CONNS][8192];
+    chat_status closed[MAX_CONNS];
+    char cursor[256];
+    const char *group; /* "team" has the members alice and bob */
+    uint64_t cursor_of_loaded;
+} world;
+
+static inline int conn_index(const world *w, chat__conn conn)
+{
+    for (int i = 0; i < MAX_CONNS; i++) {
+        if (w->conns[i] == conn)
+            return i;
+    }
+    return -1;
+}
+
+static inline void keep_written(world *w, const chat__effect *effect)
+{
+    int i = conn_index(w, effect->conn);
+    assert_true(i >= 0);
+    size_t used = strlen(w->written[i]);
+    snprintf(w->written[i] + used, sizeof w->written[i] - used, "%.*s\n", (int)effect->bytes.len,
+             (const char *)effect->bytes.data);
+}
+
+static inline void keep_record(world *w, const chat__effect *effect)
+{
+    record *added = &w->records[w->n_records];
+    assert_true(w->n_records < MAX_RECORDS && effect->bytes.len <= sizeof added->payload);
+    memset(added, 0, sizeof *added);
+    memcpy(added->chat, effect->chat.data, effect->chat.len);
+    memcpy(added->payload, effect->bytes.data, effect->bytes.len);
+    added->len = effect->bytes.len;
+    added->tag = effect->tag;
+    added->seq = (w->n_records + 1) * 10;
+    for (size_t i = 0; i < w->n_records; i++) {
+        if (strcmp(w->records[i].chat, added->chat) == 0)
+            added->prev = w->records[i].seq;
+    }
+    w->n_records++;
+}
+
+static inline void answer_read(world *w, const chat__effect *effect)
+{
+    chat__node_row rows[MAX_RECORDS];
+    size_t n = 0;
+    int is_back = effect->after == UINT64_MAX;
+    for (size_t k = 0; k < w->n_told && n < effect->limit; k++) {
+        const record *from = &w->records[is_back ? w->n_told - 1 - k : k];
+        if (!chat__view_equal(effect->chat, chat__view_str(from->chat)) ||
+            (is_back ? from->seq >= effect->before : from->seq <= effect->after))
+            continue;
+        rows[n].seq = from->seq;
+        rows[n].prev = from->prev;
+        rows[n++].payload = chat__view(from->payload, from->len);
+    }
+    chat__node_rows_read(w->node, effect->tag, CHAT_OK, rows, n, n == effect->limit);
+}
+
+static inline void answer_load_user(world *w, const chat__effect *effect)
+{
+    chat__node_user_chat chats[MAX_RECORDS];
+    size_t n = 0;
+    for (size_t i = 0; i < w->n_told; i++) {
+        if (w->records[i].prev != 0)
+            continue;
+        memset(&chats[n], 0, sizeof chats[n]);
+        chats[n].chat = chat__view_str(w->records[i].chat);
+        chats[n].cursor = w->cursor_of_loaded;
+        for (size_t k = i; k < w->n_told; k++) {
+            if (strcmp(w->records[k].chat, w->records[i].chat) == 0)
+                chats[n].last_seq = w->records[k].seq;
+        }
+        n++;
+    }
+    chat__node_user_loaded(w->node, effect->tag, CHAT_OK, chats, n);
+}
+
+static inline void answer_load_chat(world *w, const chat__effect *effect)
+{
+    chat_view members[2] = {chat__view_str("alice"), chat__view_str("bob")};
+    chat_view_list list = {members, 2};
+    int is_there = w->group != NULL && chat__view_equal(effect->chat, chat__view_str(w->group));
+    chat__node_chat_loaded(w->node, effect->tag, is_there ? CHAT_OK : CHAT_ERR_NOT_FOUND,
+                           chat__view(NULL, 0), list);
+}
+
+static inline int tell_one(world *w)
+{
+    if (w->n_told == w->n_records || w->is_append_held)
+        return 0;
+    record *told = &w->records[w->n_told];
+    if (w->append_status == CHAT_OK)
+        w->n_told++;
+    else
+        w->n_records--;
+    chat__node_appended(w->node, told->tag, w->append_status, told->seq, told->prev);
+    return 1;
+}
+
+static inline void run_effect(world *w, const chat__effect *effect)
+{
+    switch (effect->type) {
+    case CHAT__EFFECT_WRITE:
+        keep_written(w, effect);
+        break;
+    case CHAT__EFFECT_CLOSE:
+        w->closed[conn_index(w, effect->conn)] = effect->status;
+        break;
+    case CHAT__EFFECT_APPEND:
+        keep_record(w, effect);
+        break;
+    case CHAT__EFFECT_READ:
+        answer_read(w, effect);
+        break;
+    case CHAT__EFFECT_LOAD_USER:
+        answer_load_user(w, effect);
+        break;
+    case CHAT__EFFECT_LOAD_CHAT:
+        answer_load_chat(w, effect);
+        break;
+    case CHAT__EFFECT_CURSOR:
+        snprintf(w->cursor, sizeof w->cursor, "%.*s/%.*s %.*s %d", (int)effect->user.len,
+                 (const char *)effect->user.data, (int)effect->device.len,
+                 (const char *)effect->device.data, (int)effect->chat.len,
+                 (const char *)effect->chat.data, (int)effect->seq);
+        break;
+    default:
+        break;
+    }
+}
+
+static inline void run(world *w)
+{
+    chat__effect effect;
+    do {
+        while (chat__node_next_effect(w->node, &effect) == CHAT_OK)
+            run_effect(w, &effect);
+    } while (tell_one(w));
+}
+
+static inline void pass_time(world *w, uint64_t ms)
+{
+    w->now_ms += ms;
+    chat__node_begin(w->node, w->now_ms, CHAT_EPOCH_MS + w->now_ms);
+    run(w);
+}
+
+static inline void world_init(world *w)
+{
+    chat__node_options options;
+    memset(w, 0, sizeof *w);
+    chat__node_options_init(&options);
+    options.window_count = 4;
+    assert_int_equal(chat__node_new(&options, &w->node), CHAT_OK);
+    pass_time(w, 1000);
+}
+
+static inline void world_done(world *w)
+{
+    chat__node_free(w->node);
+}
+
+/* Connect as `user`; JSON, so that what is written can be read. */
+static inline void open_conn(world *w, int i, const char *user)
+{
+    w->written[i][0] = 0;
+    w->closed[i] = CHAT_OK;
+    assert_int_equal(chat__node_open(w->node, chat__view_str(user), CHAT_ENCODING_JSON,
+                                     UINT64_MAX, &w->conns[i]),
+                     CHAT_OK);
+}
+
+static inline void say(world *w, int i, const char *json)
+{
+    w->written[i][0] = 0;
+    chat__node_receive(w->node, w->conns[i], chat__view_str(json));
+    run(w);
+    pass_time(w, 1);
+}
+
+static inline void join(world *w, int i, const char *user, const char *device)
+{
+    char hello[128];
+    snprintf(hello, sizeof hello, "{\"t\":\"hello\",\"device\":\"%s\"}", device);
+    open_conn(w, i, user);
+    say(w, i, hello);
+    assert_non_null(strstr(w->written[i], "\"t\":\"welcome\""));
+}
+
+/* Whether connection `i` was written something with `text` in it. */
+static inline void assert_written(const world *w, int i, const char *text)
+{
+    if (strstr(w->written[i], text) == NULL)
+        print_error("connection %d lacks %s in:\n%s\n", i, text, w->written[i]);
+    assert_non_null(strstr(w->written[i], text));
+}
+
+static inline void assert_not_written(const world *w, int i, const char *text)
+{
+    assert_null(strstr(w->written[i], text));
+}
+
+#endif
