@@ -16,28 +16,28 @@ extern "C" {
 /** What one run does. Set defaults with chat_sim_options_init() first. */
 typedef struct chat_sim_options {
     uint32_t struct_size;
-    uint32_t n_nodes;      /**< nodes that share users and chats: 3 */
-    uint64_t seed;         /**< everything follows from it */
-    uint32_t n_users;      /**< at most 16: 5 */
-    uint32_t n_devices;    /**< at most, of each user: 2 */
-    uint32_t n_groups;     /**< 2 */
-    uint32_t n_messages;   /**< messages that all clients together send: 60 */
-    uint32_t crash_percent;/**< chance that a second of the run has a crash of all nodes: 5 */
-    uint32_t cut_percent;  /**< chance that a step of a connected client cuts the connection: 10 */
-    void *trace_ctx;       /**< first argument of `trace` */
+    uint32_t n_nodes;       /**< nodes that share users and chats: 3 */
+    uint64_t seed;          /**< everything follows from it */
+    uint32_t n_users;       /**< at most 16: 5 */
+    uint32_t n_devices;     /**< at most, of each user: 2 */
+    uint32_t n_groups;      /**< 2 */
+    uint32_t n_messages;    /**< messages that all clients together send: 60 */
+    uint32_t crash_percent; /**< chance that a second of the run has a crash of all nodes: 5 */
+    uint32_t cut_percent;   /**< chance that a step of a connected client cuts the connection: 10 */
+    void *trace_ctx;        /**< first argument of `trace` */
     /** Called for each thing that happens, with the simulated time; NULL: no trace. */
     void (*trace)(void *ctx, uint64_t now_ms, const char *line);
-    const char *plant;     /**< a bug to plant, see chat_sim_plant_name(); NULL: none */
+    const char *plant; /**< a bug to plant, see chat_sim_plant_name(); NULL: none */
 } chat_sim_options;
 
 /** What a run came to. */
 typedef struct chat_sim_report {
-    uint32_t n_sent;       /**< messages for which a client was told `sent` */
-    uint32_t n_received;   /**< records that applications saw, over all devices */
+    uint32_t n_sent;     /**< messages for which a client was told `sent` */
+    uint32_t n_received; /**< records that applications saw, over all devices */
     uint32_t n_crashes;
     uint32_t n_reconnects;
-    uint64_t end_ms;       /**< simulated milliseconds that the run took */
-    char violation[256];   /**< which guarantee broke and where; "" when all hold */
+    uint64_t end_ms;     /**< simulated milliseconds that the run took */
+    char violation[256]; /**< which guarantee broke and where; "" when all hold */
 } chat_sim_report;
 
 /** Defaults as documented at the fields. Thread: any. */
@@ -54,7 +54,8 @@ CHAT_API void chat_sim_options_init(chat_sim_options *options);
  */
 CHAT_API chat_status chat_sim_run(const chat_sim_options *options, chat_sim_report *out);
 
-/** Name of the i-th bug that can be planted, to see that the judge finds it; NULL behind the last. */
+/** Name of the i-th bug that can be planted, to see that the judge finds it; NULL behind the last.
+ */
 CHAT_API const char *chat_sim_plant_name(uint32_t i);
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Judges a settled run by what clients were told and saw: acknowledged is durable, exactly once; each
- * device of each member has every record of its chats, in the log's order; ids are unique.
+ * Judges a settled run by what clients were told and saw: acknowledged is durable, exactly once;
+ * each device of each member has every record of its chats, in the log's order; ids are unique.
  */
 #include "testing/sim.h"
 
@@ -76,7 +76,8 @@ static int is_first_device(const sim *s, const sim_client *client)
     return 1;
 }
 
-/* A client drops what is at or behind the last that it saw, so what came out of order is missing. */
+/* A client drops what is at or behind the last that it saw, so what came out of order is missing.
+ */
 static void check_device(sim *s, const sim_client *client, const char *chat)
 {
     const sim_seen *seen = seen_of(client, chat);
@@ -125,9 +126,8 @@ static void check_seen(sim *s, const sim_client *client, const sim_seen *seen)
 {
     for (size_t i = 0; i < seen->n_seqs; i++) {
         size_t k = 0;
-        while (k < s->storage.n_records &&
-               (s->storage.records[k].seq != seen->seqs[i] ||
-                strcmp(s->storage.records[k].chat, seen->chat) != 0))
+        while (k < s->storage.n_records && (s->storage.records[k].seq != seen->seqs[i] ||
+                                            strcmp(s->storage.records[k].chat, seen->chat) != 0))
             k++;
         if (k == s->storage.n_records)
             chat__sim_violate(s, "one order: %s/%s saw %s seq %llu, which the log has not",

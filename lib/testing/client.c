@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP_MS        200u
-#define PING_MS        20000u
-#define SILENCE_MS     60000u
-#define ANSWER_MS      10000u /* an answer that takes longer: connect again */
-#define FRAME_BYTES    2048u
-#define MAX_FLYING     8u
+#define STEP_MS     200u
+#define PING_MS     20000u
+#define SILENCE_MS  60000u
+#define ANSWER_MS   10000u /* an answer that takes longer: connect again */
+#define FRAME_BYTES 2048u
+#define MAX_FLYING  8u
 
 static uint64_t arrival(sim *s, uint64_t *last_ms)
 {
@@ -36,8 +36,8 @@ static void say(sim *s, sim_client *client, const chat_frame *frame)
         return;
     }
     chat_view view = {bytes, len};
-    sim_event *event = chat__sim_schedule(s, SIM_EV_TO_SERVER,
-                                          arrival(s, &client->to_server_ms), view);
+    sim_event *event =
+        chat__sim_schedule(s, SIM_EV_TO_SERVER, arrival(s, &client->to_server_ms), view);
     if (event == NULL)
         return;
     event->client = client->index;
@@ -67,8 +67,8 @@ static void vanish(sim *s, sim_client *client)
     chat_view none = {NULL, 0};
     chat__sim_trace(s, "%s/%s cuts its connection", client->user, client->device);
     if (s->is_settling || chat__sim_chance(s, 70)) {
-        sim_event *event = chat__sim_schedule(s, SIM_EV_CLIENT_GONE,
-                                              s->now_ms + chat__sim_random(s, 200), none);
+        sim_event *event =
+            chat__sim_schedule(s, SIM_EV_CLIENT_GONE, s->now_ms + chat__sim_random(s, 200), none);
         if (event != NULL) {
             event->node = client->node;
             event->conn = client->conn;
@@ -109,8 +109,7 @@ static void write_message(sim *s, sim_client *client)
     snprintf(out->cid, sizeof out->cid, "c%u", ++s->next_cid);
     s->n_to_send--;
     if (s->options.n_groups > 0 && chat__sim_chance(s, 40)) {
-        snprintf(out->chat, sizeof out->chat, "group-%u",
-                 chat__sim_random(s, s->options.n_groups));
+        snprintf(out->chat, sizeof out->chat, "group-%u", chat__sim_random(s, s->options.n_groups));
         return;
     }
     chat_direct_name name;
@@ -147,8 +146,8 @@ static void send_out(sim *s, sim_client *client, sim_out *out)
         CHAT_FRAME_SET(&frame, RESEND, resend, 1);
     out->is_flying = 1;
     out->is_flying_here = 1;
-    chat__sim_trace(s, "%s/%s sends %s to %s%s", client->user, client->device, out->cid,
-                    out->chat, frame.type == CHAT_FRAME_CHAT_CREATE ? " (create)" : "");
+    chat__sim_trace(s, "%s/%s sends %s to %s%s", client->user, client->device, out->cid, out->chat,
+                    frame.type == CHAT_FRAME_CHAT_CREATE ? " (create)" : "");
     say(s, client, &frame);
 }
 
@@ -244,12 +243,12 @@ static int is_cid(const sim_out *out, const chat_frame *frame)
 
 static void on_error(sim *s, sim_client *client, const chat_frame *frame)
 {
-    chat__sim_trace(s, "%s/%s is refused: %.*s", client->user, client->device,
-                    (int)frame->code.len, (const char *)frame->code.data);
+    chat__sim_trace(s, "%s/%s is refused: %.*s", client->user, client->device, (int)frame->code.len,
+                    (const char *)frame->code.data);
     for (size_t i = 0; i < client->n_outs; i++) {
         sim_out *out = &client->outs[i];
-        int is_it = out->is_create ? CHAT_FRAME_HAS(frame, R) && frame->r == i + 1
-                                   : is_cid(out, frame);
+        int is_it =
+            out->is_create ? CHAT_FRAME_HAS(frame, R) && frame->r == i + 1 : is_cid(out, frame);
         if (!is_it)
             continue;
         if (CHAT_FRAME_HAS(frame, RETRY_AFTER)) {

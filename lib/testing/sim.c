@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNIX_BASE_MS   (CHAT_EPOCH_MS + UINT64_C(86400000))
-#define SECOND_MS      1000u
-#define SETTLE_MS      600000u
-#define ACTIVE_MS      60000u
-#define FLUSH_PERCENT  40u
-#define MAX_FRAME      4096u
+#define UNIX_BASE_MS  (CHAT_EPOCH_MS + UINT64_C(86400000))
+#define SECOND_MS     1000u
+#define SETTLE_MS     600000u
+#define ACTIVE_MS     60000u
+#define FLUSH_PERCENT 40u
+#define MAX_FRAME     4096u
 
 static const struct {
     const char *name;
@@ -128,8 +128,8 @@ static void to_client(sim *s, uint32_t node, const chat__effect *effect)
     client->to_client_ms = at_ms;
     if (s->plant == SIM_PLANT_CURSOR_TOO_EARLY)
         move_cursor(s, client, effect->bytes);
-    sim_event *event = chat__sim_schedule(
-        s, is_close ? SIM_EV_SERVER_CLOSED : SIM_EV_TO_CLIENT, at_ms, effect->bytes);
+    sim_event *event = chat__sim_schedule(s, is_close ? SIM_EV_SERVER_CLOSED : SIM_EV_TO_CLIENT,
+                                          at_ms, effect->bytes);
     if (event == NULL)
         return;
     event->client = client->index;
@@ -332,8 +332,8 @@ static void make_clients(sim *s)
             client->device[1] = (char)('0' + d);
             client->encoding = chat__sim_chance(s, 30) ? CHAT_ENCODING_JSON : CHAT_ENCODING_CBOR;
             client->node = chat__node_of_user(chat__sim_view(client->user), s->options.n_nodes);
-            sim_event *event = chat__sim_schedule(s, SIM_EV_CLIENT_STEP,
-                                                  chat__sim_random(s, 300), none);
+            sim_event *event =
+                chat__sim_schedule(s, SIM_EV_CLIENT_STEP, chat__sim_random(s, 300), none);
             if (event != NULL)
                 event->client = client->index;
         }
@@ -399,7 +399,7 @@ chat_status chat_sim_run(const chat_sim_options *options, chat_sim_report *out)
         if (out->violation[0] == 0 && !s->is_out_of_memory)
             chat__sim_check(s);
         out->end_ms = s->now_ms;
-        status = s->is_out_of_memory          ? CHAT_ERR_NOMEM
+        status = s->is_out_of_memory      ? CHAT_ERR_NOMEM
                  : out->violation[0] != 0 ? CHAT_ERR_CORRUPT
                                           : CHAT_OK;
     }

@@ -97,9 +97,9 @@ typedef struct sim_out {
     char cid[SIM_NAME_BYTES];
     char chat[SIM_CHAT_BYTES];
     int is_create;
-    int is_failed; /* refused for good */
+    int is_failed;          /* refused for good */
     uint64_t not_before_ms; /* refused for now: try again then */
-    int is_flying; /* was written to some connection before */
+    int is_flying;          /* was written to some connection before */
     int is_flying_here;
     int is_done;
     uint64_t id, seq;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Storage of the simulation: a log that loses what was not committed (all of it, or all but a start)
- * in a crash, and cursors that lose what was not flushed. Answers are taken when asked or when
- * given, by chance: a real store may do either.
+ * Storage of the simulation: a log that loses what was not committed (all of it, or all but a
+ * start) in a crash, and cursors that lose what was not flushed. Answers are taken when asked or
+ * when given, by chance: a real store may do either.
  */
 #include "testing/sim.h"
 

@@ -13,7 +13,8 @@ static const char USAGE[] =
     "       sim --plant list                            name the bugs that can be planted\n"
     "\n"
     "Runs simulated clusters and judges their histories. Without --plant, exit code 0 means that\n"
-    "all guarantees held, 1 that one did not (the seed is printed). With --plant, exit code 0 means\n"
+    "all guarantees held, 1 that one did not (the seed is printed). With --plant, exit code 0 "
+    "means\n"
     "that the bug was found, 1 that no seed showed it. 2: wrong usage.\n";
 
 typedef struct arguments {

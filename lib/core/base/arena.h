@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory that lives until the arena is reset: what one turn needs, without a free for each piece. */
+/* Memory that lives until the arena is reset: what one turn needs, without a free for each piece.
+ */
 #ifndef CHAT_BASE_ARENA_H
 #define CHAT_BASE_ARENA_H
 

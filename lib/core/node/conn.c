@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#define SLOT_BITS  32u
-#define SLOTS_MIN  64u
+#define SLOT_BITS 32u
+#define SLOTS_MIN 64u
 /* What a client may leave unread before nothing at all is written for it any more. */
 #define UNSENT_FACTOR 4u
 
@@ -142,8 +142,8 @@ chat_status chat__node_open(chat__node *node, chat_view user, chat_encoding enco
     if (status == CHAT_OK)
         node->n_conns++;
     if (status == CHAT_OK)
-        status = chat__heap_set(&node->timers, &conn->timer,
-                                chat__session_deadline(&conn->session));
+        status =
+            chat__heap_set(&node->timers, &conn->timer, chat__session_deadline(&conn->session));
     if (status != CHAT_OK) {
         chat__conn_destroy(node, conn);
         return status;
@@ -186,8 +186,7 @@ void chat__node_closed(chat__node *node, chat__conn id)
         chat__conn_destroy(node, conn);
 }
 
-static void write_bye(chat__node *node, chat__node_conn *conn, chat_status status,
-                      const char *text)
+static void write_bye(chat__node *node, chat__node_conn *conn, chat_status status, const char *text)
 {
     chat_frame bye;
     if (conn->is_bye_said || conn->session.unsent_bytes > node->limits.max_unsent_bytes)
@@ -206,8 +205,7 @@ void chat__conn_bye(chat__node *node, chat__node_conn *conn)
     write_bye(node, conn, CHAT_ERR_DRAIN, "the server is going away");
 }
 
-void chat__conn_close(chat__node *node, chat__node_conn *conn, chat_status status,
-                      const char *text)
+void chat__conn_close(chat__node *node, chat__node_conn *conn, chat_status status, const char *text)
 {
     write_bye(node, conn, status, text);
     chat__effect *effect = chat__node_emit(node, CHAT__EFFECT_CLOSE);
@@ -261,8 +259,7 @@ void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes)
 
 void chat__conn_write_frame(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
-    chat__conn_write(node, conn,
-                     chat__node_encode(node, (chat_encoding)conn->encoding, frame));
+    chat__conn_write(node, conn, chat__node_encode(node, (chat_encoding)conn->encoding, frame));
 }
 
 /* --- time --- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The node where a user lives: records go to the devices that are connected, each through its window;
- * what does not fit, or came while the device was away, is read back from the log behind the
- * device's cursor. Acks move the cursor and become receipts.
+ * The node where a user lives: records go to the devices that are connected, each through its
+ * window; what does not fit, or came while the device was away, is read back from the log behind
+ * the device's cursor. Acks move the cursor and become receipts.
  */
 #include "node/internal.h"
 
@@ -24,8 +24,7 @@ static void append_view(uint8_t **at, chat_view from, chat_view *out)
 static chat__msg *msg_new(chat__node *node, const chat_frame *frame)
 {
     size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, frame);
-    chat__msg *msg =
-        chat__node_alloc(node, sizeof *msg + frame->chat.len + frame->from.len + cap);
+    chat__msg *msg = chat__node_alloc(node, sizeof *msg + frame->chat.len + frame->from.len + cap);
     size_t len = 0;
     if (msg == NULL)
         return NULL;
@@ -134,8 +133,8 @@ static chat_status push(chat__node *node, chat__node_conn *conn, chat__msg *msg,
         if (bytes.len == 0)
             return CHAT_ERR_NOMEM;
     }
-    chat_status status = chat__session_push(&conn->session, msg, (uint32_t)len, is_silent,
-                                            node->mono_ms);
+    chat_status status =
+        chat__session_push(&conn->session, msg, (uint32_t)len, is_silent, node->mono_ms);
     if (status != CHAT_OK)
         return status;
     msg->n_refs++;
@@ -145,15 +144,13 @@ static chat_status push(chat__node *node, chat__node_conn *conn, chat__msg *msg,
     return CHAT_OK;
 }
 
-static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view chat,
-                        uint64_t seq)
+static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view chat, uint64_t seq)
 {
     chat__effect *effect = chat__node_emit(node, CHAT__EFFECT_CURSOR);
     if (effect == NULL)
         return;
     effect->user = chat__arena_copy(&node->arena, chat__conn_user(conn));
-    effect->device =
-        chat__arena_copy(&node->arena, chat__view(conn->device, conn->device_len));
+    effect->device = chat__arena_copy(&node->arena, chat__view(conn->device, conn->device_len));
     effect->chat = chat__arena_copy(&node->arena, chat);
     effect->seq = seq;
 }
@@ -252,8 +249,7 @@ void chat__deliver_push(chat__node *node, const chat_frame *push)
         answer_origin(node, push);
     stream_frame(push, &frame);
     for (size_t i = 0; i < push->users.n_items; i++) {
-        if (chat__node_of_user(push->users.items[i], node->options.n_nodes) ==
-            node->options.self)
+        if (chat__node_of_user(push->users.items[i], node->options.n_nodes) == node->options.self)
             push_to_user(node, push->users.items[i], &frame, push, &msg);
     }
     if (msg != NULL)
@@ -409,8 +405,7 @@ static int is_record(const chat_frame *frame)
 static int push_row(chat__node *node, chat__node_conn *conn, const chat__node_row *row)
 {
     chat_frame frame;
-    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, row->payload, &frame) !=
-            CHAT_OK ||
+    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, row->payload, &frame) != CHAT_OK ||
         !is_record(&frame)) {
         chat__node_log(node, "a stored record is no valid frame and was skipped");
         return 1;

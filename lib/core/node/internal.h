@@ -43,7 +43,7 @@ typedef struct chat__node_conn {
     chat__user *user;
     chat__behind *behind; /* the first is being read */
     chat__behind *last_behind;
-    size_t turn_bytes;    /* written in turn `turn` */
+    size_t turn_bytes; /* written in turn `turn` */
     uint32_t turn;
     uint32_t n_submitted; /* requests whose answer is outstanding */
     uint8_t encoding;
@@ -91,7 +91,8 @@ typedef struct chat__op {
     uint64_t before, after;
     chat__room *room;
     chat__cid *cid;
-    chat_view bytes; /* WAIT: the submit frame; APPEND: the payload; MEMBERS, HISTORY: the chat id */
+    chat_view
+        bytes; /* WAIT: the submit frame; APPEND: the payload; MEMBERS, HISTORY: the chat id */
     uint8_t storage[];
 } chat__op;
 

@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-#define NEVER            UINT64_MAX
-#define EFFECTS_MIN      64u
-#define EFFECTS_MAX      (1u << 20)
-#define ARENA_MAX_BYTES  (256u << 20)
+#define NEVER           UINT64_MAX
+#define EFFECTS_MIN     64u
+#define EFFECTS_MAX     (1u << 20)
+#define ARENA_MAX_BYTES (256u << 20)
 /* A node frame carries a client's frame and a little more. */
 #define NODE_FRAME_EXTRA 65536u
 /* While connections wait for their last answers. */
-#define DRAIN_POLL_MS    5u
+#define DRAIN_POLL_MS 5u
 
 void chat__node_options_init(chat__node_options *options)
 {
@@ -39,9 +39,9 @@ void chat__node_options_init(chat__node_options *options)
 
 static int options_are_sane(const chat__node_options *options)
 {
-    return options->n_nodes > 0 && options->self < options->n_nodes &&
-           options->n_partitions > 0 && options->max_frame_bytes >= 1024 &&
-           options->window_count > 0 && options->batch_count > 0 && options->heartbeat_ms > 0 &&
+    return options->n_nodes > 0 && options->self < options->n_nodes && options->n_partitions > 0 &&
+           options->max_frame_bytes >= 1024 && options->window_count > 0 &&
+           options->batch_count > 0 && options->heartbeat_ms > 0 &&
            options->max_group_members >= 2 &&
            options->max_group_members <= CHAT_GROUP_MAX_MEMBERS && options->max_pending > 0;
 }
@@ -303,8 +303,8 @@ void chat__node_drain(chat__node *node, uint32_t retry_after_ms)
 
 int chat__node_is_idle(const chat__node *node)
 {
-    return node->n_ops == 0 && node->n_submitted == 0 &&
-           node->next_effect == node->n_effects && (!node->is_draining || node->n_conns == 0);
+    return node->n_ops == 0 && node->n_submitted == 0 && node->next_effect == node->n_effects &&
+           (!node->is_draining || node->n_conns == 0);
 }
 
 void chat__node_counts_get(const chat__node *node, chat__node_counts *out)

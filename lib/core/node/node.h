@@ -43,14 +43,14 @@ typedef struct chat__node_options {
     uint32_t max_frame_bytes; /* 131,072 */
     uint32_t max_body_bytes;  /* 65,536 */
     uint32_t max_group_members;
-    uint32_t window_count;    /* 256: stream frames in flight per connection */
-    uint32_t window_bytes;    /* 1 MiB of payload in flight per connection */
-    uint32_t max_unsent_bytes;/* 1 MiB: above it nothing is pushed to the connection */
-    uint32_t slow_close_ms;   /* 30,000 over that limit closes with ERR_SLOW */
-    uint32_t batch_count;     /* 100: records per read-back */
-    uint32_t dedupe_count;    /* 65,536: cids that are remembered */
-    uint32_t max_pending;     /* 65,536: requests that wait for storage; above it: busy */
-    uint32_t chat_cache_count;/* 65,536: groups whose members are remembered */
+    uint32_t window_count;     /* 256: stream frames in flight per connection */
+    uint32_t window_bytes;     /* 1 MiB of payload in flight per connection */
+    uint32_t max_unsent_bytes; /* 1 MiB: above it nothing is pushed to the connection */
+    uint32_t slow_close_ms;    /* 30,000 over that limit closes with ERR_SLOW */
+    uint32_t batch_count;      /* 100: records per read-back */
+    uint32_t dedupe_count;     /* 65,536: cids that are remembered */
+    uint32_t max_pending;      /* 65,536: requests that wait for storage; above it: busy */
+    uint32_t chat_cache_count; /* 65,536: groups whose members are remembered */
 } chat__node_options;
 
 /* Defaults as above, struct otherwise zero (NULL allocator: libc; 1 node, 64 partitions). */

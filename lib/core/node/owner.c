@@ -57,8 +57,7 @@ static void refuse_after(chat__node *node, const chat_frame *submit, chat_status
     answer(node, (uint32_t)submit->node, &out);
 }
 
-static void refuse(chat__node *node, const chat_frame *submit, chat_status status,
-                   const char *text)
+static void refuse(chat__node *node, const chat_frame *submit, chat_status status, const char *text)
 {
     refuse_after(node, submit, status, text, BUSY_RETRY_MS);
 }
@@ -161,8 +160,7 @@ static chat__op *append_op(chat__node *node, const chat_frame *submit, const cha
 }
 
 /* `room` (NULL or transient for a direct chat) keeps its members until the record is durable. */
-static void append(chat__node *node, const chat_frame *submit, uint32_t n_members,
-                   chat__room *room)
+static void append(chat__node *node, const chat_frame *submit, uint32_t n_members, chat__room *room)
 {
     chat_frame payload;
     uint64_t id = 0;
@@ -245,8 +243,7 @@ static int is_refused(chat__node *node, const chat_frame *submit, const chat__ro
     return 1;
 }
 
-static step take_send(chat__node *node, const chat_frame *submit, chat__room *room,
-                      int is_searched)
+static step take_send(chat__node *node, const chat_frame *submit, chat__room *room, int is_searched)
 {
     chat__cid *cid = chat__cid_find(node, submit->from, submit->cid);
     if (cid != NULL && cid->op == NULL) {
@@ -399,8 +396,8 @@ void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
         while (room->queue != NULL) {
             chat_frame submit;
             chat__op *waiting = room->queue;
-            if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, waiting->bytes,
-                                  &submit) == CHAT_OK)
+            if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, waiting->bytes, &submit) ==
+                CHAT_OK)
                 refuse(node, &submit, status, chat_status_text(status));
             room->queue = waiting->next;
             chat__op_free(node, waiting);
@@ -419,8 +416,8 @@ static int is_found(chat__node *node, const chat__op *head, const chat__rows *ro
         return 0;
     for (size_t i = 0; i < rows->n_rows; i++) {
         /* Neither frame has a list, so one decoder serves both. */
-        if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, rows->rows[i].payload,
-                              &row) != CHAT_OK ||
+        if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, rows->rows[i].payload, &row) !=
+                CHAT_OK ||
             row.type != CHAT_FRAME_MSG || !CHAT_FRAME_HAS(&row, CID) ||
             !chat__view_equal(row.cid, submit.cid) || !chat__view_equal(row.from, submit.from))
             continue;
@@ -478,8 +475,7 @@ void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows
 }
 
 /* Send a durable record to every node where a member lives: one frame for each. */
-static void fan_out(chat__node *node, const chat__op *op, chat_frame *push,
-                    chat_view_list members)
+static void fan_out(chat__node *node, const chat__op *op, chat_frame *push, chat_view_list members)
 {
     uint32_t author_node = chat__node_of_user(push->from, node->options.n_nodes);
     size_t i = 0;

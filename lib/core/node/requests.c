@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-#define AGENT            "libchat/0.1.0"
-#define HISTORY_DEFAULT  50u
-#define HISTORY_MAX      100u
-#define CHATS_MAX        10000u
-#define BUSY_RETRY_MS    1000u
+#define AGENT           "libchat/0.1.0"
+#define HISTORY_DEFAULT 50u
+#define HISTORY_MAX     100u
+#define CHATS_MAX       10000u
+#define BUSY_RETRY_MS   1000u
 
 void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_frame *about,
                           chat_status status, const char *text)
@@ -67,9 +67,8 @@ static chat__op *request_op(chat__node *node, const chat__node_conn *conn, chat_
     op->conn = conn->id;
     op->has_r = CHAT_FRAME_HAS(frame, R);
     op->r = op->has_r ? frame->r : 0;
-    op->limit = CHAT_FRAME_HAS(frame, LIMIT) && frame->limit < HISTORY_MAX
-                    ? (uint32_t)frame->limit
-                    : HISTORY_DEFAULT;
+    op->limit = CHAT_FRAME_HAS(frame, LIMIT) && frame->limit < HISTORY_MAX ? (uint32_t)frame->limit
+                                                                           : HISTORY_DEFAULT;
     if (CHAT_FRAME_HAS(frame, LIMIT) && frame->limit >= HISTORY_MAX)
         op->limit = HISTORY_MAX;
     op->after = CHAT_FRAME_HAS(frame, AFTER) ? frame->after : UINT64_MAX;
@@ -157,8 +156,7 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
 
 /* --- requests that the chat's owner answers --- */
 
-static void submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
-                   chat_view chat)
+static void submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame, chat_view chat)
 {
     chat_frame out = *frame;
     out.struct_size = (uint32_t)sizeof out;
@@ -171,16 +169,14 @@ static void submit(chat__node *node, chat__node_conn *conn, const chat_frame *fr
     CHAT_FRAME_SET(&out, CHAT, chat, chat);
     conn->n_submitted++;
     node->n_submitted++;
-    uint32_t owner =
-        chat__node_of_chat(chat, node->options.n_partitions, node->options.n_nodes);
+    uint32_t owner = chat__node_of_chat(chat, node->options.n_partitions, node->options.n_nodes);
     if (owner == node->options.self)
         chat__owner_submit(node, &out);
     else
         chat__node_emit_link(node, owner, &out);
 }
 
-static int refused_while_draining(chat__node *node, chat__node_conn *conn,
-                                  const chat_frame *frame)
+static int refused_while_draining(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
     if (!node->is_draining)
         return 0;
@@ -253,8 +249,7 @@ static void on_history(chat__node *node, chat__node_conn *conn, const chat_frame
         return;
     }
     if (is_direct(chat)) {
-        read_history(node, conn, frame,
-                     request_op(node, conn, CHAT__OP_HISTORY, frame, chat));
+        read_history(node, conn, frame, request_op(node, conn, CHAT__OP_HISTORY, frame, chat));
         return;
     }
     chat__op *op = request_op(node, conn, CHAT__OP_MEMBERS, frame, chat);
@@ -297,8 +292,8 @@ void chat__request_members_loaded(chat__node *node, chat__op *op, chat_status st
     chat__op_free(node, op);
 }
 
-static void write_result(chat__node *node, chat__node_conn *conn, const chat__op *op,
-                         size_t count, int has_more)
+static void write_result(chat__node *node, chat__node_conn *conn, const chat__op *op, size_t count,
+                         int has_more)
 {
     chat_frame result;
     about_op(op, &result);

@@ -6,10 +6,10 @@
 #include <assert.h>
 #include <string.h>
 
-#define NEVER        UINT64_MAX
-#define RING_MIN     4u
-#define RING_KEEP    16u /* a larger ring is given back when it is empty */
-#define MAX_RETRIES  3u
+#define NEVER       UINT64_MAX
+#define RING_MIN    4u
+#define RING_KEEP   16u /* a larger ring is given back when it is empty */
+#define MAX_RETRIES 3u
 /* Silent items take ring space but no window: bound them too. */
 #define RING_WINDOWS 4u
 
@@ -127,8 +127,7 @@ chat_status chat__session_ack(chat__session *session, uint64_t n, uint64_t now_m
         return CHAT_OK;
     session->acked = n;
     session->retries = 0;
-    session->ack_due_ms =
-        n == session->pushed ? NEVER : now_ms + session->limits->ack_timeout_ms;
+    session->ack_due_ms = n == session->pushed ? NEVER : now_ms + session->limits->ack_timeout_ms;
     return CHAT_OK;
 }
 

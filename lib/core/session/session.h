@@ -45,13 +45,13 @@ typedef struct chat__session {
     chat__window_entry *entries; /* ring of `cap`, from `first` on */
     uint64_t seen_ms;            /* last sign of life */
     uint64_t hello_due_ms;
-    uint64_t expires_ms;         /* of the token, on the monotonic clock; UINT64_MAX: never */
-    uint64_t ack_due_ms;         /* UINT64_MAX: nothing to wait for */
-    uint64_t slow_due_ms;        /* UINT64_MAX: not slow */
-    uint64_t pushed;             /* stream frames since welcome */
+    uint64_t expires_ms;  /* of the token, on the monotonic clock; UINT64_MAX: never */
+    uint64_t ack_due_ms;  /* UINT64_MAX: nothing to wait for */
+    uint64_t slow_due_ms; /* UINT64_MAX: not slow */
+    uint64_t pushed;      /* stream frames since welcome */
     uint64_t acked;
     size_t unsent_bytes;
-    size_t bytes;                /* in the window */
+    size_t bytes; /* in the window */
     uint32_t cap, first, n_entries;
     uint8_t state;
     uint8_t retries;

@@ -98,8 +98,7 @@ static void one_copy_after_a_restart(void **state)
     pass_time(&w, 1);
     w.cursor_of_loaded = UINT64_MAX;
     join(&w, 0, "alice", "phone");
-    say(&w, 0,
-        "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"c1\",\"body\":\"hi\",\"resend\":true}");
+    say(&w, 0, "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"c1\",\"body\":\"hi\",\"resend\":true}");
     assert_string_equal(w.written[0], first);
     assert_int_equal(w.n_records, 1);
 }
@@ -256,7 +255,8 @@ static void bad_input_costs_the_sender_only(void **state)
 {
     static const bad_row ROWS[] = {
         {"{\"t\":\"nonsense\",\"r\":1}", "\"code\":\"unsupported\"", CHAT_OK},
-        {"{\"t\":\"node.push\",\"kind\":34,\"chat\":\"g\",\"from\":\"a\",\"id\":\"1\",\"seq\":\"1\","
+        {"{\"t\":\"node.push\",\"kind\":34,\"chat\":\"g\",\"from\":\"a\",\"id\":\"1\",\"seq\":"
+         "\"1\","
          "\"prev\":\"0\",\"ts\":1}",
          "\"code\":\"unsupported\"", CHAT_OK},
         {"{\"t\":\"welcome\",\"user\":\"a\",\"device\":\"d\",\"heartbeat_ms\":1,"
@@ -265,8 +265,8 @@ static void bad_input_costs_the_sender_only(void **state)
         {"{\"t\":\"send\",\"cid\":\"c\",\"body\":\"x\"}", "\"code\":\"bad_request\"", CHAT_OK},
         {"{\"t\":\"send\",\"to\":\"alice\",\"cid\":\"c\",\"body\":\"x\"}",
          "\"code\":\"bad_request\"", CHAT_OK},
-        {"{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"c\",\"body\":\"\"}",
-         "\"code\":\"bad_request\"", CHAT_OK},
+        {"{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"c\",\"body\":\"\"}", "\"code\":\"bad_request\"",
+         CHAT_OK},
         {"{\"t\":\"hello\",\"device\":\"again\"}", "\"code\":\"state\"", CHAT_OK},
         {"{\"t\":\"ack\",\"n\":99}", NULL, CHAT_ERR_PROTOCOL},
         {"{\"t\":", NULL, CHAT_ERR_SYNTAX},

@@ -156,7 +156,6 @@ static void an_ack_starts_the_retries_anew(void **state)
     close_session(&session);
 }
 
-
 static void ends_when_nothing_comes_in_time(void **state)
 {
     chat__session session;
