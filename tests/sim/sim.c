@@ -31,39 +31,35 @@ static int parse_number(const char *text, uint64_t *out)
     return errno == 0 && end != text && *end == 0 && text[0] != '-';
 }
 
-static int take_number(const char *name, const char *value, uint64_t *out)
+/* The option's value, or 0 with a line for the user. */
+static int take_value(const char *name, const char *value, arguments *out)
 {
-    if (value != NULL && parse_number(value, out))
+    if (strcmp(name, "--plant") == 0 && value != NULL) {
+        out->plant = value;
         return 1;
-    fprintf(stderr, "sim: %s needs a number, as in %s 7\n", name, name);
+    }
+    uint64_t *number = strcmp(name, "--seeds") == 0 ? &out->n_seeds : &out->from;
+    if (strcmp(name, "--seed") == 0)
+        out->n_seeds = 1;
+    else if (number == &out->from && strcmp(name, "--from") != 0) {
+        fprintf(stderr, "sim: unknown option %s\n\n%s", name, USAGE);
+        return 0;
+    }
+    if (value != NULL && parse_number(value, number))
+        return 1;
+    fprintf(stderr, "sim: %s needs a value, as in %s 7\n", name, name);
     return 0;
 }
 
 static int parse(int argc, char **argv, arguments *out)
 {
     for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(argv[i], "--trace") == 0) {
+        if (strcmp(argv[i], "--trace") == 0)
             out->is_traced = 1;
-            continue;
-        }
-        if (strcmp(argv[i], "--seeds") == 0) {
-            if (!take_number("--seeds", value, &out->n_seeds))
-                return 0;
-        } else if (strcmp(argv[i], "--from") == 0) {
-            if (!take_number("--from", value, &out->from))
-                return 0;
-        } else if (strcmp(argv[i], "--seed") == 0) {
-            out->n_seeds = 1;
-            if (!take_number("--seed", value, &out->from))
-                return 0;
-        } else if (strcmp(argv[i], "--plant") == 0 && value != NULL) {
-            out->plant = value;
-        } else {
-            fprintf(stderr, "sim: unknown or incomplete option %s\n\n%s", argv[i], USAGE);
+        else if (!take_value(argv[i], i + 1 < argc ? argv[i + 1] : NULL, out))
             return 0;
-        }
-        i++;
+        else
+            i++;
     }
     return 1;
 }

@@ -211,12 +211,23 @@ void chat__request_history_read(chat__node *node, chat__op *op, const chat__rows
 
 /* --- owner.c: the node that owns a chat --- */
 void chat__owner_submit(chat__node *node, const chat_frame *frame);
-void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
-                          uint64_t prev);
 void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
                              chat_view_list members);
 void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows);
+/* Tell who submitted; `retry_ms` counts for statuses of kind RETRY. */
+void chat__owner_refuse(chat__node *node, const chat_frame *submit, chat_status status,
+                        const char *text, uint32_t retry_ms);
+/* Take what waits in a chat's queue, in order, as far as it goes. */
+void chat__owner_run_queue(chat__node *node, chat__room *room);
 void chat__owner_free_all(chat__node *node);
+
+/* --- append.c --- */
+/* Append the request's record, or refuse it. `room` (NULL or transient for a direct chat) keeps its
+   members until the record is durable. */
+void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_members,
+                        chat__room *room);
+void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
+                          uint64_t prev);
 
 /* --- room.c: chats that a node owns, with their members and waiting requests --- */
 chat__room *chat__room_find(chat__node *node, chat_view chat);

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The node that owns a chat: takes what users submit to it in order, refuses who is no member,
- * answers a message that was sent before with its first id, appends the others, and when they are
- * durable sends them to the nodes where the members live.
+ * answers a message that was sent before with its first id, and appends the others (append.c).
  */
 #include "node/internal.h"
-
-#include <chat/partition.h>
 
 #include <assert.h>
 #include <string.h>
@@ -16,7 +13,6 @@
 #define SEARCH_PAGE_ROWS 100u
 #define SEARCH_BACK_MS   86400000u
 #define BUSY_RETRY_MS    1000u
-#define CLOCK_RETRY_MS   2u
 
 typedef enum step {
     STEP_DONE, /* answered, refused or being appended */
@@ -45,8 +41,8 @@ static void init_answer(chat_frame *out, const chat_frame *submit, chat_frame_ty
     CHAT_FRAME_SET(out, CHAT, chat, submit->chat);
 }
 
-static void refuse_after(chat__node *node, const chat_frame *submit, chat_status status,
-                         const char *text, uint32_t retry_ms)
+void chat__owner_refuse(chat__node *node, const chat_frame *submit, chat_status status,
+                        const char *text, uint32_t retry_ms)
 {
     chat_frame out;
     init_answer(&out, submit, CHAT_FRAME_ERROR);
@@ -59,7 +55,7 @@ static void refuse_after(chat__node *node, const chat_frame *submit, chat_status
 
 static void refuse(chat__node *node, const chat_frame *submit, chat_status status, const char *text)
 {
-    refuse_after(node, submit, status, text, BUSY_RETRY_MS);
+    chat__owner_refuse(node, submit, status, text, BUSY_RETRY_MS);
 }
 
 static void answer_sent(chat__node *node, const chat_frame *submit, const chat__cid *cid)
@@ -114,92 +110,6 @@ static step search(chat__node *node, chat__room *room, const chat_frame *submit,
     effect->before = before;
     effect->limit = SEARCH_PAGE_ROWS;
     return STEP_WAIT;
-}
-
-/* --- appending --- */
-
-/* The payload of a record: the frame that readers get, without its place. */
-static void payload_of(const chat__node *node, const chat_frame *submit, uint64_t id,
-                       uint32_t n_members, chat_frame *out)
-{
-    int is_message = submit->kind == CHAT_FRAME_SEND;
-    chat_frame_init(out, is_message ? CHAT_FRAME_MSG : CHAT_FRAME_CHAT);
-    CHAT_FRAME_SET(out, CHAT, chat, submit->chat);
-    CHAT_FRAME_SET(out, FROM, from, submit->from);
-    CHAT_FRAME_SET(out, ID, id, id);
-    CHAT_FRAME_SET(out, TS, ts, node->unix_ms);
-    if (is_message) {
-        CHAT_FRAME_SET(out, CID, cid, submit->cid);
-        CHAT_FRAME_SET(out, BODY, body, submit->body);
-        CHAT_FRAME_SET(out, COUNT, count, n_members);
-        return;
-    }
-    CHAT_FRAME_SET(out, USERS, users, submit->users);
-    if (CHAT_FRAME_HAS(submit, TITLE))
-        CHAT_FRAME_SET(out, TITLE, title, submit->title);
-}
-
-static chat__op *append_op(chat__node *node, const chat_frame *submit, const chat_frame *payload)
-{
-    size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, payload);
-    size_t len = 0;
-    chat__op *op = chat__op_new(node, CHAT__OP_APPEND, cap);
-    if (op == NULL)
-        return NULL;
-    if (chat_frame_encode(CHAT_ENCODING_CBOR, payload, op->storage, cap, &len) != CHAT_OK) {
-        chat__op_free(node, op);
-        return NULL;
-    }
-    op->bytes = chat__view(op->storage, len);
-    op->kind = (chat_frame_type)submit->kind;
-    op->conn = submit->conn;
-    op->node = (uint32_t)submit->node;
-    op->has_r = CHAT_FRAME_HAS(submit, R);
-    op->r = op->has_r ? submit->r : 0;
-    return op;
-}
-
-/* `room` (NULL or transient for a direct chat) keeps its members until the record is durable. */
-static void append(chat__node *node, const chat_frame *submit, uint32_t n_members, chat__room *room)
-{
-    chat_frame payload;
-    uint64_t id = 0;
-    chat_status status = chat_idgen_next(&node->idgen, node->unix_ms, &id);
-    if (status != CHAT_OK) {
-        refuse_after(node, submit, status, "no message id can be given now", CLOCK_RETRY_MS);
-        return;
-    }
-    payload_of(node, submit, id, n_members, &payload);
-    chat__op *op = append_op(node, submit, &payload);
-    chat__cid *cid = NULL;
-    if (op != NULL && submit->kind == CHAT_FRAME_SEND)
-        cid = chat__cid_new(node, submit->from, submit->cid);
-    chat__effect *effect = NULL;
-    if (op != NULL && (cid != NULL || submit->kind != CHAT_FRAME_SEND))
-        effect = chat__node_emit(node, CHAT__EFFECT_APPEND);
-    if (effect == NULL) {
-        if (cid != NULL)
-            chat__cid_forget(node, cid);
-        if (op != NULL)
-            chat__op_free(node, op);
-        refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
-        return;
-    }
-    if (cid != NULL)
-        cid->op = op;
-    op->cid = cid;
-    if (room != NULL && !room->is_direct) {
-        op->room = room;
-        chat__room_pin(node, room);
-        if (submit->kind == CHAT_FRAME_CHAT_CREATE)
-            room->state = CHAT__ROOM_CREATING;
-    }
-    effect->tag = (uint64_t)(uintptr_t)op;
-    effect->partition = chat_partition_of(submit->chat, node->options.n_partitions);
-    effect->chat = chat__arena_copy(&node->arena, submit->chat);
-    effect->id = id;
-    effect->kind = payload.type;
-    effect->bytes = op->bytes;
 }
 
 /* --- one request --- */
@@ -262,7 +172,7 @@ static step take_send(chat__node *node, const chat_frame *submit, chat__room *ro
         return STEP_DONE;
     if (CHAT_FRAME_HAS(submit, RESEND) && submit->resend && !is_searched)
         return STEP_WAIT;
-    append(node, submit, room != NULL && !room->is_direct ? room->n_members : 2, room);
+    chat__owner_append(node, submit, room != NULL && !room->is_direct ? room->n_members : 2, room);
     return STEP_DONE;
 }
 
@@ -311,7 +221,7 @@ static step take_create(chat__node *node, const chat_frame *submit, chat__room *
         return STEP_DONE;
     }
     created.has |= CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
-    append(node, &created, room->n_members, room);
+    chat__owner_append(node, &created, room->n_members, room);
     return STEP_DONE;
 }
 
@@ -335,7 +245,7 @@ static step ask_for(chat__node *node, const chat_frame *submit, chat__room *room
 }
 
 /* Take what waits in a chat's queue, in order, as far as it goes. */
-static void run_queue(chat__node *node, chat__room *room)
+void chat__owner_run_queue(chat__node *node, chat__room *room)
 {
     while (room->queue != NULL) {
         chat_frame submit;
@@ -374,7 +284,7 @@ void chat__owner_submit(chat__node *node, const chat_frame *submit)
     chat__op_keep(op, bytes);
     chat__room_enqueue(node, room, op);
     if (is_first)
-        run_queue(node, room);
+        chat__owner_run_queue(node, room);
 }
 
 /* --- storage answers --- */
@@ -404,7 +314,7 @@ void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
         }
         room->last = NULL;
     }
-    run_queue(node, room);
+    chat__owner_run_queue(node, room);
 }
 
 /* Looks at one page for the message that the head of the queue resends. */
@@ -471,102 +381,7 @@ void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows
     } else {
         head->is_searched = 1;
     }
-    run_queue(node, room);
-}
-
-/* Send a durable record to every node where a member lives: one frame for each. */
-static void fan_out(chat__node *node, const chat__op *op, chat_frame *push, chat_view_list members)
-{
-    uint32_t author_node = chat__node_of_user(push->from, node->options.n_nodes);
-    size_t i = 0;
-    while (i < members.n_items) {
-        /* Members are grouped by node. */
-        uint32_t to_node = chat__node_of_user(members.items[i], node->options.n_nodes);
-        size_t k = i + 1;
-        while (k < members.n_items &&
-               chat__node_of_user(members.items[k], node->options.n_nodes) == to_node)
-            k++;
-        push->users.items = members.items + i;
-        push->users.n_items = k - i;
-        if (push->kind == CHAT_FRAME_CHAT)
-            push->users = members;
-        push->has |= CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
-        push->has &= ~(CHAT_FIELD_BIT(CHAT_FIELD_KEY_CONN) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_R));
-        if (to_node == author_node) {
-            CHAT_FRAME_SET(push, CONN, conn, op->conn);
-            if (op->has_r)
-                CHAT_FRAME_SET(push, R, r, op->r);
-        }
-        if (to_node == node->options.self)
-            chat__deliver_push(node, push);
-        else
-            chat__node_emit_link(node, to_node, push);
-        i = k;
-    }
-}
-
-static void push_record(chat__node *node, const chat__op *op, const chat_frame *payload,
-                        uint64_t seq, uint64_t prev)
-{
-    chat_frame push = *payload;
-    chat_view direct[2];
-    chat_view_list members = {direct, 2};
-    if (chat_direct_members(payload->chat, direct) != CHAT_OK) {
-        members.items = op->room->members;
-        members.n_items = op->room->n_members;
-    }
-    push.type = CHAT_FRAME_PUSH;
-    CHAT_FRAME_SET(&push, KIND, kind, payload->type);
-    CHAT_FRAME_SET(&push, SEQ, seq, seq);
-    CHAT_FRAME_SET(&push, PREV, prev, prev);
-    fan_out(node, op, &push, members);
-}
-
-static void refuse_append(chat__node *node, const chat__op *op, const chat_frame *payload,
-                          chat_status status)
-{
-    chat_frame about = *payload;
-    about.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
-    about.conn = op->conn;
-    about.node = op->node;
-    if (op->has_r)
-        CHAT_FRAME_SET(&about, R, r, op->r);
-    refuse(node, &about, status, chat_status_text(status));
-}
-
-void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
-                          uint64_t prev)
-{
-    chat_frame payload;
-    chat__room *room = op->room;
-    chat_status decoded =
-        chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, op->bytes, &payload);
-    assert(decoded == CHAT_OK);
-    if (decoded != CHAT_OK)
-        status = decoded;
-    if (status == CHAT_OK) {
-        node->counts.accepted_msgs++;
-        if (op->cid != NULL) {
-            op->cid->op = NULL;
-            op->cid->id = payload.id;
-            op->cid->seq = seq;
-            op->cid->ts = payload.ts;
-        }
-        if (op->kind == CHAT_FRAME_CHAT_CREATE)
-            room->state = CHAT__ROOM_READY;
-        push_record(node, op, &payload, seq, prev);
-    } else {
-        if (op->cid != NULL)
-            chat__cid_forget(node, op->cid);
-        if (op->kind == CHAT_FRAME_CHAT_CREATE)
-            room->state = CHAT__ROOM_MISSING;
-        refuse_append(node, op, &payload, status);
-    }
-    chat__op_free(node, op);
-    if (room != NULL) {
-        room->n_pins--;
-        run_queue(node, room);
-    }
+    chat__owner_run_queue(node, room);
 }
 
 void chat__owner_free_all(chat__node *node)
