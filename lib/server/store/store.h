@@ -17,13 +17,13 @@ typedef struct chat__store chat__store;
 typedef struct chat__store_options {
     const chat_allocator *allocator;
     chat_log_sink log;
-    const char *dir;             /* made if missing */
-    const chat__files *files;    /* NULL: the operating system's */
-    uint32_t n_partitions;       /* 64; fixed when the directory is made */
-    uint64_t segment_bytes;      /* 64 MiB, preallocated */
-    uint64_t checkpoint_bytes;   /* flush the state at least every so many bytes of log: 64 MiB */
-    uint64_t state_cache_bytes;  /* 64 MiB */
-    int is_volatile;             /* commit without fdatasync: for benchmarks and tests only */
+    const char *dir;            /* made if missing */
+    const chat__files *files;   /* NULL: the operating system's */
+    uint32_t n_partitions;      /* 64; fixed when the directory is made */
+    uint64_t segment_bytes;     /* 64 MiB, preallocated */
+    uint64_t checkpoint_bytes;  /* flush the state at least every so many bytes of log: 64 MiB */
+    uint64_t state_cache_bytes; /* 64 MiB */
+    int is_volatile;            /* commit without fdatasync: for benchmarks and tests only */
 } chat__store_options;
 
 void chat__store_options_init(chat__store_options *options);
@@ -40,7 +40,8 @@ typedef struct chat__store_report {
 /*
  * Open or make a data directory and recover it. `report` is always written.
  * CHAT_OK; CHAT_ERR_IN_USE another process has it; CHAT_ERR_VERSION written by a newer version or
- * with another n_partitions; CHAT_ERR_IO not writable; CHAT_ERR_FULL; CHAT_ERR_CORRUPT; CHAT_ERR_NOMEM
+ * with another n_partitions; CHAT_ERR_IO not writable; CHAT_ERR_FULL; CHAT_ERR_CORRUPT;
+ * CHAT_ERR_NOMEM
  */
 chat_status chat__store_open(const chat__store_options *options, chat__store_report *report,
                              chat__store **out);
@@ -125,8 +126,8 @@ typedef void (*chat__store_row_fn)(void *ctx, const chat__store_row *row);
 
 typedef struct chat__store_query {
     chat_view chat;
-    uint64_t after;     /* seq > after, oldest first; UINT64_MAX: use `before` */
-    uint64_t before;    /* seq < before, newest first */
+    uint64_t after;  /* seq > after, oldest first; UINT64_MAX: use `before` */
+    uint64_t before; /* seq < before, newest first */
     uint32_t limit;
     uint32_t max_bytes; /* of payload; the first row always comes; 0: no maximum */
 } chat__store_query;

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* See db.h. */
+#include "store/db.h"
+#include "base/bits.h"
+#include "base/view.h"
+
+#include <string.h>
+
+#define ROOT_BYTES 16u
+
+static const char SCHEMA[] =
+    "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS partitions(partition INTEGER PRIMARY KEY, seq INTEGER NOT NULL,"
+    " next_offset INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS chats(id TEXT PRIMARY KEY, is_group INTEGER NOT NULL DEFAULT 0,"
+    " title TEXT, created_ms INTEGER, ordinal INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " at INTEGER NOT NULL, roots BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS members(chat TEXT NOT NULL, user TEXT NOT NULL,"
+    " PRIMARY KEY(chat, user)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS members_by_user ON members(user, chat);"
+    "CREATE TABLE IF NOT EXISTS devices(user TEXT NOT NULL, device TEXT NOT NULL,"
+    " last_seen_ms INTEGER NOT NULL, PRIMARY KEY(user, device)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS cursors(user TEXT NOT NULL, device TEXT NOT NULL,"
+    " chat TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(user, device, chat)) WITHOUT ROWID;";
+
+static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
+    [CHAT__DB_GET_CHAT] = "SELECT ordinal, seq, at, roots FROM chats WHERE id = ?1",
+    [CHAT__DB_GET_GROUP] = "SELECT title FROM chats WHERE id = ?1 AND is_group = 1",
+    [CHAT__DB_GET_MEMBERS] = "SELECT user FROM members WHERE chat = ?1",
+    [CHAT__DB_GET_USER_CHATS] = "SELECT m.chat, c.title, c.seq FROM members m"
+                                " LEFT JOIN chats c ON c.id = m.chat WHERE m.user = ?1",
+    [CHAT__DB_GET_DEVICE] = "SELECT last_seen_ms FROM devices WHERE user = ?1 AND device = ?2",
+    [CHAT__DB_GET_CURSORS] = "SELECT chat, seq FROM cursors WHERE user = ?1 AND device = ?2",
+    [CHAT__DB_GET_FURTHEST] = "SELECT chat, max(seq) FROM cursors WHERE user = ?1 GROUP BY chat",
+    [CHAT__DB_GET_META] = "SELECT value FROM meta WHERE key = ?1",
+    [CHAT__DB_GET_PARTITIONS] = "SELECT partition, seq, next_offset FROM partitions",
+    [CHAT__DB_PUT_CHAT] = "INSERT INTO chats(id, ordinal, seq, at, roots)"
+                          " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(id) DO UPDATE SET"
+                          " ordinal = ?2, seq = ?3, at = ?4, roots = ?5",
+    [CHAT__DB_PUT_GROUP] = "UPDATE chats SET is_group = 1, title = ?2, created_ms = ?3"
+                           " WHERE id = ?1",
+    [CHAT__DB_PUT_MEMBER] = "INSERT OR IGNORE INTO members(user, chat) VALUES(?1, ?3)",
+    [CHAT__DB_PUT_DEVICE] = "INSERT INTO devices VALUES(?1, ?2, ?4) ON CONFLICT DO UPDATE"
+                            " SET last_seen_ms = max(last_seen_ms, ?4)",
+    [CHAT__DB_PUT_CURSOR] = "INSERT INTO cursors VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE"
+                            " SET seq = max(seq, ?4)",
+    [CHAT__DB_PUT_META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
+    [CHAT__DB_PUT_PARTITION] = "INSERT OR REPLACE INTO partitions VALUES(?1, ?2, ?3)",
+    [CHAT__DB_BEGIN] = "BEGIN IMMEDIATE",
+    [CHAT__DB_COMMIT] = "COMMIT",
+    [CHAT__DB_ROLLBACK] = "ROLLBACK",
+};
+
+static chat_status status_of(int result)
+{
+    switch (result & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return CHAT_OK;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_MISMATCH:
+        return CHAT_ERR_CORRUPT;
+    case SQLITE_FULL:
+        return CHAT_ERR_FULL;
+    case SQLITE_NOMEM:
+        return CHAT_ERR_NOMEM;
+    default:
+        return CHAT_ERR_IO;
+    }
+}
+
+static chat_status exec(chat__db *db, const char *text)
+{
+    return status_of(sqlite3_exec(db->handle, text, NULL, NULL, NULL));
+}
+
+static chat_status prepare(chat__db *db)
+{
+    for (int i = 0; i < CHAT__DB_N_STATEMENTS; i++) {
+        int result = sqlite3_prepare_v3(db->handle, TEXTS[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                        &db->statements[i], NULL);
+        /* A table without the columns that it had is damage as well. */
+        if (result == SQLITE_ERROR)
+            return CHAT_ERR_CORRUPT;
+        if (result != SQLITE_OK)
+            return status_of(result);
+    }
+    return CHAT_OK;
+}
+
+static chat_status check_version(chat__db *db)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &statement, NULL);
+    int version = 0;
+    if (result == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+        version = sqlite3_column_int(statement, 0);
+    result = sqlite3_finalize(statement);
+    if (result != SQLITE_OK)
+        return status_of(result);
+    return version > CHAT__DB_VERSION ? CHAT_ERR_VERSION : CHAT_OK;
+}
+
+chat_status chat__db_open(chat__db *db, const char *path)
+{
+    memset(db, 0, sizeof *db);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    chat_status status = status_of(sqlite3_open_v2(path, &db->handle, flags, NULL));
+    if (status == CHAT_OK) {
+        /* A person may look with sqlite3 meanwhile: wait for them. */
+        sqlite3_busy_timeout(db->handle, 10000);
+        status = exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                          "PRAGMA journal_size_limit = 67108864; PRAGMA trusted_schema = OFF;"
+                          "PRAGMA cell_size_check = ON");
+    }
+    if (status == CHAT_OK)
+        status = check_version(db);
+    if (status == CHAT_OK)
+        status = exec(db, SCHEMA);
+    if (status == CHAT_OK)
+        status = exec(db, "PRAGMA user_version = 1");
+    if (status == CHAT_OK)
+        status = prepare(db);
+    if (status != CHAT_OK)
+        chat__db_close(db);
+    return status;
+}
+
+chat_status chat__db_check(chat__db *db)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL);
+    int is_good = 0;
+    if (result == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+        is_good = chat__view_equal(chat__db_text(statement, 0, 64), chat__view_str("ok"));
+    result = sqlite3_finalize(statement);
+    if (result != SQLITE_OK)
+        return status_of(result);
+    return is_good ? CHAT_OK : CHAT_ERR_CORRUPT;
+}
+
+void chat__db_close(chat__db *db)
+{
+    for (int i = 0; i < CHAT__DB_N_STATEMENTS; i++)
+        (void)sqlite3_finalize(db->statements[i]);
+    if (db->handle != NULL)
+        (void)sqlite3_close(db->handle);
+    memset(db, 0, sizeof *db);
+}
+
+sqlite3_stmt *chat__db_use(chat__db *db, chat__db_statement which)
+{
+    sqlite3_stmt *statement = db->statements[which];
+    (void)sqlite3_reset(statement);
+    (void)sqlite3_clear_bindings(statement);
+    return statement;
+}
+
+void chat__db_bind(sqlite3_stmt *statement, int place, chat_view text)
+{
+    const char *data = text.len > 0 ? (const char *)text.data : "";
+    /* What cannot be bound stays NULL, and the statement fails for it. */
+    (void)sqlite3_bind_text(statement, place, data, (int)text.len, SQLITE_STATIC);
+}
+
+void chat__db_bind_number(sqlite3_stmt *statement, int place, uint64_t number)
+{
+    (void)sqlite3_bind_int64(statement, place, (sqlite3_int64)number);
+}
+
+chat_status chat__db_step(sqlite3_stmt *statement)
+{
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        return CHAT_OK;
+    (void)sqlite3_reset(statement);
+    return result == SQLITE_DONE ? CHAT_EMPTY : status_of(result);
+}
+
+chat_status chat__db_run(sqlite3_stmt *statement)
+{
+    chat_status status;
+    while ((status = chat__db_step(statement)) == CHAT_OK)
+        continue;
+    return status == CHAT_EMPTY ? CHAT_OK : status;
+}
+
+chat_view chat__db_text(sqlite3_stmt *statement, int column, size_t max)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    int len = sqlite3_column_bytes(statement, column);
+    if (text == NULL || len < 0 || (size_t)len > max)
+        return chat__view(NULL, 0);
+    return chat__view(text, (size_t)len);
+}
+
+uint64_t chat__db_number(sqlite3_stmt *statement, int column)
+{
+    return (uint64_t)sqlite3_column_int64(statement, column);
+}
+
+chat_status chat__db_get_meta(chat__db *db, const char *key, uint64_t *out_value)
+{
+    sqlite3_stmt *statement = chat__db_use(db, CHAT__DB_GET_META);
+    chat__db_bind(statement, 1, chat__view_str(key));
+    *out_value = 0;
+    chat_status status = chat__db_step(statement);
+    if (status == CHAT_OK) {
+        *out_value = chat__db_number(statement, 0);
+        (void)sqlite3_reset(statement);
+    }
+    return status;
+}
+
+chat_status chat__db_put_meta(chat__db *db, const char *key, uint64_t value)
+{
+    sqlite3_stmt *statement = chat__db_use(db, CHAT__DB_PUT_META);
+    chat__db_bind(statement, 1, chat__view_str(key));
+    chat__db_bind_number(statement, 2, value);
+    return chat__db_run(statement);
+}
+
+/* Roots that do not fit the ordinal are forgotten but for the last: chains then go by `prev`. */
+static void load_roots(chat__db_chat *chat, const uint8_t *bytes, size_t len)
+{
+    chat__state_head *head = &chat->head;
+    memset(chat->roots, 0, sizeof chat->roots);
+    head->n_roots = (uint32_t)chat__chain_n_roots(head->ordinal);
+    if (bytes != NULL && len == head->n_roots * ROOT_BYTES) {
+        for (uint32_t i = 0; i < head->n_roots; i++) {
+            uint64_t at = chat__load64le(bytes + i * ROOT_BYTES);
+            chat->roots[i].at = at < head->at ? at : 0;
+            chat->roots[i].seq = chat__load64le(bytes + i * ROOT_BYTES + 8);
+        }
+    }
+    if (head->n_roots > 0) {
+        chat->roots[head->n_roots - 1].at = head->at;
+        chat->roots[head->n_roots - 1].seq = head->seq;
+    }
+}
+
+chat_status chat__db_get_chat(chat__db *db, chat_view name, chat__db_chat *out)
+{
+    sqlite3_stmt *statement = chat__db_use(db, CHAT__DB_GET_CHAT);
+    chat__db_bind(statement, 1, name);
+    chat_status status = chat__db_step(statement);
+    if (status != CHAT_OK)
+        return status;
+    out->head.ordinal = chat__db_number(statement, 0);
+    out->head.seq = chat__db_number(statement, 1);
+    out->head.at = chat__db_number(statement, 2);
+    const uint8_t *roots = sqlite3_column_blob(statement, 3);
+    int len = sqlite3_column_bytes(statement, 3);
+    load_roots(out, roots, len > 0 ? (size_t)len : 0);
+    (void)sqlite3_reset(statement);
+    return CHAT_OK;
+}
+
+chat_status chat__db_put_chat(chat__db *db, chat_view name, const chat__db_chat *chat,
+                              const chat__state_meta *meta)
+{
+    uint8_t roots[CHAT__CHAIN_ROOTS_MAX * ROOT_BYTES];
+    for (uint32_t i = 0; i < chat->head.n_roots; i++) {
+        chat__store64le(roots + i * ROOT_BYTES, chat->roots[i].at);
+        chat__store64le(roots + i * ROOT_BYTES + 8, chat->roots[i].seq);
+    }
+    sqlite3_stmt *statement = chat__db_use(db, CHAT__DB_PUT_CHAT);
+    chat__db_bind(statement, 1, name);
+    chat__db_bind_number(statement, 2, chat->head.ordinal);
+    chat__db_bind_number(statement, 3, chat->head.seq);
+    chat__db_bind_number(statement, 4, chat->head.at);
+    (void)sqlite3_bind_blob(statement, 5, roots, (int)(chat->head.n_roots * ROOT_BYTES),
+                            SQLITE_STATIC);
+    chat_status status = chat__db_run(statement);
+    if (status != CHAT_OK || meta == NULL)
+        return status;
+    statement = chat__db_use(db, CHAT__DB_PUT_GROUP);
+    chat__db_bind(statement, 1, name);
+    chat__db_bind(statement, 2, meta->title);
+    chat__db_bind_number(statement, 3, meta->created_ms);
+    return chat__db_run(statement);
+}

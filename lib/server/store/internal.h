@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* The store's parts put together: shared by the files that make up store.h's calls. */
+#ifndef CHAT_STORE_INTERNAL_H
+#define CHAT_STORE_INTERNAL_H
+
+#include "store/chain.h"
+#include "store/db.h"
+#include "store/log.h"
+#include "store/scan.h"
+#include "store/state.h"
+#include "store/store.h"
+
+#define CHAT__STORE_PATH_MAX 4096u
+
+struct chat__store {
+    chat_allocator allocator;
+    chat_log_sink sink;
+    const chat__files *files;
+    chat__store_options options;
+    char dir[CHAT__STORE_PATH_MAX - 64];
+    char log_dir[CHAT__STORE_PATH_MAX - 32];
+    char db_path[CHAT__STORE_PATH_MAX];
+    int lock_file; /* -1: none */
+    chat__log log;
+    chat__state state;
+    chat__chain_shared chains;
+    chat_decoder *decoder; /* the writer's */
+    chat__db writer_db;    /* the writer's: heads that are not in memory */
+    chat__db flush_db;     /* under flush_lock */
+    chat__db read_db;      /* under read_lock */
+    pthread_mutex_t flush_lock;
+    pthread_mutex_t read_lock;
+    chat__state_partition *flush_partitions; /* under flush_lock */
+    uint64_t flushed_end;                    /* under the state's lock */
+    uint64_t heads_end;                      /* at open: state.db knows of records up to here */
+    int is_damaged;                          /* state.db; under the state's lock */
+    int has_state;                           /* `state` and the locks are initialised */
+};
+
+/* One line to the log sink. */
+void chat__store_say(chat__store *store, chat_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* dir.c: lock and check the directory. `report->problem` is set on failure. */
+chat_status chat__store_open_dir(chat__store *store, chat__store_report *report);
+void chat__store_close_dir(chat__store *store);
+
+/*
+ * apply.c: the views' side of a record, the same for a new one and for one that is replayed.
+ * prepare: everything that may fail, by kind, chat, id and (0: the next) ordinal of `record`; the
+ * chat as it is staged in *out. Then either unprepare, or accept, which cannot fail.
+ * discard: undo all that was accepted since the last publish.
+ */
+chat_status chat__store_prepare(chat__store *store, const chat__record *record, chat_view payload,
+                                chat__state_chat **out);
+void chat__store_unprepare(chat__store *store);
+void chat__store_accept(chat__store *store, const chat__record *record);
+void chat__store_publish(chat__store *store, uint64_t end);
+void chat__store_discard(chat__store *store);
+
+/* What the record will skip to, once it is the newest of its chat. */
+chat__root chat__store_next_skip(const chat__state_chat *chat);
+
+/* recover.c: scan from `from` to the end, apply, cut what was never acknowledged. */
+chat_status chat__store_recover(chat__store *store, uint64_t from, chat__store_report *report);
+
+/*
+ * views.c: open state.db and what it says of the log. `*out_from`: replay from there.
+ * CHAT_ERR_CORRUPT: close it and move it aside, then the same call begins an empty one.
+ */
+chat_status chat__store_open_views(chat__store *store, uint64_t *out_from);
+void chat__store_close_views(chat__store *store);
+chat_status chat__store_move_views_aside(chat__store *store);
+/* Say whether the next open may trust state.db without reading all of it. */
+chat_status chat__store_mark_clean(chat__store *store, int is_clean);
+
+/* Whether SQLite said that state.db is damaged; passes `status` on. @any */
+chat_status chat__store_note(chat__store *store, chat_status status);
+
+/* The durable head of a chat: memory first, then SQLite. CHAT_OK; ordinal 0: no records. */
+chat_status chat__store_head(chat__store *store, chat_view chat, chat__state_head *out);
+
+#endif

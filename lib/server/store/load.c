@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/* Groups, users and their devices' cursors: what is in memory and what SQLite has, merged. */
+#include "store/internal.h"
+#include "base/alloc.h"
+#include "base/view.h"
+
+#include <string.h>
+
+static int is_id(chat_view id)
+{
+    return id.len > 0 && id.len <= CHAT_ID_MAX_BYTES;
+}
+
+/* A user's chat while it is put together; in the map by its name. */
+typedef struct user_chat {
+    struct user_chat *next;
+    uint64_t cursor;
+    uint64_t last_seq;
+    uint8_t title_len;
+    uint8_t has_long_title; /* CHAT_TITLE_MAX_BYTES does not fit a byte */
+    uint8_t chat_len;
+    uint8_t title[CHAT_TITLE_MAX_BYTES];
+    uint8_t chat[];
+} user_chat;
+
+typedef struct loading {
+    chat__store *store;
+    chat_view user;
+    chat_view device;
+    chat__map by_chat;
+    user_chat *first;
+    user_chat **last;
+    int is_known; /* the device */
+} loading;
+
+static user_chat *entry_of(loading *load, chat_view chat)
+{
+    const chat_allocator *allocator = &load->store->allocator;
+    user_chat *found = chat__map_get(&load->by_chat, chat);
+    if (found != NULL || chat.len == 0 || chat.len > CHAT_CHAT_ID_MAX_BYTES)
+        return found;
+    found = chat__alloc_zero(allocator, sizeof *found + chat.len);
+    if (found == NULL)
+        return NULL;
+    found->chat_len = (uint8_t)chat.len;
+    memcpy(found->chat, chat.data, chat.len);
+    if (chat__map_put(&load->by_chat, chat__view(found->chat, chat.len), found) != CHAT_OK) {
+        chat__alloc_free(allocator, found);
+        return NULL;
+    }
+    *load->last = found;
+    load->last = &found->next;
+    return found;
+}
+
+static void set_title(user_chat *entry, chat_view title)
+{
+    if (title.len > CHAT_TITLE_MAX_BYTES)
+        return;
+    entry->title_len = (uint8_t)title.len;
+    entry->has_long_title = title.len > UINT8_MAX;
+    if (title.len > 0)
+        memcpy(entry->title, title.data, title.len);
+}
+
+static void raise_cursor(loading *load, chat_view chat, uint64_t seq)
+{
+    user_chat *found = chat__map_get(&load->by_chat, chat);
+    if (found != NULL && seq > found->cursor)
+        found->cursor = seq;
+}
+
+/* Whether a cursor of this device counts: its own, or every device's while it is not known. */
+static int counts(const loading *load, const chat__state_row *row)
+{
+    return load->device.len > 0 &&
+           (!load->is_known || chat__view_equal(chat__state_row_device(row), load->device));
+}
+
+/* What memory has of the user. Two walks: cursors count once the chats and the device are known. */
+static chat_status load_rows(loading *load, int is_first_walk)
+{
+    chat__state *state = &load->store->state;
+    chat_status status = CHAT_OK;
+    pthread_mutex_lock(&state->lock);
+    const chat__state_user *user = chat__state_user_of(state, load->user);
+    const chat__state_row *row = user == NULL ? NULL : user->rows;
+    for (; row != NULL && status == CHAT_OK; row = row->next_of_user) {
+        if (row->node.epoch == 0)
+            continue;
+        if (is_first_walk && row->type == CHAT__ROW_MEMBER)
+            status = entry_of(load, chat__state_row_chat(row)) == NULL ? CHAT_ERR_NOMEM : CHAT_OK;
+        if (is_first_walk && row->type == CHAT__ROW_DEVICE &&
+            chat__view_equal(chat__state_row_device(row), load->device))
+            load->is_known = 1;
+        if (!is_first_walk && row->type == CHAT__ROW_CURSOR && counts(load, row))
+            raise_cursor(load, chat__state_row_chat(row), row->value);
+    }
+    pthread_mutex_unlock(&state->lock);
+    return status;
+}
+
+static chat_status load_stored_chats(loading *load)
+{
+    sqlite3_stmt *statement = chat__db_use(&load->store->read_db, CHAT__DB_GET_USER_CHATS);
+    chat__db_bind(statement, 1, load->user);
+    chat_status status;
+    while ((status = chat__db_step(statement)) == CHAT_OK) {
+        chat_view chat = chat__db_text(statement, 0, CHAT_CHAT_ID_MAX_BYTES);
+        user_chat *found = entry_of(load, chat);
+        if (found == NULL && chat.len > 0) {
+            (void)sqlite3_reset(statement);
+            return CHAT_ERR_NOMEM;
+        }
+        if (found == NULL)
+            continue;
+        set_title(found, chat__db_text(statement, 1, CHAT_TITLE_MAX_BYTES));
+        found->last_seq = chat__db_number(statement, 2);
+    }
+    return status == CHAT_EMPTY ? CHAT_OK : status;
+}
+
+static chat_status load_stored_device(loading *load)
+{
+    sqlite3_stmt *statement = chat__db_use(&load->store->read_db, CHAT__DB_GET_DEVICE);
+    chat__db_bind(statement, 1, load->user);
+    chat__db_bind(statement, 2, load->device);
+    chat_status status = chat__db_step(statement);
+    if (status == CHAT_OK) {
+        load->is_known = 1;
+        (void)sqlite3_reset(statement);
+    }
+    return status == CHAT_EMPTY ? CHAT_OK : status;
+}
+
+static chat_status load_stored_cursors(loading *load)
+{
+    sqlite3_stmt *statement = chat__db_use(
+        &load->store->read_db, load->is_known ? CHAT__DB_GET_CURSORS : CHAT__DB_GET_FURTHEST);
+    chat__db_bind(statement, 1, load->user);
+    if (load->is_known)
+        chat__db_bind(statement, 2, load->device);
+    chat_status status;
+    while ((status = chat__db_step(statement)) == CHAT_OK)
+        raise_cursor(load, chat__db_text(statement, 0, CHAT_CHAT_ID_MAX_BYTES),
+                     chat__db_number(statement, 1));
+    return status == CHAT_EMPTY ? CHAT_OK : status;
+}
+
+/* Titles and heads that are newer in memory. */
+static void load_heads(loading *load)
+{
+    chat__state *state = &load->store->state;
+    for (user_chat *each = load->first; each != NULL; each = each->next) {
+        pthread_mutex_lock(&state->lock);
+        const chat__state_chat *chat =
+            chat__map_get(&state->chats, chat__view(each->chat, each->chat_len));
+        if (chat != NULL && chat->head.seq > each->last_seq)
+            each->last_seq = chat->head.seq;
+        if (chat != NULL && chat->meta != NULL)
+            set_title(each, chat->meta->title);
+        pthread_mutex_unlock(&state->lock);
+    }
+}
+
+static chat_status load_stored(loading *load)
+{
+    pthread_mutex_lock(&load->store->read_lock);
+    chat_status status = load_stored_chats(load);
+    if (status == CHAT_OK && load->device.len > 0 && !load->is_known)
+        status = load_stored_device(load);
+    if (status == CHAT_OK && load->device.len > 0)
+        status = load_stored_cursors(load);
+    pthread_mutex_unlock(&load->store->read_lock);
+    return chat__store_note(load->store, status);
+}
+
+static uint64_t count_flushes(chat__store *store)
+{
+    pthread_mutex_lock(&store->state.lock);
+    uint64_t n = store->state.n_flushes;
+    pthread_mutex_unlock(&store->state.lock);
+    return n;
+}
+
+/* Memory first: what leaves it meanwhile is in SQLite by then. Heads are looked up last and by
+   name; if a flush ended in between, one may have been missed in both, so all is read again. */
+static chat_status load_all(loading *load)
+{
+    for (;;) {
+        uint64_t n_flushes = count_flushes(load->store);
+        chat_status status = load_rows(load, 1);
+        if (status == CHAT_OK)
+            status = load_stored(load);
+        if (status == CHAT_OK)
+            status = load_rows(load, 0);
+        if (status != CHAT_OK)
+            return status;
+        load_heads(load);
+        if (count_flushes(load->store) == n_flushes)
+            return CHAT_OK;
+    }
+}
+
+static chat_status put_row(chat__store *store, chat__row_type type, chat_view user,
+                           chat_view device, chat_view chat, uint64_t value)
+{
+    chat__state *state = &store->state;
+    chat_status status = CHAT_OK;
+    pthread_mutex_lock(&state->lock);
+    chat__state_row *row = chat__state_row_of(state, type, user, device, chat);
+    if (row == NULL) {
+        status = CHAT_ERR_NOMEM;
+    } else if (row->node.epoch == 0 && state->n_dirty_bytes > state->max_bytes) {
+        chat__state_drop_row_if_idle(state, row);
+        status = CHAT_ERR_BUSY;
+    } else if (row->node.epoch == 0 || value > row->value) {
+        row->value = value;
+        chat__state_mark_dirty(state, &row->node);
+    }
+    pthread_mutex_unlock(&state->lock);
+    return status;
+}
+
+/* A device's rows become dirty together: a flush in between must not store it without cursors. */
+static chat_status introduce(loading *load, uint64_t now_unix_ms)
+{
+    chat_view none = {NULL, 0};
+    chat_status status = CHAT_OK;
+    const user_chat *each = load->is_known ? NULL : load->first;
+    for (; each != NULL && status == CHAT_OK; each = each->next) {
+        chat_view chat = {each->chat, each->chat_len};
+        if (each->cursor > 0)
+            status = put_row(load->store, CHAT__ROW_CURSOR, load->user, load->device, chat,
+                             each->cursor);
+    }
+    if (status == CHAT_OK)
+        status =
+            put_row(load->store, CHAT__ROW_DEVICE, load->user, load->device, none, now_unix_ms);
+    return status;
+}
+
+chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view device,
+                                  uint64_t now_unix_ms, chat__store_user_chat_fn fn, void *ctx)
+{
+    loading load = {.store = store, .user = user, .device = device};
+    if (!is_id(user) || device.len > CHAT_ID_MAX_BYTES || now_unix_ms > INT64_MAX)
+        return CHAT_ERR_ARG;
+    load.last = &load.first;
+    chat__map_init(&load.by_chat, &store->allocator, SIZE_MAX, store->state.chats.seed);
+    chat_status status = load_all(&load);
+    if (status == CHAT_OK && device.len > 0)
+        status = introduce(&load, now_unix_ms);
+    while (load.first != NULL) {
+        user_chat *each = load.first;
+        size_t title_len = each->has_long_title ? CHAT_TITLE_MAX_BYTES : each->title_len;
+        chat__store_user_chat row = {
+            {each->chat, each->chat_len}, {each->title, title_len}, each->cursor, each->last_seq};
+        if (status == CHAT_OK)
+            fn(ctx, &row);
+        load.first = each->next;
+        chat__alloc_free(&store->allocator, each);
+    }
+    chat__map_done(&load.by_chat);
+    return status;
+}
+
+chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view device,
+                                   chat_view chat, uint64_t seq)
+{
+    /* SQLite's numbers have a sign. */
+    if (!is_id(user) || !is_id(device) || chat.len == 0 || chat.len > CHAT_CHAT_ID_MAX_BYTES ||
+        seq > INT64_MAX)
+        return CHAT_ERR_ARG;
+    return put_row(store, CHAT__ROW_CURSOR, user, device, chat, seq);
+}
+
+typedef struct loaded_group {
+    chat_view *members;
+    size_t n_members;
+    size_t cap;
+    uint8_t title[CHAT_TITLE_MAX_BYTES];
+    size_t title_len;
+    int is_there;
+} loaded_group;
+
+static chat_status add_member(chat__store *store, loaded_group *group, chat_view user)
+{
+    for (size_t i = 0; i < group->n_members; i++) {
+        if (chat__view_equal(group->members[i], user))
+            return CHAT_OK;
+    }
+    if (group->n_members == group->cap) {
+        size_t cap = group->cap == 0 ? 64 : group->cap * 2;
+        chat_view *members =
+            chat__alloc_resize(&store->allocator, group->members, cap * sizeof *members);
+        if (members == NULL)
+            return CHAT_ERR_NOMEM;
+        group->members = members;
+        group->cap = cap;
+    }
+    uint8_t *copy = chat__alloc_resize(&store->allocator, NULL, user.len);
+    if (copy == NULL)
+        return CHAT_ERR_NOMEM;
+    memcpy(copy, user.data, user.len);
+    group->members[group->n_members++] = chat__view(copy, user.len);
+    return CHAT_OK;
+}
+
+static chat_status add_meta(chat__store *store, loaded_group *group, chat_view chat)
+{
+    chat__state *state = &store->state;
+    chat_status status = CHAT_OK;
+    pthread_mutex_lock(&state->lock);
+    const chat__state_chat *found = chat__map_get(&state->chats, chat);
+    const chat__state_meta *meta = found == NULL ? NULL : found->meta;
+    if (meta != NULL) {
+        group->is_there = 1;
+        group->title_len =
+            meta->title.len < sizeof group->title ? meta->title.len : sizeof group->title;
+        if (group->title_len > 0)
+            memcpy(group->title, meta->title.data, group->title_len);
+        for (uint32_t i = 0; i < meta->n_members && status == CHAT_OK; i++)
+            status = add_member(store, group, meta->members[i]);
+    }
+    pthread_mutex_unlock(&state->lock);
+    return status;
+}
+
+static chat_status add_stored(chat__store *store, loaded_group *group, chat_view chat)
+{
+    sqlite3_stmt *statement = chat__db_use(&store->read_db, CHAT__DB_GET_GROUP);
+    chat__db_bind(statement, 1, chat);
+    chat_status status = chat__db_step(statement);
+    if (status == CHAT_OK && !group->is_there) {
+        chat_view title = chat__db_text(statement, 0, sizeof group->title);
+        group->is_there = 1;
+        group->title_len = title.len;
+        if (title.len > 0)
+            memcpy(group->title, title.data, title.len);
+    }
+    if (status != CHAT_OK)
+        return status == CHAT_EMPTY ? CHAT_OK : status;
+    (void)sqlite3_reset(statement);
+    statement = chat__db_use(&store->read_db, CHAT__DB_GET_MEMBERS);
+    chat__db_bind(statement, 1, chat);
+    while ((status = chat__db_step(statement)) == CHAT_OK) {
+        chat_view user = chat__db_text(statement, 0, CHAT_ID_MAX_BYTES);
+        status = user.len > 0 ? add_member(store, group, user) : CHAT_OK;
+        if (status != CHAT_OK) {
+            (void)sqlite3_reset(statement);
+            return status;
+        }
+    }
+    return status == CHAT_EMPTY ? CHAT_OK : status;
+}
+
+chat_status chat__store_load_chat(chat__store *store, chat_view chat, chat__store_chat_fn fn,
+                                  void *ctx)
+{
+    loaded_group group = {0};
+    if (chat.len == 0 || chat.len > CHAT_CHAT_ID_MAX_BYTES)
+        return CHAT_ERR_NOT_FOUND;
+    chat_status status = add_meta(store, &group, chat);
+    if (status == CHAT_OK) {
+        pthread_mutex_lock(&store->read_lock);
+        status = chat__store_note(store, add_stored(store, &group, chat));
+        pthread_mutex_unlock(&store->read_lock);
+    }
+    if (status == CHAT_OK && !group.is_there)
+        status = CHAT_ERR_NOT_FOUND;
+    if (status == CHAT_OK) {
+        chat__store_chat row = {{group.title, group.title_len}, group.members, group.n_members};
+        fn(ctx, &row);
+    }
+    for (size_t i = 0; i < group.n_members; i++)
+        chat__alloc_free(&store->allocator, (void *)(uintptr_t)group.members[i].data);
+    chat__alloc_free(&store->allocator, group.members);
+    return status;
+}

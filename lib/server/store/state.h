@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The views of the log that are in memory: heads of chains, and what SQLite does not have yet
+ * (groups, memberships, devices, cursors). A view is changed in two steps: staged with a record by
+ * the writer, then published when the record is durable. What is published and not yet in SQLite
+ * is dirty and stays in memory; a flush takes all dirty ones at once and writes them outside the
+ * lock. A reader looks here first and then in SQLite, and so always finds the newest.
+ */
+#ifndef CHAT_STORE_STATE_H
+#define CHAT_STORE_STATE_H
+
+#include "base/map.h"
+#include "store/chain.h"
+
+/* Part of each thing that can be dirty. */
+typedef struct chat__state_node {
+    struct chat__state_node *next;
+    struct chat__state_node *prev;
+    uint64_t epoch;   /* 0: clean; the state's: dirty; the one before: being written */
+    uint32_t n_bytes; /* of memory */
+    uint8_t is_chat;  /* else a row */
+    uint8_t is_again; /* changed while it was being written */
+} chat__state_node;
+
+/* What a `chat` record says; one block of memory, never changed. */
+typedef struct chat__state_meta {
+    uint32_t n_refs;
+    uint32_t n_members;
+    uint64_t created_ms;
+    chat_view title;
+    chat_view members[]; /* bytes behind */
+} chat__state_meta;
+
+typedef struct chat__state_head {
+    uint64_t at;
+    uint64_t ordinal;
+    uint64_t seq;
+    uint32_t n_roots;
+} chat__state_head;
+
+typedef struct chat__state_chat {
+    chat__state_node node;
+    struct chat__state_chat *newer; /* in the order of use; the writer's */
+    struct chat__state_chat *older;
+    chat__state_head head;   /* durable; under the lock */
+    chat__state_head staged; /* the writer's */
+    chat__root *roots;       /* the durable ones, then cap_roots staged ones */
+    uint32_t cap_roots;
+    uint32_t n_staged;
+    chat__state_meta *meta;        /* not in SQLite yet; under the lock */
+    chat__state_meta *staged_meta; /* the writer's */
+    uint8_t len;
+    uint8_t name[];
+} chat__state_chat;
+
+typedef enum chat__row_type {
+    CHAT__ROW_MEMBER = 'm', /* user, chat; value 1 */
+    CHAT__ROW_DEVICE = 'd', /* user, device; value: last seen */
+    CHAT__ROW_CURSOR = 'c'  /* user, device, chat; value: seq */
+} chat__row_type;
+
+struct chat__state_user;
+
+/* Values only grow, so the order in which they are written does not matter. */
+typedef struct chat__state_row {
+    chat__state_node node;
+    struct chat__state_user *user;
+    struct chat__state_row *next_of_user;
+    struct chat__state_row *prev_of_user;
+    uint64_t value;
+    uint32_t n_staged; /* while not published, readers do not see a row that is clean */
+    uint8_t type;
+    uint8_t user_len;
+    uint8_t device_len;
+    uint8_t chat_len;
+    uint8_t key[]; /* type, length of the user, user, length of the device, device, chat */
+} chat__state_row;
+
+/* Rows of one user, so that a user can be loaded. Lives as long as it has rows. */
+typedef struct chat__state_user {
+    chat__state_row *rows;
+    uint8_t len;
+    uint8_t name[];
+} chat__state_user;
+
+typedef struct chat__state_list {
+    chat__state_node *first;
+    chat__state_node *last;
+} chat__state_list;
+
+typedef struct chat__state_partition {
+    uint64_t seq;
+    uint64_t next_offset;
+} chat__state_partition;
+
+/* How to undo one staged record. */
+typedef struct chat__state_change {
+    chat__state_chat *chat;
+    chat__state_head before;
+    chat__root popped[2]; /* the last two roots before */
+    uint32_t partition;
+    chat__state_partition partition_before;
+    uint64_t id;
+    chat__state_meta *meta; /* staged with it */
+    chat__state_row **rows; /* staged with it */
+    size_t n_rows;
+} chat__state_change;
+
+typedef struct chat__state {
+    chat_allocator allocator;
+    pthread_mutex_t lock; /* short: held for table look-ups and publishing only */
+    chat__map chats;
+    chat__map rows;
+    chat__map users;
+    chat__state_list dirty;
+    chat__state_list writing;
+    uint64_t epoch;
+    uint64_t n_flushes;
+    uint64_t n_bytes; /* of all nodes */
+    uint64_t n_dirty_bytes;
+    uint64_t max_bytes;
+    uint64_t end; /* of the log, up to which all is published */
+    uint64_t max_id;
+    uint32_t n_partitions;
+    chat__state_partition *partitions; /* published, under the lock */
+    /* the writer's */
+    chat__state_partition *staged_partitions;
+    chat__state_chat *newest;
+    chat__state_chat *oldest;
+    chat__state_change *changes;
+    size_t n_changes;
+    size_t cap_changes;
+    uint64_t staged_max_id;
+} chat__state;
+
+chat_status chat__state_init(chat__state *state, const chat_allocator *allocator,
+                             uint32_t n_partitions, uint64_t max_bytes);
+void chat__state_done(chat__state *state);
+
+/* @writer A chat in memory, or NULL. */
+chat__state_chat *chat__state_find(chat__state *state, chat_view name);
+
+/* @writer Put a clean chat in, with room for `head.n_roots` roots; makes room by dropping clean
+   ones. CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__state_put_chat(chat__state *state, chat_view name, const chat__state_head *head,
+                                 const chat__root *roots, chat__state_chat **out);
+
+/* @writer Have room for one more root and for those of `ordinal`. CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__state_grow_roots(chat__state *state, chat__state_chat *chat, uint64_t ordinal);
+
+/* Whether dirty views fill the memory: flush before more is taken. @any */
+int chat__state_is_full(chat__state *state);
+
+/* Under the lock, from here on. */
+
+/* A row, made if missing; not dirty yet. NULL: out of memory. */
+chat__state_row *chat__state_row_of(chat__state *state, chat__row_type type, chat_view user,
+                                    chat_view device, chat_view chat);
+chat__state_user *chat__state_user_of(chat__state *state, chat_view user);
+void chat__state_mark_dirty(chat__state *state, chat__state_node *node);
+/* Free a row that is neither dirty nor staged. */
+void chat__state_drop_row_if_idle(chat__state *state, chat__state_row *row);
+
+chat_view chat__state_row_user(const chat__state_row *row);
+chat_view chat__state_row_device(const chat__state_row *row);
+chat_view chat__state_row_chat(const chat__state_row *row);
+
+void chat__state_meta_free(chat__state *state, chat__state_meta *meta); /* drops one reference */
+
+/* A flush: take all dirty ones into `writing` (under the lock); then, written or not, give them
+   back (not under the lock). */
+void chat__state_flush_begin(chat__state *state);
+void chat__state_flush_end(chat__state *state, int is_written);
+
+#endif

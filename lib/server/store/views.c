@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* Opens state.db, writes the dirty views into it, moves it aside when it is damaged. */
+#include "store/internal.h"
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Checked at every open; a larger one only after a crash. */
+#define SMALL_DB_BYTES (16 << 20)
+
+chat_status chat__store_note(chat__store *store, chat_status status)
+{
+    if (status != CHAT_ERR_CORRUPT)
+        return status;
+    pthread_mutex_lock(&store->state.lock);
+    int is_new = !store->is_damaged;
+    store->is_damaged = 1;
+    pthread_mutex_unlock(&store->state.lock);
+    if (is_new)
+        chat__store_say(store, CHAT_LOG_ERROR,
+                        "store: state.db is damaged; restart to rebuild it from the log");
+    return CHAT_ERR_IO;
+}
+
+static chat_status check_if_needed(chat__store *store)
+{
+    struct stat st;
+    uint64_t is_clean;
+    chat_status status = chat__db_get_meta(&store->flush_db, "clean", &is_clean);
+    if (status < 0)
+        return status;
+    int is_small = stat(store->db_path, &st) == 0 && st.st_size <= SMALL_DB_BYTES;
+    return is_clean == 1 && !is_small ? CHAT_OK : chat__db_check(&store->flush_db);
+}
+
+static chat_status load_partitions(chat__store *store)
+{
+    chat__state *state = &store->state;
+    sqlite3_stmt *statement = chat__db_use(&store->flush_db, CHAT__DB_GET_PARTITIONS);
+    chat_status status;
+    while ((status = chat__db_step(statement)) == CHAT_OK) {
+        uint64_t partition = chat__db_number(statement, 0);
+        if (partition >= state->n_partitions)
+            continue;
+        state->partitions[partition].seq = chat__db_number(statement, 1);
+        state->partitions[partition].next_offset = chat__db_number(statement, 2);
+        state->staged_partitions[partition] = state->partitions[partition];
+    }
+    return status == CHAT_EMPTY ? CHAT_OK : status;
+}
+
+static chat_status load_meta(chat__store *store, uint64_t *out_from)
+{
+    chat__db *db = &store->flush_db;
+    chat_status status = chat__db_get_meta(db, "log_position", out_from);
+    if (status >= 0)
+        status = chat__db_get_meta(db, "heads_position", &store->heads_end);
+    if (status >= 0)
+        status = chat__db_get_meta(db, "max_id", &store->state.max_id);
+    return status >= 0 ? load_partitions(store) : status;
+}
+
+chat_status chat__store_open_views(chat__store *store, uint64_t *out_from)
+{
+    chat_status status = chat__db_open(&store->flush_db, store->db_path);
+    if (status == CHAT_OK)
+        status = check_if_needed(store);
+    if (status == CHAT_OK)
+        status = load_meta(store, out_from);
+    if (status == CHAT_OK)
+        status = chat__db_open(&store->writer_db, store->db_path);
+    if (status == CHAT_OK)
+        status = chat__db_open(&store->read_db, store->db_path);
+    if (status == CHAT_OK) {
+        store->state.end = *out_from;
+        store->flushed_end = *out_from;
+    }
+    return status;
+}
+
+void chat__store_close_views(chat__store *store)
+{
+    chat__db_close(&store->read_db);
+    chat__db_close(&store->writer_db);
+    chat__db_close(&store->flush_db);
+}
+
+static chat_status move(const char *from, const char *to)
+{
+    return rename(from, to) == 0 || errno == ENOENT ? CHAT_OK : CHAT_ERR_IO;
+}
+
+chat_status chat__store_move_views_aside(chat__store *store)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    char to[CHAT__STORE_PATH_MAX + 64];
+    char from[CHAT__STORE_PATH_MAX + 8];
+    chat_status status = CHAT_OK;
+    unsigned n = 1;
+    for (;; n++) {
+        snprintf(to, sizeof to, "%s.damaged-%u", store->db_path, n);
+        if (access(to, F_OK) != 0)
+            break;
+    }
+    for (size_t i = sizeof ends / sizeof ends[0]; status == CHAT_OK && i-- > 0;) {
+        snprintf(from, sizeof from, "%s%s", store->db_path, ends[i]);
+        snprintf(to, sizeof to, "%s.damaged-%u%s", store->db_path, n, ends[i]);
+        status = move(from, to);
+    }
+    return status;
+}
+
+chat_status chat__store_mark_clean(chat__store *store, int is_clean)
+{
+    return chat__db_put_meta(&store->flush_db, "clean", (uint64_t)(is_clean != 0));
+}
+
+static chat_status write_chat(chat__store *store, chat__state_chat *chat)
+{
+    chat__state *state = &store->state;
+    chat__db_chat copy;
+    pthread_mutex_lock(&state->lock);
+    copy.head = chat->head;
+    memcpy(copy.roots, chat->roots, chat->head.n_roots * sizeof *chat->roots);
+    chat__state_meta *meta = chat->meta;
+    if (meta != NULL)
+        meta->n_refs++;
+    pthread_mutex_unlock(&state->lock);
+    chat_view name = {chat->name, chat->len};
+    chat_status status = chat__db_put_chat(&store->flush_db, name, &copy, meta);
+    pthread_mutex_lock(&state->lock);
+    chat__state_meta_free(state, meta);
+    pthread_mutex_unlock(&state->lock);
+    return status;
+}
+
+static chat_status write_row(chat__store *store, chat__state_row *row)
+{
+    chat__db_statement which = row->type == CHAT__ROW_MEMBER   ? CHAT__DB_PUT_MEMBER
+                               : row->type == CHAT__ROW_DEVICE ? CHAT__DB_PUT_DEVICE
+                                                               : CHAT__DB_PUT_CURSOR;
+    pthread_mutex_lock(&store->state.lock);
+    uint64_t value = row->value;
+    pthread_mutex_unlock(&store->state.lock);
+    sqlite3_stmt *statement = chat__db_use(&store->flush_db, which);
+    chat__db_bind(statement, 1, chat__state_row_user(row));
+    if (row->type != CHAT__ROW_MEMBER)
+        chat__db_bind(statement, 2, chat__state_row_device(row));
+    if (row->type != CHAT__ROW_DEVICE)
+        chat__db_bind(statement, 3, chat__state_row_chat(row));
+    if (row->type != CHAT__ROW_MEMBER)
+        chat__db_bind_number(statement, 4, value);
+    return chat__db_run(statement);
+}
+
+static chat_status write_nodes(chat__store *store)
+{
+    chat_status status = CHAT_OK;
+    chat__state_node *node = store->state.writing.first;
+    for (; node != NULL && status == CHAT_OK; node = node->next) {
+        status = node->is_chat ? write_chat(store, (chat__state_chat *)(void *)node)
+                               : write_row(store, (chat__state_row *)(void *)node);
+    }
+    return status;
+}
+
+static chat_status write_partitions(chat__store *store)
+{
+    chat_status status = CHAT_OK;
+    for (uint32_t i = 0; i < store->state.n_partitions && status == CHAT_OK; i++) {
+        const chat__state_partition *partition = &store->flush_partitions[i];
+        if (partition->next_offset == 0)
+            continue;
+        sqlite3_stmt *statement = chat__db_use(&store->flush_db, CHAT__DB_PUT_PARTITION);
+        chat__db_bind_number(statement, 1, i);
+        chat__db_bind_number(statement, 2, partition->seq);
+        chat__db_bind_number(statement, 3, partition->next_offset);
+        status = chat__db_run(statement);
+    }
+    return status;
+}
+
+/* Heads may be newer than `end`: replaying what they have already changes nothing. */
+static chat_status write_all(chat__store *store, uint64_t end, uint64_t max_id)
+{
+    chat__db *db = &store->flush_db;
+    chat_status status = chat__db_run(chat__db_use(db, CHAT__DB_BEGIN));
+    if (status == CHAT_OK)
+        status = write_nodes(store);
+    if (status == CHAT_OK)
+        status = write_partitions(store);
+    pthread_mutex_lock(&store->state.lock);
+    uint64_t heads_end = store->state.end;
+    pthread_mutex_unlock(&store->state.lock);
+    if (status == CHAT_OK)
+        status = chat__db_put_meta(db, "log_position", end);
+    if (status == CHAT_OK)
+        status = chat__db_put_meta(db, "heads_position", heads_end);
+    if (status == CHAT_OK)
+        status = chat__db_put_meta(db, "max_id", max_id);
+    if (status == CHAT_OK)
+        status = chat__db_put_meta(db, "partitions", store->state.n_partitions);
+    if (status == CHAT_OK)
+        status = chat__db_run(chat__db_use(db, CHAT__DB_COMMIT));
+    if (status != CHAT_OK)
+        (void)chat__db_run(chat__db_use(db, CHAT__DB_ROLLBACK));
+    return status;
+}
+
+chat_status chat__store_flush(chat__store *store)
+{
+    chat__state *state = &store->state;
+    chat_status status = CHAT_OK;
+    pthread_mutex_lock(&store->flush_lock);
+    pthread_mutex_lock(&state->lock);
+    int is_needed = state->dirty.first != NULL || state->end != store->flushed_end;
+    uint64_t end = state->end;
+    uint64_t max_id = state->max_id;
+    memcpy(store->flush_partitions, state->partitions,
+           state->n_partitions * sizeof *state->partitions);
+    chat__state_flush_begin(state);
+    pthread_mutex_unlock(&state->lock);
+    if (is_needed) {
+        status = write_all(store, end, max_id);
+        if (status == CHAT_OK) {
+            pthread_mutex_lock(&state->lock);
+            store->flushed_end = end;
+            pthread_mutex_unlock(&state->lock);
+        }
+    }
+    chat__state_flush_end(state, status == CHAT_OK);
+    pthread_mutex_unlock(&store->flush_lock);
+    return chat__store_note(store, status);
+}
+
+int chat__store_wants_flush(chat__store *store)
+{
+    chat__state *state = &store->state;
+    pthread_mutex_lock(&state->lock);
+    int is_due = state->end - store->flushed_end >= store->options.checkpoint_bytes ||
+                 state->n_dirty_bytes > state->max_bytes / 2;
+    pthread_mutex_unlock(&state->lock);
+    return is_due;
+}

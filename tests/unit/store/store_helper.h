@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* A store in a directory of its own, a model of what was committed to it, and short forms of its
+   calls. */
+#ifndef CHAT_TESTS_STORE_HELPER_H
+#define CHAT_TESTS_STORE_HELPER_H
+
+#include "unit.h"
+
+#include "base/view.h"
+#include "store/store.h"
+
+#define PAGE_MAX  256
+#define MODEL_MAX 4096
+
+typedef struct model_row {
+    char chat[64];
+    char body[64];
+    uint64_t id;
+    uint64_t seq;
+    uint64_t prev;
+} model_row;
+
+typedef struct page {
+    chat_status status;
+    size_t n_rows;
+    model_row rows[PAGE_MAX];
+} page;
+
+typedef struct fixture {
+    char dir[64];
+    chat__store_options options;
+    chat__store_report report;
+    chat__store *store;
+    model_row rows[MODEL_MAX]; /* committed, then staged */
+    size_t n_committed;
+    size_t n_rows;
+    char text[1024];
+    char log[8192]; /* lines of the store */
+} fixture;
+
+int set_up(void **state);    /* a fresh directory, opened */
+int tear_down(void **state); /* closed and removed */
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+chat_status try_open(fixture *f);
+void reopen(fixture *f);
+/* As a kill would end it: nothing is flushed, no mark is written. */
+void remove_tree(const char *dir);
+
+/* Stage a message in partition 0; the seq. */
+uint64_t put(fixture *f, const char *chat, uint64_t id, const char *body);
+chat_status try_put(fixture *f, const char *chat, uint64_t id, const char *body);
+uint64_t put_group(fixture *f, const char *chat, uint64_t id, const char *title, const char *from,
+                   const char *user);
+void commit(fixture *f);
+chat_status try_commit(fixture *f); /* the model follows */
+void put_cursor(fixture *f, const char *user, const char *device, const char *chat, uint64_t seq);
+
+void read_after(fixture *f, const char *chat, uint64_t after, uint32_t limit, page *out);
+void read_before(fixture *f, const char *chat, uint64_t before, uint32_t limit, page *out);
+
+/* Page through a chat from both ends: the same as the model's committed rows. */
+void check_pages(fixture *f, const char *chat, uint32_t limit);
+
+/* "title: member member", sorted. */
+const char *group_text(fixture *f, const char *chat);
+/* "chat[title] cursor/last, ..." sorted. */
+const char *user_text(fixture *f, const char *user, const char *device, uint64_t now);
+
+#endif
