@@ -14,11 +14,11 @@ extern "C" {
 #endif
 
 /** Milliseconds from 1970 to the project's epoch, 2024-01-01T00:00:00Z. */
-#define CHAT_EPOCH_MS 1704067200000ull
-#define CHAT_SNOWFLAKE_NODE_BITS 10u
+#define CHAT_EPOCH_MS                1704067200000ull
+#define CHAT_SNOWFLAKE_NODE_BITS     10u
 #define CHAT_SNOWFLAKE_SEQUENCE_BITS 13u
-#define CHAT_SNOWFLAKE_MAX_NODE 1023u
-#define CHAT_SNOWFLAKE_MAX_SEQUENCE 8191u
+#define CHAT_SNOWFLAKE_MAX_NODE      1023u
+#define CHAT_SNOWFLAKE_MAX_SEQUENCE  8191u
 /** `max_backward_ms` of a new generator: a leap second that the clock repeats is waited for. */
 #define CHAT_SNOWFLAKE_MAX_BACKWARD_MS 1000u
 
@@ -45,7 +45,7 @@ CHAT_API uint64_t chat_snowflake_first_at(uint64_t unix_ms);
 typedef struct chat_idgen {
     uint64_t last_ms;         /**< since CHAT_EPOCH_MS, of the last id or of `not_before_id` */
     uint64_t lease_until_ms;  /**< unix milliseconds; UINT64_MAX: no lease needed */
-    uint64_t max_backward_ms; /**< clock steps back up to this give CHAT_ERR_BUSY, above ERR_CLOCK */
+    uint64_t max_backward_ms; /**< the clock may be this far behind for BUSY, above it is CLOCK */
     uint32_t node;
     uint32_t next_sequence; /**< in `last_ms`; 8192 when nothing of it is left */
 } chat_idgen;
