@@ -240,16 +240,19 @@ def report(people):
             f"received {len(person.received)}")
 
 
-def invite(server, people, log):
+def invite(server, people):
     chat = shlex.quote(os.path.relpath(people[0].chat, ROOT))
-    say(f"\nThe server runs at {server.url} (log: {log}). In a second terminal, in {ROOT}:\n")
-    say("  # be bob, at the prompt: type a message, or /help")
-    for name, rest in (("bob", ""), ("alice", ' send @bob "Hello from the command line"'),
-                       ("alice", " listen"), ("bob", " history @alice")):
+    say(f"\nThe server runs at {server.url} (its log: {server.log}).")
+    say(f"In a second terminal, in {ROOT}:\n")
+    for name, rest, what in (
+            ("bob", "", "be bob: type `/to @alice`, then messages; /help helps"),
+            ("alice", ' send @bob "Hello from the command line"', "send one message"),
+            ("alice", " listen", "print what arrives for alice"),
+            ("bob", " history @alice", "read what was said")):
         person = next(p for p in people if p.name == name)
-        say(f"  {chat} --url {server.url} --token \"$(cat {person.token_file})\" "
-            f"--device {name}-laptop{rest}")
-    say("\nThe tokens, for other clients:")
+        say(f"  # {what}\n  {chat} --url {server.url} --token-file "
+            f"{shlex.quote(person.token_file)}{rest}\n")
+    say("The tokens, for other clients:")
     for person in people:
         say(f"  {person.name:5}  {person.token}")
     say("\nCtrl-C stops the server and removes its data.")
@@ -279,7 +282,7 @@ def play(args, folder):
         for person in people:
             person.leave()
         if not args.once:
-            invite(server, people, server.log)
+            invite(server, people)
             server.process.wait()
             raise Trouble("chatd ended. It said:\n" + server.last_words())
     finally:
