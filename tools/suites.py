@@ -121,18 +121,29 @@ class Builder:
         folder, (options, extra) = os.path.join("build", name), BUILDS[name]
         started, env = time.monotonic(), environment()
         env.update(extra)
-        if not os.path.exists(os.path.join(ROOT, folder, "build.ninja")):
-            code, text = run(["meson", "setup", "--wipe", folder] + options
-                             if os.path.exists(os.path.join(ROOT, folder, "meson-private"))
-                             else ["meson", "setup", folder] + options, env)
-            if code:
-                return f"meson setup {folder} failed:\n{tail(text)}"
+        code, text = self._configure(folder, options, env)
+        if code:
+            return f"meson setup {folder} failed:\n{tail(text)}"
         code, text = run(["ninja", "-C", folder, "-j", JOBS], env)
         if code:
             errors = [line for line in text.splitlines() if re.search(r"error|FAILED", line)]
             return f"the {name} build failed:\n" + "\n".join(errors[:30] or [tail(text)])
         say(f"  built {folder} ({time.monotonic() - started:.0f} s)")
         return True
+
+    @staticmethod
+    def _configure(folder, options, env):
+        """Set up a new directory; give one that somebody else made our options."""
+        full, stamp = os.path.join(ROOT, folder), os.path.join(ROOT, folder, "options-of-tests")
+        has_setup = os.path.exists(os.path.join(full, "build.ninja"))
+        if has_setup and os.path.exists(stamp):
+            return 0, ""
+        wipe = ["--wipe"] if os.path.exists(os.path.join(full, "meson-private")) else []
+        code, text = run(["meson", "setup", *wipe, folder, *options], env)
+        if code == 0:
+            with open(stamp, "w", encoding="utf-8") as file:
+                file.write(" ".join(options) + "\n")
+        return code, text
 
 
 BUILDER = Builder()
