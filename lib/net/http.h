@@ -24,7 +24,8 @@ typedef struct chat__http_request {
     chat_encoding encoding; /* from Sec-WebSocket-Protocol; 0: none of ours offered */
     chat_view token;        /* from Authorization: Bearer, else "chat.jwt.<token>" in the protocols,
                                else `token=` in the query when allow_query_token */
-    int offers_deflate;     /* permessage-deflate with parameters that we can serve */
+    int offers_deflate; /* permessage-deflate with parameters that we can serve: 1, or the window
+                           that the client asks for (9..15). Pass it to chat__ws_init() */
     /* On an error: what to answer. */
     uint16_t error_status; /* 400, 404, 405, 413, 426, 431, 505 ... */
     const char *error_text;
