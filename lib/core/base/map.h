@@ -49,7 +49,7 @@ void *chat__map_remove(chat__map *map, chat_view key);
  */
 void *chat__map_next(const chat__map *map, size_t *cursor);
 
-/* SipHash-2-4 (Aumasson and Bernstein, 2012), 64 bits. */
+/* SipHash-1-3 (Aumasson and Bernstein, 2012, with one and three rounds), 64 bits. */
 uint64_t chat__siphash(const uint64_t seed[2], const uint8_t *bytes, size_t len);
 
 #endif
