@@ -6,8 +6,9 @@
 
 For each frame: its CBOR is what cbor2 makes of its JSON, deterministically; both forms satisfy
 docs/chat.cddl; with any required field left out, or with a field that is not in the table, they do
-not. What must be refused is refused by cbor2, by CDDL or by the rules that CDDL cannot say; a vector
-that is `valid_elsewhere` only by a rule of the library's own decoder. The CDDL and the page name every frame and field of the C tables. Closes with `N passed, N failed`.
+not. What must be refused is refused by cbor2, by CDDL or by the rules that CDDL cannot say; a
+vector that is `valid_elsewhere` only by a rule of the library's own decoder. The CDDL and the page
+name every frame and field of the C tables. Closes with `N passed, N failed`.
 """
 
 import io
