@@ -21,7 +21,8 @@
 #define OOM_NEVER SIZE_MAX
 
 typedef struct oom_memory {
-    size_t fail_at;  /* number of the allocation that fails, OOM_NEVER: none */
+    size_t n_run;    /* number of the allocation that fails, for messages */
+    size_t fail_at;  /* the same; OOM_NEVER: none any more */
     int is_lasting;  /* all later ones fail too */
     size_t n_calls;  /* allocations that were asked for */
     size_t n_failed; /* allocations that failed */
@@ -131,7 +132,7 @@ static inline size_t oom_loop(oom_scenario scenario, void *ctx)
     for (int is_lasting = 0; is_lasting < 2; is_lasting++) {
         size_t n_failed = 1;
         for (size_t n = 0; n_failed > 0; n++) {
-            oom_memory memory = {.fail_at = n, .is_lasting = is_lasting};
+            oom_memory memory = {.n_run = n, .fail_at = n, .is_lasting = is_lasting};
             oom_cjson(&memory);
             scenario(&memory, ctx);
             oom_cjson(NULL);
