@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the command line client share. It uses the installed headers alone. */
+#ifndef CHAT_CLI_H
+#define CHAT_CLI_H
+
+#include <chat/chat.h>
+#include <chat/client.h>
+#include <chat/token.h>
+
+#include <stdio.h>
+
+/* Exit codes; --help names the same. */
+enum { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_CONNECTION = 3, EXIT_LOCAL = 4 };
+
+#define CLI_MAX_ARGS       300 /* a group's users and some */
+#define CLI_MAX_LINE_BYTES (CHAT_BODY_MAX_BYTES + 1)
+
+/* What the command line says. */
+struct args {
+    const char *verb; /* NULL: interactive */
+    const char *items[CLI_MAX_ARGS];
+    size_t n_items;
+    const char *url, *token, *token_file, *device, *ca_file, *encoding;
+    const char *secret_file, *user, *title;
+    uint64_t count, limit, before, after, ttl_s, timeout_s;
+    int has_before, has_after, has_timeout, has_limit;
+    int is_json, is_insecure, is_signature_only;
+};
+
+struct cli;
+
+/* How a verb uses the connection. */
+struct verb {
+    int (*start)(struct cli *cli); /* -1 go on, else exit code */
+    void (*on_event)(struct cli *cli, const chat_event *event);
+    void (*on_input)(struct cli *cli); /* stdin is readable */
+    void (*on_tick)(struct cli *cli);  /* once a turn, may be NULL */
+};
+
+struct cli {
+    const struct args *args;
+    const struct verb *verb;
+    chat_client *client;
+    char user[CHAT_ID_MAX_BYTES + 1]; /* who we are, from `welcome` */
+    int wants_input;                  /* stdin is polled */
+    int exit_code;                    /* -1 while running */
+    int result;                       /* exit code once the connection is closed, -1 not leaving */
+    int is_one_shot;
+    uint64_t now_ms;
+    uint64_t idle_ms; /* give up after so long without progress; 0 never */
+    uint64_t progress_at_ms;
+    uint64_t reconnect_at_ms; /* 0: not planned */
+    char trouble[256];        /* why there is no connection */
+    /* send */
+    uint64_t n_failed;
+    char *line;
+    size_t line_len;
+    int is_line_too_long, is_input_over;
+    /* listen */
+    uint64_t n_left;
+    /* history */
+    char **rows;
+    size_t n_rows;
+};
+
+/* args.c: -1 to go on, else the exit code. */
+int args_parse(int argc, char **argv, struct args *out);
+chat_target args_target(const char *chat);
+uint64_t args_now_unix_ms(void);
+/* NULL: said why. The caller frees; `*out_len` bytes and a zero. */
+char *args_read_file(const char *path, size_t *out_len);
+
+/* help.c */
+void help_print(FILE *out);
+
+/* loop.c */
+int cli_run(const struct args *args, const struct verb *verb, int is_one_shot);
+void cli_finish(struct cli *cli, int exit_code);
+/* Give each line of what stdin has to `on_line`; sets is_input_over at the end. */
+void cli_read_lines(struct cli *cli, void (*on_line)(struct cli *cli, chat_view line));
+chat_view cli_view(const char *text);
+
+/* show.c: events for programs and for people. */
+void show_json(const struct cli *cli, const chat_event *event);
+void show_text(FILE *out, chat_view text); /* nothing in it can steer the terminal */
+void show_chat_name(FILE *out, const struct cli *cli, chat_view chat);
+void show_row(FILE *out, const struct cli *cli, const chat_frame *frame);
+void show_state(const struct cli *cli, const chat_event *event);
+
+/* oneshot.c */
+extern const struct verb verb_send, verb_listen, verb_history, verb_chats, verb_create;
+
+/* token.c */
+int token_main(const struct args *args);
+
+/* interactive.c */
+extern const struct verb verb_interactive;
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* chat: a command line client on libchat-client. */
+#include "cli.h"
+
+#include <locale.h>
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+    static struct args args; /* too large for the stack of a small system */
+    static const struct {
+        const char *name;
+        const struct verb *verb;
+        int is_one_shot;
+    } verbs[] = {
+        {"send", &verb_send, 1},   {"listen", &verb_listen, 0}, {"history", &verb_history, 1},
+        {"chats", &verb_chats, 1}, {"create", &verb_create, 1},
+    };
+    setlocale(LC_ALL, "");
+    int code = args_parse(argc, argv, &args);
+    if (code >= 0)
+        return code;
+    if (args.encoding != NULL && strcmp(args.encoding, "json") != 0 &&
+        strcmp(args.encoding, "cbor") != 0) {
+        fprintf(stderr, "chat: unknown encoding: %s\nIt is cbor or json.\n", args.encoding);
+        return EXIT_USAGE;
+    }
+    if (args.verb == NULL)
+        return cli_run(&args, &verb_interactive, 0);
+    if (strcmp(args.verb, "token") == 0)
+        return token_main(&args);
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(args.verb, verbs[i].name) == 0)
+            return cli_run(&args, verbs[i].verb, verbs[i].is_one_shot);
+    return EXIT_USAGE;
+}

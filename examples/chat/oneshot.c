@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs that do one thing and leave. */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_PIPELINE 1000 /* messages of stdin that wait for `sent` */
+
+static int refuse_call(chat_status status, const char *what)
+{
+    fprintf(stderr, "chat: %s: %s\n", what, chat_status_text(status));
+    return status == CHAT_ERR_ARG ? EXIT_USAGE : EXIT_REFUSED;
+}
+
+static void show_error(const struct cli *cli, const chat_event *event)
+{
+    if (cli->args->is_json)
+        return;
+    fprintf(stderr, "chat: refused (");
+    show_text(stderr, event->frame->code);
+    fprintf(stderr, ")");
+    if (event->text.len > 0) {
+        fputs(": ", stderr);
+        show_text(stderr, event->text);
+    }
+    fputc('\n', stderr);
+}
+
+/* --- send --- */
+
+static void send_line(struct cli *cli, chat_view line)
+{
+    chat_target target = args_target(cli->args->items[0]);
+    chat_status status = chat_client_send(cli->client, &target, line, NULL);
+    if (status != CHAT_OK) {
+        (void)refuse_call(status, "a line was not sent");
+        cli->n_failed++;
+    }
+}
+
+static int send_start(struct cli *cli)
+{
+    chat_target target = args_target(cli->args->items[0]);
+    if (strcmp(cli->args->items[1], "-") == 0) {
+        cli->wants_input = 1;
+        return -1;
+    }
+    cli->is_input_over = 1;
+    chat_status status =
+        chat_client_send(cli->client, &target, cli_view(cli->args->items[1]), NULL);
+    return status == CHAT_OK ? -1 : refuse_call(status, "the chat or the text cannot be used");
+}
+
+static void send_on_event(struct cli *cli, const chat_event *event)
+{
+    if (event->type == CHAT_EVENT_SENT && !cli->args->is_json)
+        printf("sent \xe2\x9c\x93 id=%" PRIu64 " seq=%" PRIu64 "\n", event->frame->id,
+               event->frame->seq);
+    if (event->type == CHAT_EVENT_FAILED) {
+        show_error(cli, event);
+        cli->n_failed++;
+    }
+}
+
+static void send_on_input(struct cli *cli)
+{
+    cli_read_lines(cli, send_line);
+}
+
+/* While stdin is waited for, nothing is overdue. */
+static void send_on_tick(struct cli *cli)
+{
+    size_t n = chat_client_outbox_count(cli->client);
+    if (!cli->is_input_over) {
+        cli->wants_input = n < MAX_PIPELINE && cli->result < 0;
+        if (n == 0)
+            cli->progress_at_ms = cli->now_ms;
+    } else if (n == 0) {
+        cli_finish(cli, cli->n_failed > 0 ? EXIT_REFUSED : EXIT_OK);
+    }
+}
+
+const struct verb verb_send = {send_start, send_on_event, send_on_input, send_on_tick};
+
+/* --- listen --- */
+
+static int listen_start(struct cli *cli)
+{
+    cli->n_left = cli->args->count;
+    return -1;
+}
+
+static void listen_on_event(struct cli *cli, const chat_event *event)
+{
+    int is_message = event->type == CHAT_EVENT_MESSAGE;
+    if (cli->result >= 0)
+        return;
+    if (!cli->args->is_json && (is_message || event->type == CHAT_EVENT_CHAT)) {
+        if (event->gap_after != 0)
+            printf("-- something is missing before this; see history --\n");
+        show_row(stdout, cli, event->frame);
+    }
+    if (is_message) {
+        cli->progress_at_ms = cli->now_ms;
+        if (cli->n_left > 0 && --cli->n_left == 0)
+            cli_finish(cli, EXIT_OK);
+    }
+}
+
+const struct verb verb_listen = {listen_start, listen_on_event, NULL, NULL};
+
+/* --- history, chats, create: one request each --- */
+
+static int history_start(struct cli *cli)
+{
+    chat_history_query query;
+    memset(&query, 0, sizeof query);
+    query.struct_size = sizeof query;
+    query.target = args_target(cli->args->items[0]);
+    query.limit = cli->args->limit > UINT32_MAX ? UINT32_MAX : (uint32_t)cli->args->limit;
+    if (cli->args->has_before) {
+        query.direction = CHAT_HISTORY_BEFORE;
+        query.seq = cli->args->before;
+    } else if (cli->args->has_after) {
+        query.direction = CHAT_HISTORY_AFTER;
+        query.seq = cli->args->after;
+    }
+    chat_status status = chat_client_history(cli->client, &query, NULL);
+    return status == CHAT_OK ? -1 : refuse_call(status, "the chat cannot be used");
+}
+
+/* People read downwards: rows that come newest first are kept and printed in reverse. */
+static void keep_row(struct cli *cli, const chat_frame *frame)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    char **rows = realloc(cli->rows, (cli->n_rows + 1) * sizeof *rows);
+    if (rows != NULL)
+        cli->rows = rows;
+    if (out != NULL) {
+        fprintf(out, "seq=%" PRIu64 " ", frame->seq);
+        show_row(out, cli, frame);
+        fclose(out);
+    }
+    if (out == NULL || rows == NULL) {
+        free(text);
+        return;
+    }
+    cli->rows[cli->n_rows++] = text;
+}
+
+static void print_rows(struct cli *cli, const chat_frame *result)
+{
+    for (size_t i = cli->n_rows; i-- > 0;)
+        fputs(cli->rows[cli->args->has_after ? cli->n_rows - 1 - i : i], stdout);
+    if (CHAT_FRAME_HAS(result, HAS_MORE) && result->more)
+        printf("-- more --\n");
+}
+
+static void request_on_event(struct cli *cli, const chat_event *event)
+{
+    if (event->type == CHAT_EVENT_ERROR) {
+        show_error(cli, event);
+        if (event->status == CHAT_ERR_TIMEOUT)
+            cli->exit_code = EXIT_NO_CONNECTION;
+        else
+            cli_finish(cli, EXIT_REFUSED);
+    }
+    if (event->type == CHAT_EVENT_RESULT)
+        cli_finish(cli, EXIT_OK);
+}
+
+static void history_on_event(struct cli *cli, const chat_event *event)
+{
+    if (!cli->args->is_json && event->type == CHAT_EVENT_ROW)
+        keep_row(cli, event->frame);
+    if (!cli->args->is_json && event->type == CHAT_EVENT_RESULT)
+        print_rows(cli, event->frame);
+    request_on_event(cli, event);
+}
+
+const struct verb verb_history = {history_start, history_on_event, NULL, NULL};
+
+static int chats_start(struct cli *cli)
+{
+    uint32_t limit = cli->args->limit > UINT32_MAX ? UINT32_MAX : (uint32_t)cli->args->limit;
+    chat_status status = chat_client_chats(cli->client, limit, NULL);
+    return status == CHAT_OK ? -1 : refuse_call(status, "cannot ask");
+}
+
+static void chats_on_event(struct cli *cli, const chat_event *event)
+{
+    if (!cli->args->is_json && event->type == CHAT_EVENT_ROW)
+        show_row(stdout, cli, event->frame);
+    request_on_event(cli, event);
+}
+
+const struct verb verb_chats = {chats_start, chats_on_event, NULL, NULL};
+
+static int create_start(struct cli *cli)
+{
+    const struct args *args = cli->args;
+    chat_view users[CLI_MAX_ARGS];
+    chat_view_list list = {users, args->n_items - 1};
+    for (size_t i = 1; i < args->n_items; i++)
+        users[i - 1] = cli_view(args->items[i] + (args->items[i][0] == '@'));
+    chat_status status =
+        chat_client_create(cli->client, cli_view(args->items[0]),
+                           cli_view(args->title != NULL ? args->title : ""), list, NULL);
+    return status == CHAT_OK ? -1 : refuse_call(status, "the group or a user cannot be used");
+}
+
+static void create_on_event(struct cli *cli, const chat_event *event)
+{
+    if (!cli->args->is_json && event->type == CHAT_EVENT_RESULT)
+        printf("created %s\n", cli->args->items[0]);
+    request_on_event(cli, event);
+}
+
+const struct verb verb_create = {create_start, create_on_event, NULL, NULL};

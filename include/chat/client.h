@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * The client: one connection to a server, kept alive and made again, with an ordered outbox. It has
+ * no thread of its own and calls nothing back: wait for chat_client_fd() or chat_client_timeout(),
+ * call chat_client_process(), read events until CHAT_EMPTY.
+ *
+ *     while (...) {
+ *         struct pollfd wait = {chat_client_fd(client), POLLIN, 0};
+ *         poll(&wait, 1, chat_client_timeout(client, now_ms()));
+ *         chat_client_process(client, now_ms());
+ *         while (chat_client_next_event(client, &event) == CHAT_OK)
+ *             ...
+ *     }
+ *
+ * `now_ms` is a monotonic clock in milliseconds; one that counts sleep (CLOCK_BOOTTIME) finds a
+ * dead connection sooner after a suspend. Unless a comment says otherwise: one caller at a time per
+ * client, different clients are independent, no call blocks, and each is legal at any time.
+ */
+#ifndef CHAT_CLIENT_H
+#define CHAT_CLIENT_H
+
+#include <chat/frame.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A client; opaque. */
+typedef struct chat_client chat_client;
+
+/** Call chat_client_options_init() first, then set fields. All memory is copied by _new. */
+typedef struct chat_client_options {
+    uint32_t struct_size;
+    uint32_t encoding;   /**< chat_encoding; CBOR */
+    const char *url;     /**< ws://HOST[:PORT][/PATH] or wss://...; required */
+    const char *token;   /**< JWT; NULL: none */
+    const char *device;  /**< stable over restarts: the server keeps a position for it */
+    const char *agent;   /**< name and version of the application, may be NULL */
+    const char *ca_file; /**< wss: trust these (PEM); NULL: the system's bundle */
+    const chat_allocator *allocator; /**< NULL: libc. TLS and the resolver use libc always */
+    const chat_log_sink *log;        /**< NULL: no lines */
+    uint32_t insecure_tls;           /**< 1: accept any certificate. For tests only */
+    uint32_t ignore_stream; /**< 1: messages of others are neither given nor acknowledged, so this
+                               device's position does not move. For tools that only send or ask */
+    uint32_t backoff_first_ms;   /**< 1000: first wait before connecting again; doubles */
+    uint32_t backoff_max_ms;     /**< 30,000: longest wait; each varies by 20 % */
+    uint32_t stable_ms;          /**< 10,000: a connection of this age resets the wait */
+    uint32_t connect_timeout_ms; /**< 10,000: from look-up to `welcome` */
+    uint32_t answer_timeout_ms;  /**< 30,000: for a request; for a message before reconnecting */
+    uint32_t max_outbox_count;   /**< 10,000 messages without an answer */
+    uint32_t max_outbox_bytes;   /**< 16 MiB of them */
+    uint32_t max_requests;       /**< 64 without an answer */
+    uint32_t max_frame_bytes;    /**< 131,072, received or sent */
+    uint32_t max_chats;          /**< 4096 chats whose position is remembered to drop duplicates */
+    uint32_t no_deflate;         /**< 1: offer no permessage-deflate */
+} chat_client_options;
+
+/** Zero, `struct_size`, and the defaults named above. */
+CHAT_API void chat_client_options_init(chat_client_options *options);
+
+/**
+ * Make a client. It begins to connect with the first chat_client_process(); a server that is down
+ * is an ordinary state. Reading the certificates of a `wss` URL is the only file access.
+ *
+ * @return CHAT_OK
+ * @return CHAT_ERR_ARG          URL, device, agent or a number is not valid; the log says which
+ * @return CHAT_ERR_UNSUPPORTED  `struct_size` is of an unknown version
+ * @return CHAT_ERR_TLS          `ca_file` cannot be read
+ * @return CHAT_ERR_NOMEM, CHAT_ERR_LIMIT (no file descriptor left)
+ */
+CHAT_API chat_status chat_client_new(const chat_client_options *options, chat_client **out);
+
+/** Free in any state, at once: what has no answer yet is given up. NULL does nothing. */
+CHAT_API void chat_client_free(chat_client *client);
+
+/** Descriptor to poll for reading (epoll inside); the same over the client's life. */
+CHAT_API int chat_client_fd(const chat_client *client);
+
+/** Milliseconds until chat_client_process() must be called, as for poll(): -1 no deadline. */
+CHAT_API int chat_client_timeout(const chat_client *client, uint64_t now_ms);
+
+/**
+ * Do what is due: connect, write, read. Acknowledges the events that were read before; those are
+ * no longer borrowed. Time: bounded; at most one read of 64 KiB.
+ * @return CHAT_OK; CHAT_ERR_NOMEM: call again later
+ */
+CHAT_API chat_status chat_client_process(chat_client *client, uint64_t now_ms);
+
+/** Make chat_client_fd() readable. Thread: any, signal handlers too, while the client lives. */
+CHAT_API void chat_client_wakeup(const chat_client *client);
+
+/** Where the connection stands. */
+typedef enum chat_client_state {
+    CHAT_CLIENT_WAITING = 1, /**< connects again in `retry_ms`; `status` says what happened */
+    CHAT_CLIENT_CONNECTING,  /**< look-up, TCP, TLS, WebSocket, hello */
+    CHAT_CLIENT_ONLINE,      /**< `frame` is the `welcome` */
+    CHAT_CLIENT_REFUSED,     /**< the server does not want us (`status`: unauthorized, expired,
+                                replaced, version): nothing more until chat_client_reconnect() */
+    CHAT_CLIENT_CLOSED       /**< after chat_client_close(); final */
+} chat_client_state;
+
+/** What happened. */
+typedef enum chat_event_type {
+    CHAT_EVENT_STATE = 1, /**< `state`, `status`, `retry_ms`, `text`; in order, and when many were
+                               not read only the latest */
+    CHAT_EVENT_MESSAGE,   /**< `frame`: msg, new in a chat of mine (my other devices' included) */
+    CHAT_EVENT_CHAT,      /**< `frame`: chat, made with me in it */
+    CHAT_EVENT_SENT,      /**< `frame`: sent, my message `cid` is durable */
+    CHAT_EVENT_RECEIPT,   /**< `frame`: receipt */
+    CHAT_EVENT_ROW,       /**< `frame`: msg or chat with `r`, a row of a request's answer */
+    CHAT_EVENT_RESULT,    /**< `frame`: result or pong, request `r` is done */
+    CHAT_EVENT_ERROR,     /**< `frame`: error; request `r` failed for `status` */
+    CHAT_EVENT_FAILED     /**< `frame`: error; message `cid` will not be sent for `status` */
+} chat_event_type;
+
+/** One event, owned by the client and borrowed until the next _next_event, _process or _free. */
+typedef struct chat_event {
+    uint32_t struct_size;
+    uint32_t type;           /**< chat_event_type */
+    uint32_t state;          /**< chat_client_state when it happened */
+    int32_t status;          /**< chat_status, CHAT_OK where nothing is wrong */
+    uint64_t retry_ms;       /**< WAITING: how long; ERROR, FAILED: the server's advice, 0 none */
+    uint64_t gap_after;      /**< MESSAGE, CHAT: 0, or records between this `seq` and the event's
+                                were not received here; chat_client_history() has them */
+    chat_view text;          /**< one line for people, may be empty */
+    const chat_frame *frame; /**< NULL where the list above names none */
+} chat_event;
+
+/**
+ * Read the next event. The one before counts as safe with the application from then on and is
+ * acknowledged to the server (once a turn for all). After each chat_client_process() read until
+ * CHAT_EMPTY: what is not read stays in the socket, and the server slows down.
+ *
+ * A message is given once, whatever the server repeats: what has a `seq` not above the last one
+ * given of its chat is dropped (remembered for the last `max_chats` chats).
+ *
+ * @return CHAT_OK, CHAT_EMPTY
+ */
+CHAT_API chat_status chat_client_next_event(chat_client *client, const chat_event **out);
+
+/** A client message id, zero-terminated. */
+typedef struct chat_client_cid {
+    char text[CHAT_ID_MAX_BYTES + 1];
+} chat_client_cid;
+
+/** Who is written to: `chat`, or with an empty `chat` the direct chat with user `to`. */
+typedef struct chat_target {
+    chat_view chat;
+    chat_view to;
+} chat_target;
+
+/**
+ * Put a message into the outbox. It is sent in order, again after each reconnect under the same
+ * `cid`, until an event SENT or FAILED names it. Order is kept within a chat: a message that the
+ * server turns away for now is sent again in its place, or FAILED when a later one got through.
+ *
+ * Memory: `target` and `body` are copied; `out_cid` may be NULL.
+ * @return CHAT_OK
+ * @return CHAT_ERR_ARG    no valid chat or user id, or the body is not UTF-8
+ * @return CHAT_ERR_LIMIT  the body is too long for this server
+ * @return CHAT_ERR_BUSY   the outbox is full: read events, try again
+ * @return CHAT_ERR_STATE  after chat_client_close()
+ * @return CHAT_ERR_NOMEM
+ */
+CHAT_API chat_status chat_client_send(chat_client *client, const chat_target *target,
+                                      chat_view body, chat_client_cid *out_cid);
+
+/**
+ * As chat_client_send(), with the `cid` that an earlier run of the application was given: for those
+ * who keep their outbox on disk. The server makes one message of both.
+ * @return as chat_client_send(); CHAT_ERR_EXISTS: `cid` is in the outbox
+ */
+CHAT_API chat_status chat_client_send_again(chat_client *client, const chat_target *target,
+                                            chat_view body, chat_view cid);
+
+/** Messages without an answer. */
+CHAT_API size_t chat_client_outbox_count(const chat_client *client);
+
+/** Which records of a chat, relative to `seq`. */
+typedef enum chat_history_direction {
+    CHAT_HISTORY_NEWEST = 0, /**< the newest, newest first; `seq` is not used */
+    CHAT_HISTORY_BEFORE,     /**< smaller than `seq`, newest first */
+    CHAT_HISTORY_AFTER       /**< larger than `seq`, oldest first */
+} chat_history_direction;
+
+/** One page of a chat. Zero it, set `struct_size`. */
+typedef struct chat_history_query {
+    uint32_t struct_size;
+    uint32_t direction; /**< chat_history_direction */
+    chat_target target;
+    uint64_t seq;
+    uint32_t limit; /**< most rows; 0: the server's default */
+    uint32_t reserved;
+} chat_history_query;
+
+/**
+ * Ask for records of a chat: events ROW with `r`, then RESULT (or ERROR) with `r`. Waits for a
+ * connection; after `answer_timeout_ms` the answer is ERROR with CHAT_ERR_TIMEOUT.
+ *
+ * The other requests below work alike. Numbers are never used twice in the life of a client.
+ * @return CHAT_OK; CHAT_ERR_ARG, CHAT_ERR_BUSY (max_requests), CHAT_ERR_STATE, CHAT_ERR_NOMEM
+ */
+CHAT_API chat_status chat_client_history(chat_client *client, const chat_history_query *query,
+                                         uint64_t *out_r);
+
+/** Ask for the user's chats: ROW for each, then RESULT. `limit` 0: the server's default. */
+CHAT_API chat_status chat_client_chats(chat_client *client, uint32_t limit, uint64_t *out_r);
+
+/** Make the group `chat` of the user and `users`; `title` may be empty. Answer: RESULT. */
+CHAT_API chat_status chat_client_create(chat_client *client, chat_view chat, chat_view title,
+                                        chat_view_list users, uint64_t *out_r);
+
+/** Ask for a sign of life. Answer: RESULT with a `pong`. */
+CHAT_API chat_status chat_client_ping(chat_client *client, uint64_t *out_r);
+
+/**
+ * Connect now: the network changed, or the token did. Cuts a wait short, leaves REFUSED, and
+ * replaces a connection that is up; the outbox stays. @return CHAT_OK; CHAT_ERR_STATE when closed
+ */
+CHAT_API chat_status chat_client_reconnect(chat_client *client);
+
+/** Use another token from the next connection on. @return CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM */
+CHAT_API chat_status chat_client_set_token(chat_client *client, const char *token);
+
+/**
+ * Leave politely: acknowledge what was read, write what is waiting, close. The state CLOSED is
+ * told within 2 s; go on processing until then. @return CHAT_OK
+ */
+CHAT_API chat_status chat_client_close(chat_client *client);
+
+/** State now; events may still tell of earlier ones. */
+CHAT_API chat_client_state chat_client_get_state(const chat_client *client);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* <chat/client.h>: what the application asks for. Nothing is written here, only noted. */
+#include "base/utf8.h"
+#include "base/view.h"
+#include "handle.h"
+
+chat_status chat_client_send(chat_client *client, const chat_target *target, chat_view body,
+                             chat_client_cid *out_cid)
+{
+    if (client == NULL || target == NULL || client->is_leaving)
+        return client == NULL || target == NULL ? CHAT_ERR_ARG : CHAT_ERR_STATE;
+    chat_status status =
+        chat__client_send(client->core, target, body, chat__view(NULL, 0), out_cid);
+    if (status == CHAT_OK)
+        chat__client_wake_self(client);
+    return status;
+}
+
+chat_status chat_client_send_again(chat_client *client, const chat_target *target, chat_view body,
+                                   chat_view cid)
+{
+    if (client == NULL || target == NULL || cid.len == 0)
+        return CHAT_ERR_ARG;
+    if (client->is_leaving)
+        return CHAT_ERR_STATE;
+    chat_status status = chat__client_send(client->core, target, body, cid, NULL);
+    if (status == CHAT_OK)
+        chat__client_wake_self(client);
+    return status;
+}
+
+size_t chat_client_outbox_count(const chat_client *client)
+{
+    return chat__client_outbox_count(client->core);
+}
+
+static chat_status request(chat_client *client, const chat_frame *frame, uint64_t *out_r)
+{
+    uint64_t r = 0;
+    if (client->is_leaving)
+        return CHAT_ERR_STATE;
+    chat_status status = chat__client_request(client->core, frame, &r);
+    if (status != CHAT_OK)
+        return status;
+    if (out_r != NULL)
+        *out_r = r;
+    chat__client_wake_self(client);
+    return CHAT_OK;
+}
+
+chat_status chat_client_history(chat_client *client, const chat_history_query *query,
+                                uint64_t *out_r)
+{
+    chat_frame frame;
+    if (client == NULL || query == NULL || query->direction > CHAT_HISTORY_AFTER)
+        return CHAT_ERR_ARG;
+    if (query->struct_size != sizeof *query)
+        return CHAT_ERR_UNSUPPORTED;
+    if (chat__client_target_check(&query->target) != CHAT_OK)
+        return CHAT_ERR_ARG;
+    chat_frame_init(&frame, CHAT_FRAME_HISTORY);
+    if (query->target.chat.len > 0)
+        CHAT_FRAME_SET(&frame, CHAT, chat, query->target.chat);
+    else
+        CHAT_FRAME_SET(&frame, TO, to, query->target.to);
+    if (query->direction == CHAT_HISTORY_BEFORE)
+        CHAT_FRAME_SET(&frame, BEFORE, before, query->seq);
+    if (query->direction == CHAT_HISTORY_AFTER)
+        CHAT_FRAME_SET(&frame, AFTER, after, query->seq);
+    if (query->limit > 0)
+        CHAT_FRAME_SET(&frame, LIMIT, limit, query->limit);
+    return request(client, &frame, out_r);
+}
+
+chat_status chat_client_chats(chat_client *client, uint32_t limit, uint64_t *out_r)
+{
+    chat_frame frame;
+    if (client == NULL)
+        return CHAT_ERR_ARG;
+    chat_frame_init(&frame, CHAT_FRAME_CHATS);
+    if (limit > 0)
+        CHAT_FRAME_SET(&frame, LIMIT, limit, limit);
+    return request(client, &frame, out_r);
+}
+
+chat_status chat_client_create(chat_client *client, chat_view chat, chat_view title,
+                               chat_view_list users, uint64_t *out_r)
+{
+    chat_frame frame;
+    if (client == NULL || !chat_group_id_is_valid(chat) || title.len > CHAT_TITLE_MAX_BYTES ||
+        !chat__utf8_is_valid(title) || users.n_items > CHAT_GROUP_MAX_MEMBERS)
+        return CHAT_ERR_ARG;
+    for (size_t i = 0; i < users.n_items; i++)
+        if (!chat_id_is_valid(users.items[i]))
+            return CHAT_ERR_ARG;
+    chat_frame_init(&frame, CHAT_FRAME_CHAT_CREATE);
+    CHAT_FRAME_SET(&frame, CHAT, chat, chat);
+    if (title.len > 0)
+        CHAT_FRAME_SET(&frame, TITLE, title, title);
+    if (users.n_items > 0)
+        CHAT_FRAME_SET(&frame, USERS, users, users);
+    return request(client, &frame, out_r);
+}
+
+chat_status chat_client_ping(chat_client *client, uint64_t *out_r)
+{
+    chat_frame frame;
+    if (client == NULL)
+        return CHAT_ERR_ARG;
+    chat_frame_init(&frame, CHAT_FRAME_PING);
+    return request(client, &frame, out_r);
+}
+
+chat_status chat_client_reconnect(chat_client *client)
+{
+    if (client == NULL)
+        return CHAT_ERR_ARG;
+    if (client->is_leaving)
+        return CHAT_ERR_STATE;
+    chat__client_wake_self(client);
+    return chat__client_reconnect(client->core);
+}
+
+chat_status chat_client_set_token(chat_client *client, const char *token)
+{
+    return client != NULL ? chat__client_put_token(client, token) : CHAT_ERR_ARG;
+}
+
+chat_status chat_client_close(chat_client *client)
+{
+    if (client == NULL)
+        return CHAT_ERR_ARG;
+    client->is_leaving = 1;
+    chat__client_wake_self(client);
+    return CHAT_OK;
+}
+
+chat_client_state chat_client_get_state(const chat_client *client)
+{
+    return chat__client_state(client->core);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* See link.h: making the connection. Bytes and messages are in link_io.c. */
+#include "link.h"
+#include "link_io.h"
+#include "base/view.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_FRAGMENTS     1024u
+#define DEFLATE_MIN_BYTES 512u
+
+chat_status chat__link_init(chat__link *link)
+{
+    chat__ws_limits limits = {link->max_frame_bytes, MAX_FRAGMENTS, DEFLATE_MIN_BYTES};
+    link->fd = -1;
+    link->state = CHAT__LINK_DOWN;
+    chat__buf_init(&link->rx, link->allocator, CHAT__HTTP_MAX_HEAD_BYTES + CHAT__LINK_READ_BYTES);
+    chat__buf_init(&link->tx, link->allocator,
+                   CHAT__LINK_WRITE_BYTES + 2 * (size_t)link->max_frame_bytes + 4096);
+    return chat__ws_pool_new(link->allocator, &limits, &link->pool);
+}
+
+void chat__link_done(chat__link *link)
+{
+    chat__link_drop(link);
+    chat__buf_done(&link->rx);
+    chat__buf_done(&link->tx);
+    chat__ws_pool_free(link->pool);
+    link->pool = NULL;
+}
+
+/* A server's words may have lines; a reason is one line. */
+static void make_one_line(char *text)
+{
+    size_t len = strlen(text);
+    for (size_t i = 0; i < len; i++)
+        if ((uint8_t)text[i] < 0x20 || text[i] == 0x7f)
+            text[i] = ' ';
+    while (len > 0 && text[len - 1] == ' ')
+        text[--len] = '\0';
+}
+
+chat_status chat__link_fail(chat__link *link, chat_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(link->why, sizeof link->why, format, args);
+    va_end(args);
+    make_one_line(link->why);
+    chat__link_drop(link);
+    return status;
+}
+
+static void close_socket(chat__link *link)
+{
+    chat__tls_free(link->tls);
+    link->tls = NULL;
+    if (link->fd >= 0)
+        close(link->fd); /* leaves the epoll set by itself: it was never duplicated */
+    link->fd = -1;
+    link->interest = 0;
+}
+
+void chat__link_drop(chat__link *link)
+{
+    if (link->state >= CHAT__LINK_UP)
+        chat__ws_done(&link->ws);
+    close_socket(link);
+    chat__resolve_free(link->resolve);
+    link->resolve = NULL;
+    link->address = NULL;
+    link->rx.len = 0;
+    link->rx_at = 0;
+    link->tx.len = 0;
+    link->tls_repeat_bytes = 0;
+    link->may_read_more = 0;
+    link->state = CHAT__LINK_DOWN;
+}
+
+/* Ask epoll for writability only while it matters: it would be reported all the time. */
+chat_status chat__link_watch(chat__link *link)
+{
+    int wants_write = link->state == CHAT__LINK_CONNECTING || link->tx.len > 0 ||
+                      (link->tls != NULL && chat__tls_wants_write(link->tls));
+    struct epoll_event event;
+    memset(&event, 0, sizeof event);
+    event.events = EPOLLIN | (wants_write ? (uint32_t)EPOLLOUT : 0);
+    event.data.fd = link->fd;
+    if (event.events == link->interest)
+        return CHAT_OK;
+    int op = link->interest == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    if (epoll_ctl(link->epoll_fd, op, link->fd, &event) != 0)
+        return chat__link_fail(link, CHAT_ERR_LIMIT, "epoll: %s", strerror(errno));
+    link->interest = event.events;
+    return CHAT_OK;
+}
+
+chat_status chat__link_open(chat__link *link, uint64_t now_ms, uint64_t until_ms,
+                            const uint8_t key[16])
+{
+    struct epoll_event event;
+    chat__link_drop(link);
+    (void)now_ms;
+    link->until_ms = until_ms;
+    link->retry_ms = 0;
+    link->why[0] = '\0';
+    memcpy(link->upgrade.key, key, sizeof link->upgrade.key);
+    chat_status status = chat__resolve_start(link->url.host, link->url.port, &link->resolve);
+    if (status != CHAT_OK)
+        return chat__link_fail(link, status, "the look-up of %s could not start", link->url.host);
+    memset(&event, 0, sizeof event);
+    event.events = EPOLLIN;
+    event.data.fd = chat__resolve_fd(link->resolve);
+    if (epoll_ctl(link->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) != 0)
+        return chat__link_fail(link, CHAT_ERR_LIMIT, "epoll: %s", strerror(errno));
+    link->state = CHAT__LINK_RESOLVING;
+    return CHAT_OK;
+}
+
+/* 0: not even begun, `errno` says why. */
+static int begin_connect(chat__link *link, const struct addrinfo *address)
+{
+    int one = 1;
+    close_socket(link);
+    link->fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (link->fd < 0)
+        return 0;
+    (void)setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return connect(link->fd, address->ai_addr, address->ai_addrlen) == 0 || errno == EINPROGRESS;
+}
+
+static uint32_t count(const struct addrinfo *address)
+{
+    uint32_t n = 0;
+    for (; address != NULL; address = address->ai_next)
+        n++;
+    return n;
+}
+
+/* From `address` on, the first that can be tried at all. `error` is of the one before. */
+static chat_status try_from(chat__link *link, const struct addrinfo *address, int error,
+                            uint64_t now_ms)
+{
+    for (; address != NULL; address = address->ai_next) {
+        if (begin_connect(link, address)) {
+            uint64_t left = link->until_ms > now_ms ? link->until_ms - now_ms : 0;
+            link->address = address;
+            link->address_until_ms = now_ms + left / count(address);
+            link->state = CHAT__LINK_CONNECTING;
+            return chat__link_watch(link);
+        }
+        error = errno;
+    }
+    return chat__link_fail(link, CHAT_ERR_NETWORK, "cannot connect to %s port %s: %s",
+                           link->url.host, link->url.port, strerror(error));
+}
+
+static chat_status work_resolving(chat__link *link, uint64_t now_ms)
+{
+    const struct addrinfo *addresses = NULL;
+    const char *why = "";
+    chat_status status = chat__resolve_result(link->resolve, &addresses, &why);
+    if (status == CHAT_MORE)
+        return CHAT_MORE;
+    /* The result stays, its descriptor would be readable for ever. */
+    (void)epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, chat__resolve_fd(link->resolve), NULL);
+    if (status != CHAT_OK)
+        return chat__link_fail(link, status, "cannot find %s: %s", link->url.host, why);
+    status = try_from(link, addresses, 0, now_ms);
+    return status == CHAT_OK ? CHAT_MORE : status;
+}
+
+static chat_status begin_upgrade(chat__link *link, chat_view token)
+{
+    chat_status status;
+    if (link->tls_context != NULL) {
+        status = chat__tls_new(link->tls_context, link->fd, link->url.host, &link->tls);
+        if (status != CHAT_OK)
+            return chat__link_fail(link, status, "TLS could not start");
+    }
+    link->upgrade.host_header = link->url.host_header;
+    link->upgrade.path = link->url.path;
+    link->upgrade.token = token;
+    link->upgrade.encoding = link->encoding;
+    link->upgrade.offer_deflate = !link->no_deflate;
+    link->state = CHAT__LINK_UPGRADING;
+    status = chat__http_write_upgrade(&link->upgrade, &link->tx);
+    if (status != CHAT_OK)
+        return chat__link_fail(link, status, "the request is too long");
+    return CHAT_OK;
+}
+
+static chat_status work_connecting(chat__link *link, uint64_t now_ms, chat_view token)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    struct sockaddr_storage peer;
+    socklen_t peer_len = sizeof peer;
+    if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+        error = errno;
+    if (error == 0 && getpeername(link->fd, (struct sockaddr *)&peer, &peer_len) == 0)
+        return begin_upgrade(link, token);
+    if (error == 0 && now_ms < link->address_until_ms)
+        return CHAT_MORE;
+    if (error == 0)
+        error = ETIMEDOUT;
+    chat_status status = try_from(link, link->address->ai_next, error, now_ms);
+    return status == CHAT_OK ? CHAT_MORE : status;
+}
+
+static chat_status work_upgrading(chat__link *link)
+{
+    chat__http_response response;
+    size_t head_len = 0;
+    chat_status status = chat__link_flush(link);
+    if (status == CHAT_OK)
+        status = chat__link_receive(link);
+    if (status != CHAT_OK && status != CHAT_EMPTY)
+        return status;
+    memset(&response, 0, sizeof response);
+    status =
+        chat__http_parse_response(chat__buf_view(&link->rx), &link->upgrade, &response, &head_len);
+    if (status == CHAT_MORE)
+        return link->rx.len < CHAT__HTTP_MAX_HEAD_BYTES
+                   ? CHAT_MORE
+                   : chat__link_fail(link, CHAT_ERR_PROTOCOL, "the answer is too long");
+    if (status != CHAT_OK) {
+        link->retry_ms = (uint64_t)response.retry_after_s * 1000;
+        return chat__link_fail(link, status, "the server answered %u %.*s", response.status,
+                               (int)(response.reason.len < 180 ? response.reason.len : 180),
+                               (const char *)response.reason.data);
+    }
+    link->rx_at = head_len;
+    chat__ws_init(&link->ws, link->pool, 1, response.has_deflate);
+    link->state = CHAT__LINK_UP;
+    return CHAT_OK;
+}
+
+chat_status chat__link_work(chat__link *link, uint64_t now_ms, chat_view token)
+{
+    chat_status status = CHAT_MORE;
+    if (link->state == CHAT__LINK_RESOLVING)
+        status = work_resolving(link, now_ms);
+    if (status == CHAT_MORE && link->state == CHAT__LINK_CONNECTING) {
+        status = work_connecting(link, now_ms, token);
+        status = status == CHAT_OK ? CHAT_MORE : status;
+    }
+    if (status == CHAT_MORE && link->state == CHAT__LINK_UPGRADING)
+        status = work_upgrading(link);
+    return status;
+}
+
+uint64_t chat__link_deadline(const chat__link *link)
+{
+    return link->state == CHAT__LINK_CONNECTING ? link->address_until_ms : UINT64_MAX;
+}

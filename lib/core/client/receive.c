@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* Received frames, and the events that the application reads. */
+#include "base/alloc.h"
+#include "base/view.h"
+#include "client/internal.h"
+
+#include <assert.h>
+
+#define BIT(name) CHAT_FIELD_BIT(CHAT_FIELD_KEY_##name)
+
+/* One frame gives at most one event; it borrows what the frame borrows. */
+static void give(chat__client *client, chat_event_type type, chat_status status)
+{
+    client->event.type = type;
+    client->event.status = status;
+    client->event.frame = &client->frame;
+    if (CHAT_FRAME_HAS(&client->frame, RETRY_AFTER))
+        client->event.retry_ms = client->frame.retry_after_ms;
+    if (CHAT_FRAME_HAS(&client->frame, TEXT))
+        client->event.text = client->frame.text;
+    client->has_event = 1;
+}
+
+static chat__client_item *request_of(const chat__client *client, const chat_frame *frame)
+{
+    chat__client_item *item = client->requests.first;
+    if (!CHAT_FRAME_HAS(frame, R))
+        return NULL;
+    while (item != NULL && item->frame.r != frame->r)
+        item = item->next;
+    return item;
+}
+
+static void end_request(chat__client *client, chat__client_item *item)
+{
+    chat__client_list_remove(&client->requests, item);
+    chat__alloc_free(&client->allocator, item);
+}
+
+static void on_welcome(chat__client *client)
+{
+    uint64_t heartbeat = client->frame.heartbeat_ms;
+    if (!chat__client_move(client, CHAT__STEP_WELCOME))
+        return;
+    if (heartbeat == 0)
+        heartbeat = CHAT__CLIENT_HEARTBEAT_MS;
+    if (heartbeat > CHAT__CLIENT_HEARTBEAT_MAX)
+        heartbeat = CHAT__CLIENT_HEARTBEAT_MAX;
+    client->heartbeat_ms = heartbeat;
+    client->ping_at_ms = client->now_ms + heartbeat;
+    client->live_since_ms = client->now_ms;
+    if (client->frame.max_body_bytes > 0)
+        client->max_body_bytes = client->frame.max_body_bytes;
+    give(client, CHAT_EVENT_STATE, CHAT_OK);
+}
+
+static void on_stream(chat__client *client, chat_event_type type)
+{
+    chat_frame *frame = &client->frame;
+    uint64_t gap_after = 0;
+    client->n_stream++;
+    if (client->options.ignore_stream)
+        return;
+    if (CHAT_FRAME_HAS(frame, SEQ) &&
+        chat__client_seen_frame(&client->seen, frame->chat, frame->seq,
+                                CHAT_FRAME_HAS(frame, PREV) ? frame->prev : 0,
+                                &gap_after) == CHAT_EMPTY)
+        return;
+    client->event.gap_after = gap_after;
+    give(client, type, CHAT_OK);
+}
+
+/* A row without its request is late: the request was answered or given up. */
+static void on_msg_or_chat(chat__client *client)
+{
+    chat__client_item *item = request_of(client, &client->frame);
+    if (!CHAT_FRAME_HAS(&client->frame, R)) {
+        on_stream(client,
+                  client->frame.type == CHAT_FRAME_MSG ? CHAT_EVENT_MESSAGE : CHAT_EVENT_CHAT);
+    } else if (item != NULL) {
+        item->n_rows++;
+        give(client, CHAT_EVENT_ROW, CHAT_OK);
+    }
+}
+
+static void on_sent(chat__client *client)
+{
+    const chat_frame *frame = &client->frame;
+    chat__client_seen_own(&client->seen, frame->chat, frame->seq);
+    if (chat__client_outbox_sent(&client->outbox, frame->cid) == CHAT_OK)
+        give(client, CHAT_EVENT_SENT, CHAT_OK);
+}
+
+static void on_result(chat__client *client)
+{
+    chat__client_item *item = request_of(client, &client->frame);
+    if (item == NULL)
+        return;
+    end_request(client, item);
+    give(client, CHAT_EVENT_RESULT, CHAT_OK);
+}
+
+/* Storage failed: whether the message is durable is not known, so only its repetition can tell. */
+static int is_worth_repeating(chat_status status, const chat_frame *frame)
+{
+    return CHAT_FRAME_HAS(frame, RETRY_AFTER) || status == CHAT_ERR_IO ||
+           chat_status_kind_of(status) == CHAT_KIND_RETRY;
+}
+
+static void on_error(chat__client *client)
+{
+    const chat_frame *frame = &client->frame;
+    chat_status status = chat_status_from_wire(frame->code);
+    chat__client_item *item = request_of(client, frame);
+    if (client->phase == CHAT__PHASE_HELLO) {
+        char why[CHAT__CLIENT_WHY_BYTES];
+        chat_view text = CHAT_FRAME_HAS(frame, TEXT) ? frame->text : frame->code;
+        chat__client_copy_text(why, sizeof why, text);
+        chat__client_drop_connection(client, 1000, "hello was refused");
+        chat__client_lost(client, status,
+                          CHAT_FRAME_HAS(frame, RETRY_AFTER) ? frame->retry_after_ms : 0, why);
+    } else if (item != NULL) {
+        end_request(client, item);
+        give(client, CHAT_EVENT_ERROR, status);
+    } else if (CHAT_FRAME_HAS(frame, CID)) {
+        uint64_t wait =
+            CHAT_FRAME_HAS(frame, RETRY_AFTER) ? frame->retry_after_ms : CHAT__CLIENT_HOLD_MS;
+        if (wait > CHAT__CLIENT_MAX_RETRY_MS)
+            wait = CHAT__CLIENT_MAX_RETRY_MS;
+        if (chat__client_outbox_refused(&client->outbox, frame->cid,
+                                        is_worth_repeating(status, frame), status,
+                                        client->now_ms + wait) == CHAT_OK)
+            give(client, CHAT_EVENT_FAILED, status);
+    } else if (!CHAT_FRAME_HAS(frame, R)) {
+        give(client, CHAT_EVENT_ERROR, status);
+    }
+}
+
+/* What was accepted is still answered before the server closes, so reading goes on for a while. */
+static void on_bye(chat__client *client)
+{
+    const chat_frame *frame = &client->frame;
+    chat_view text = CHAT_FRAME_HAS(frame, TEXT) ? frame->text : frame->code;
+    client->bye_status = chat_status_from_wire(frame->code);
+    client->bye_retry_ms = CHAT_FRAME_HAS(frame, RETRY_AFTER) ? frame->retry_after_ms : 0;
+    client->bye_ms = client->now_ms + CHAT__CLIENT_BYE_GRACE_MS;
+    chat__client_copy_text(client->bye_why, sizeof client->bye_why, text);
+    if (!chat__client_is_final(client->bye_status) && client->phase == CHAT__PHASE_LIVE)
+        return;
+    chat__client_drop_connection(client, 1000, "bye");
+    chat__client_lost(client, client->bye_status, 0, "");
+}
+
+static void on_frame(chat__client *client)
+{
+    int is_live = client->phase == CHAT__PHASE_LIVE;
+    switch (client->frame.type) {
+    case CHAT_FRAME_WELCOME:
+        on_welcome(client);
+        break;
+    case CHAT_FRAME_ERROR:
+        on_error(client);
+        break;
+    case CHAT_FRAME_BYE:
+        on_bye(client);
+        break;
+    case CHAT_FRAME_MSG:
+    case CHAT_FRAME_CHAT:
+        if (is_live)
+            on_msg_or_chat(client);
+        break;
+    case CHAT_FRAME_SENT:
+        if (is_live)
+            on_sent(client);
+        break;
+    case CHAT_FRAME_RECEIPT:
+        if (is_live)
+            give(client, CHAT_EVENT_RECEIPT, CHAT_OK);
+        break;
+    case CHAT_FRAME_RESULT:
+    case CHAT_FRAME_PONG:
+        if (is_live)
+            on_result(client);
+        break;
+    default: /* of a newer server, or not meant for a client */
+        break;
+    }
+}
+
+/* A frame that we cannot read may be one of the stream, and then every later number would be wrong:
+   the connection is made again, and what was not acknowledged comes again. */
+void chat__client_receive(chat__client *client, chat_view message)
+{
+    if (client->phase != CHAT__PHASE_HELLO && client->phase != CHAT__PHASE_LIVE)
+        return;
+    client->heard_ms = client->now_ms;
+    memset(&client->event, 0, sizeof client->event);
+    client->has_event = 0;
+    chat_status status =
+        chat_frame_decode(client->decoder, client->options.encoding, message, &client->frame);
+    if (status == CHAT_OK) {
+        on_frame(client);
+    } else if (status != CHAT_ERR_UNSUPPORTED) {
+        chat__client_drop_connection(client, chat_status_close_code(status),
+                                     "a frame could not be read");
+        chat__client_lost(client, status, 0, "a frame of the server could not be read");
+    }
+}
+
+static void tell_change(chat__client *client)
+{
+    client->change = client->changes[0];
+    client->n_changes--;
+    memmove(client->changes, client->changes + 1, client->n_changes * sizeof *client->changes);
+    client->event.type = CHAT_EVENT_STATE;
+    client->event.status = client->change.status;
+    client->event.retry_ms = client->change.retry_ms;
+    client->event.text = chat__view_str(client->change.why);
+}
+
+/* An `error` as a server would say it, for what ends here. */
+static void tell_end(chat__client *client, chat__client_list *list, chat_event_type type)
+{
+    chat__client_item *item = list->first;
+    chat_frame *frame = &client->frame;
+    chat__client_list_remove(list, item);
+    client->told = item;
+    chat_frame_init(frame, CHAT_FRAME_ERROR);
+    CHAT_FRAME_SET(frame, CODE, code, chat__view_str(chat_status_wire(item->status)));
+    CHAT_FRAME_SET(frame, TEXT, text, chat__view_str(chat_status_text(item->status)));
+    if (type == CHAT_EVENT_ERROR)
+        CHAT_FRAME_SET(frame, R, r, item->frame.r);
+    else
+        CHAT_FRAME_SET(frame, CID, cid, item->frame.cid);
+    if (item->frame.has & BIT(CHAT))
+        CHAT_FRAME_SET(frame, CHAT, chat, item->frame.chat);
+    give(client, type, item->status);
+}
+
+chat_status chat__client_next_event(chat__client *client, const chat_event **out)
+{
+    chat__alloc_free(&client->allocator, client->told);
+    client->told = NULL;
+    if (!client->has_event) {
+        client->n_taken = client->n_stream;
+        memset(&client->event, 0, sizeof client->event);
+        if (client->n_changes > 0)
+            tell_change(client);
+        else if (client->outbox.failed.first != NULL)
+            tell_end(client, &client->outbox.failed, CHAT_EVENT_FAILED);
+        else if (client->dead.first != NULL)
+            tell_end(client, &client->dead, CHAT_EVENT_ERROR);
+        else
+            return CHAT_EMPTY;
+    }
+    client->has_event = 0;
+    client->event.struct_size = sizeof client->event;
+    client->event.state = client->event.type == CHAT_EVENT_STATE && client->event.frame == NULL
+                              ? client->change.state
+                              : chat__client_state(client);
+    *out = &client->event;
+    return CHAT_OK;
+}
+
+uint64_t chat__client_unacked(const chat__client *client)
+{
+    return client->n_stream - client->n_acked;
+}
