@@ -20,11 +20,12 @@ import xml.etree.ElementTree as xml
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 JOBS = str(os.cpu_count() or 2)
 
-# Build directories: options for meson, environment for the compiler.
+# Build directories: options for meson, environment for the compiler. Warnings are errors where the
+# compiler sees the code as it is: what a sanitizer puts in makes gcc warn of things that cannot be.
 BUILDS = {
     "plain": (["-Dwerror=true"], {}),
-    "asan": (["-Dwerror=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"], {}),
-    "tsan": (["-Dwerror=true", "-Db_sanitize=thread", "-Db_lundef=false"], {}),
+    "asan": (["-Db_sanitize=address,undefined", "-Db_lundef=false"], {}),
+    "tsan": (["-Db_sanitize=thread", "-Db_lundef=false"], {}),
     "clang": (["-Dwerror=true"], {"CC": "clang"}),
 }
 RUNTIME = {
@@ -136,13 +137,16 @@ class Builder:
         """Set up a new directory; give one that somebody else made our options."""
         full, stamp = os.path.join(ROOT, folder), os.path.join(ROOT, folder, "options-of-tests")
         has_setup = os.path.exists(os.path.join(full, "build.ninja"))
+        wanted = " ".join(options) + "\n"
         if has_setup and os.path.exists(stamp):
-            return 0, ""
+            with open(stamp, encoding="utf-8") as file:
+                if file.read() == wanted:
+                    return 0, ""
         wipe = ["--wipe"] if os.path.exists(os.path.join(full, "meson-private")) else []
         code, text = run(["meson", "setup", *wipe, folder, *options], env)
         if code == 0:
             with open(stamp, "w", encoding="utf-8") as file:
-                file.write(" ".join(options) + "\n")
+                file.write(wanted)
         return code, text
 
 
