@@ -54,7 +54,7 @@ extern "C" {
     X(HEARTBEAT, 26, heartbeat_ms, UINT, 0, "send something at least this often")                  \
     X(MAX_BODY, 27, max_body_bytes, UINT, 0, "largest `body`")                                     \
     X(RESEND, 28, resend, BOOL, 0, "this may have been sent before, over another connection")      \
-    X(COUNT, 29, count, UINT, 0, "in `result` the number of rows before it, in `msg` of members")   \
+    X(COUNT, 29, count, UINT, 0, "in `result` the number of rows before it, in `msg` of members")  \
     X(LAST_SEQ, 30, last_seq, U64, 0, "`seq` of the newest record of the chat")                    \
     X(CONN, 40, conn, U64, 0, "between nodes: connection that asked")                              \
     X(NODE, 41, node, UINT, 0, "between nodes: node of that connection")                           \
