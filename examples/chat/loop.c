@@ -157,7 +157,7 @@ static int make_client(struct cli *cli)
     options.url = args->url != NULL ? args->url : getenv("CHAT_URL");
     options.token = args->token;
     options.device = args->device != NULL ? args->device : cli->is_one_shot ? "cli-once" : "cli";
-    options.ignore_stream = cli->is_one_shot && args->device != NULL;
+    options.ignore_stream = (uint32_t)cli->is_one_shot;
     options.agent = "chat/" CHAT_CLI_VERSION;
     options.ca_file = args->ca_file;
     options.insecure_tls = (uint32_t)args->is_insecure;

@@ -7,7 +7,9 @@
 
 #include <string.h>
 
-/* Every move that is possible; docs/states.md shows the same. */
+#define CID_PREFIX_BYTES 17 /* "0123456789abcdef-" */
+
+/* Every move that is possible. */
 static const struct {
     uint8_t from, step, to;
 } moves[] = {
@@ -267,6 +269,9 @@ void chat__client_lost(chat__client *client, chat_status status, uint64_t retry_
     if (client->phase == CHAT__PHASE_WAITING || client->phase == CHAT__PHASE_REFUSED ||
         client->phase == CHAT__PHASE_CLOSED)
         return;
+    /* Who acknowledges nothing is thrown out now and then; that says nothing about the server. */
+    if (status == CHAT_ERR_UNACKED && client->options.ignore_stream)
+        client->n_tries = 0;
     chat__client_leave(client, chat__client_is_final(status) ? CHAT__STEP_REFUSED : CHAT__STEP_LOST,
                        status, retry_ms, why != NULL ? why : "");
 }
@@ -374,9 +379,20 @@ static void put_hex(char *out, uint64_t value, int n_digits)
 /* Random for the life of the client, then counted. */
 static void make_cid(const chat__client *client, chat_client_cid *out)
 {
-    put_hex(out->text, client->cid_prefix, 16);
-    out->text[16] = '-';
-    put_hex(out->text + 17, client->next_cid, 8);
+    put_hex(out->text, client->cid_prefix, CID_PREFIX_BYTES - 1);
+    out->text[CID_PREFIX_BYTES - 1] = '-';
+    put_hex(out->text + CID_PREFIX_BYTES, client->next_cid, 8);
+}
+
+int chat__client_is_own(const chat__client *client, const chat_frame *frame)
+{
+    chat_client_cid cid = {{0}};
+    if (!CHAT_FRAME_HAS(frame, CID) || !CHAT_FRAME_HAS(frame, FROM) ||
+        !chat__view_equal(frame->from, chat__view_str(client->user)))
+        return 0;
+    make_cid(client, &cid);
+    return frame->cid.len == strlen(cid.text) &&
+           memcmp(frame->cid.data, cid.text, CID_PREFIX_BYTES) == 0;
 }
 
 chat_status chat__client_send(chat__client *client, const chat_target *target, chat_view body,

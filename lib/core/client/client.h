@@ -94,7 +94,8 @@ uint64_t chat__client_unacked(const chat__client *client);
 /* A valid chat, or a valid user. CHAT_OK, CHAT_ERR_ARG. */
 chat_status chat__client_target_check(const chat_target *target);
 
-/* `cid` empty: make one. */
+/* `cid` empty: make one. What is sent with a made one is never given back as a message of the
+   stream: SENT tells of it. */
 chat_status chat__client_send(chat__client *client, const chat_target *target, chat_view body,
                               chat_view cid, chat_client_cid *out_cid);
 size_t chat__client_outbox_count(const chat__client *client);

@@ -73,6 +73,7 @@ struct chat__client {
     uint64_t bye_retry_ms;
     char bye_why[CHAT__CLIENT_WHY_BYTES];
     uint64_t max_body_bytes;
+    char user[CHAT_ID_MAX_BYTES + 1]; /* whose connection it is */
     int is_hello_written;
     uint64_t n_stream; /* stream frames received, given to the application, acknowledged */
     uint64_t n_taken;
@@ -102,6 +103,8 @@ void chat__client_leave(chat__client *client, chat__client_step step, chat_statu
 int chat__client_move(chat__client *client, chat__client_step step);
 void chat__client_drop_connection(chat__client *client, uint16_t code, const char *text);
 void chat__client_do_due(chat__client *client);
+/* A message that this client sent. */
+int chat__client_is_own(const chat__client *client, const chat_frame *frame);
 int chat__client_is_final(chat_status status);
 void chat__client_copy_text(char *out, size_t cap, chat_view text);
 

@@ -49,6 +49,7 @@ static void on_welcome(chat__client *client)
     client->heartbeat_ms = heartbeat;
     client->ping_at_ms = client->now_ms + heartbeat;
     client->live_since_ms = client->now_ms;
+    chat__client_copy_text(client->user, sizeof client->user, client->frame.user);
     if (client->frame.max_body_bytes > 0)
         client->max_body_bytes = client->frame.max_body_bytes;
     give(client, CHAT_EVENT_STATE, CHAT_OK);
@@ -65,6 +66,8 @@ static void on_stream(chat__client *client, chat_event_type type)
         chat__client_seen_frame(&client->seen, frame->chat, frame->seq,
                                 CHAT_FRAME_HAS(frame, PREV) ? frame->prev : 0,
                                 &gap_after) == CHAT_EMPTY)
+        return;
+    if (chat__client_is_own(client, frame))
         return;
     client->event.gap_after = gap_after;
     give(client, type, CHAT_OK);

@@ -63,6 +63,23 @@ static void a_stable_connection_resets_the_wait(void **state)
     chat__client_free(rig.client);
 }
 
+static void a_sender_that_acknowledges_nothing_comes_back_soon(void **state)
+{
+    struct rig rig;
+    chat__client_options options = rig_options();
+    (void)state;
+    options.ignore_stream = 1;
+    rig_init(&rig, &options);
+    for (int i = 0; i < 5; i++) {
+        rig_turn(&rig, 2000);
+        rig_welcome(&rig);
+        rig_turn(&rig, 8000);
+        chat__client_lost(rig.client, CHAT_ERR_UNACKED, 0, "");
+        assert_true(chat__client_deadline(rig.client) - rig.now_ms <= 1200);
+    }
+    chat__client_free(rig.client);
+}
+
 static void connecting_has_one_deadline(void **state)
 {
     struct rig rig;
@@ -274,6 +291,7 @@ int main(void)
         cmocka_unit_test(first_connect_retries_a_server_that_is_down),
         cmocka_unit_test(waits_of_two_seeds_differ),
         cmocka_unit_test(a_stable_connection_resets_the_wait),
+        cmocka_unit_test(a_sender_that_acknowledges_nothing_comes_back_soon),
         cmocka_unit_test(connecting_has_one_deadline),
         cmocka_unit_test(hello_names_the_device_and_nothing_overtakes_it),
         cmocka_unit_test(dead_peer_is_given_up_after_two_heartbeats),

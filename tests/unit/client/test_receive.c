@@ -119,6 +119,32 @@ static void a_gap_is_told(void **state)
     chat__client_free(rig.client);
 }
 
+/* After a reconnect the server may repeat what this device said itself. */
+static void one_copy_of_our_own_message_is_shown(void **state)
+{
+    struct rig rig;
+    chat__client_options options = rig_options();
+    char json[512];
+    (void)state;
+    rig_init(&rig, &options);
+    rig_online(&rig);
+    rig_send(&rig, &ROOM, "mine");
+    rig_turn(&rig, 1);
+    snprintf(json, sizeof json,
+             "{\"t\":\"msg\",\"chat\":\"room\",\"from\":\"%s\",\"id\":\"3\",\"seq\":\"3\","
+             "\"ts\":1,\"body\":\"mine\",\"cid\":\"%s\"}",
+             "alice", rig.cid.text);
+    assert_string_equal(rig_hear(&rig, json), "");
+    assert_non_null(strstr(rig_hear_sent(&rig, rig.cid.text, 3), "SENT"));
+    (void)rig_written(&rig);
+    rig_turn(&rig, 1);
+    /* Nobody else can hide a message behind our cid. */
+    memcpy(strstr(json, "alice"), "mallo", 5);
+    memcpy(strstr(json, "\"seq\":\"3"), "\"seq\":\"4", 8);
+    assert_string_equal(rig_hear(&rig, json), "MESSAGE ok mine");
+    chat__client_free(rig.client);
+}
+
 static void our_own_sent_never_hides_an_earlier_message(void **state)
 {
     struct rig rig;
@@ -335,6 +361,7 @@ int main(void)
         cmocka_unit_test(the_count_starts_again_with_a_connection),
         cmocka_unit_test(rows_are_no_stream),
         cmocka_unit_test(a_gap_is_told),
+        cmocka_unit_test(one_copy_of_our_own_message_is_shown),
         cmocka_unit_test(our_own_sent_never_hides_an_earlier_message),
         cmocka_unit_test(memory_of_chats_is_bounded),
         cmocka_unit_test(a_request_times_out_with_or_without_connection),
