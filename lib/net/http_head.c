@@ -96,11 +96,11 @@ static const char *check_bytes(chat_view head)
 static chat_status check_incomplete(chat_view bytes, chat__http_head *head)
 {
     const uint8_t *newline = memchr(bytes.data, '\n', bytes.len);
-    if (bytes.len > 0 && (bytes.data[0] < 'A' || bytes.data[0] > 'Z'))
+    if (bytes.data[0] < 'A' || bytes.data[0] > 'Z')
         return refuse(head, 400, "this is not HTTP");
     if (newline != NULL && (newline == bytes.data || newline[-1] != '\r'))
         return refuse(head, 400, "a line feed without a carriage return");
-    if (bytes.len > 0 && memchr(bytes.data, 0, bytes.len) != NULL)
+    if (memchr(bytes.data, 0, bytes.len) != NULL)
         return refuse(head, 400, "a control character");
     if (bytes.len >= CHAT__HTTP_MAX_HEAD_BYTES)
         return refuse(head, 431, "the header is too large");
@@ -140,9 +140,11 @@ chat_status chat__http_head_parse(chat_view bytes, int is_request, chat__http_he
                                   size_t *len)
 {
     memset(out, 0, sizeof *out);
-    const uint8_t *end = bytes.len == 0 ? NULL : memmem(bytes.data, bytes.len, "\r\n\r\n", 4);
-    if (bytes.len == 0 || end == NULL)
-        return bytes.len == 0 ? CHAT_MORE : check_incomplete(bytes, out);
+    if (bytes.data == NULL || bytes.len == 0)
+        return CHAT_MORE;
+    const uint8_t *end = memmem(bytes.data, bytes.len, "\r\n\r\n", 4);
+    if (end == NULL)
+        return check_incomplete(bytes, out);
     chat_view head = chat__view(bytes.data, (size_t)(end - bytes.data) + 4);
     if (head.len > CHAT__HTTP_MAX_HEAD_BYTES)
         return refuse(out, 431, "the header is too large");

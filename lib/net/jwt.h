@@ -19,6 +19,11 @@ chat_status chat__jwt_key_secret(const chat_allocator *allocator, chat_view secr
    EC on P-256. CHAT_OK; CHAT_ERR_ARG; CHAT_ERR_NOMEM. */
 chat_status chat__jwt_key_public(const chat_allocator *allocator, chat_view spki,
                                  chat__jwt_key **out);
+/* From text: `alg` is "HS256", "RS256" or "ES256"; `text` is "oct:" and the secret in base64url, or
+   "spki:" and the DER in base64. `*out_why`: one line for people, static, always written.
+   CHAT_OK; CHAT_ERR_ARG; CHAT_ERR_NOMEM. */
+chat_status chat__jwt_key_parse(const chat_allocator *allocator, const char *alg, chat_view text,
+                                chat__jwt_key **out, const char **out_why);
 chat__jwt_alg chat__jwt_key_alg(const chat__jwt_key *key);
 void chat__jwt_key_free(chat__jwt_key *key);
 
