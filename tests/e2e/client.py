@@ -75,7 +75,7 @@ def connect_url(server, user=None, path="/", codec="json", token=None, protocols
     options.setdefault("compression", None)
     return connect(server.url + path, additional_headers=given, ping_interval=None,
                    subprotocols=protocols or [f"chat.v1.{codec}"], open_timeout=DEADLINE_S,
-                   close_timeout=DEADLINE_S, max_size=None, **options)
+                   close_timeout=DEADLINE_S, max_size=None, legacy=True, **options)
 
 
 class Client:
@@ -210,6 +210,8 @@ class Client:
                 self._take(max(end - time.monotonic(), 0.001))
         except ConnectionClosed as closed:
             return closed.rcvd.code if closed.rcvd else 1006
+        except TimeoutError:
+            raise AssertionError(f"{self.user}: not closed; got {self.inbox[-5:]}") from None
 
 
 class SteadyPair:
