@@ -61,7 +61,7 @@ def test_help_documents_verbs_and_exit_codes():
 
 
 def test_version_is_one_line():
-    assert re.fullmatch(r"chat \d+\.\d+\.\d+\n", ok(run_chat("--version")))
+    assert re.fullmatch(r"chat .*\d+\.\d+\.\d+\n", ok(run_chat("--version")))
 
 
 def test_send_prints_sent_when_it_is_durable(server, connect):
@@ -124,12 +124,23 @@ def test_a_message_is_printed_safely(server, connect):
     assert "evil" in plain and "text" in plain
 
 
-def test_tools_do_not_move_the_position_of_a_device(server, connect):
-    """`history` and `send` of a device leave its unread messages for `listen`."""
+def test_short_commands_leave_unread_messages_to_the_device(server, connect):
+    """`history`, `chats` and `send` of a device take nothing away from its `listen`."""
     connect("alice").say("unread", to="bob")
-    ok(run_chat("--device", "phone", "history", "@alice", server=server, user="bob"))
-    ok(run_chat("--device", "phone", "send", "@alice", "a reply", server=server, user="bob"))
+    phone = ("--device", "phone")
+    ok(run_chat(*phone, "history", "@alice", server=server, user="bob"))
+    ok(run_chat(*phone, "chats", server=server, user="bob"))
+    ok(run_chat(*phone, "send", "@alice", "a reply", server=server, user="bob"))
     assert connect("bob", "phone").expect("msg")["body"] == "unread"
+
+
+def test_short_commands_without_a_device_say_of_nothing_that_it_was_delivered(server, connect):
+    alice = connect("alice")
+    alice.say("unread", to="bob")
+    ok(run_chat("chats", server=server, user="bob"))
+    ok(run_chat("history", "@alice", server=server, user="bob"))
+    assert not alice.seen("receipt"), "bob has not read it on any device of his"
+    assert connect("bob", "first-device").expect("msg")["body"] == "unread"
 
 
 # --- tokens ---
@@ -192,17 +203,31 @@ def test_a_wrong_call_exits_with_2():
         assert done.stderr and not done.stdout
 
 
-def test_a_bad_token_is_told_apart_from_a_server_that_is_down(server):
+def test_a_refused_token_exits_with_1_and_says_so(server):
     refused = run_chat("--url", server.url, "--token", token("z" * 48), "send", "@bob", "hello")
-    assert refused.returncode not in (0, 1, 2)
-    assert "token" in refused.stderr.lower() or "unauthorized" in refused.stderr.lower()
+    assert refused.returncode == 1
+    assert "unauthorized" in refused.stderr and "signature" in refused.stderr.lower()
     assert refused.stdout == ""
 
 
-def test_a_refused_message_exits_with_an_error(server):
+def test_a_server_that_is_not_there_exits_with_3(server):
+    assert server.stop() == 0
+    refused = run_chat("--timeout", "2", "send", "@bob", "hello", server=server, user="alice")
+    assert refused.returncode == 3
+    assert "connect" in refused.stderr
+
+
+def test_a_file_that_is_not_there_exits_with_4(workdir):
+    missing = os.path.join(workdir, "missing")
+    done = run_chat("--url", "ws://127.0.0.1:1", "--token-file", missing, "chats")
+    assert done.returncode == 4
+    assert missing in done.stderr
+
+
+def test_a_refused_message_exits_with_1(server):
     done = run_chat("send", "no-such-group", "hello", server=server, user="alice")
-    assert done.returncode not in (0, 2)
-    assert "no such chat" in done.stderr or "not_found" in done.stderr
+    assert done.returncode == 1
+    assert "no such chat" in done.stderr and "not_found" in done.stderr
 
 
 def test_a_refused_line_does_not_stop_the_others(server, connect):
@@ -210,7 +235,8 @@ def test_a_refused_line_does_not_stop_the_others(server, connect):
     alice.create("team", "bob")
     done = run_chat("--json", "send", "team", "-", server=server, user="alice",
                     stdin="fits\n" + "x" * 70_000 + "\nfits too\n")
-    assert done.returncode not in (0, 2)
+    assert done.returncode == 1
+    assert "65536 bytes" in done.stderr
     assert alice.bodies(chat="team") == ["fits", "fits too"]
 
 
@@ -310,21 +336,23 @@ def terminal(server):
 def test_the_prompt_shows_sent_delivered_and_what_arrives(terminal, connect):
     alice = terminal("alice")
     bob = connect("bob", acks=False)
-    alice.wait_for("> ")
+    alice.wait_for("online as alice")
     alice.type("/to @bob\r")
+    alice.wait_for("now talking to @bob")
     alice.type("hello bob\r")
-    alice.wait_for("✓ ")
+    alice.wait_for("✓ hello bob")
     bob.expect_msg("hello bob")
     bob.ack()
-    alice.wait_for("✓✓")
+    alice.wait_for("✓✓ hello bob")
     bob.say("hello alice", to="alice")
-    assert "bob" in alice.wait_for("hello alice")
+    assert "bob:" in alice.wait_for("hello alice")
 
 
 def test_a_message_that_arrives_leaves_the_half_typed_line_alone(terminal, connect):
     alice, bob = terminal("alice"), connect("bob")
-    alice.wait_for("> ")
+    alice.wait_for("online as alice")
     alice.type("/to @bob\r")
+    alice.wait_for("now talking to @bob")
     alice.type("half a li")
     alice.wait_for("half a li")
     bob.say("interrupting", to="alice")
@@ -336,6 +364,6 @@ def test_a_message_that_arrives_leaves_the_half_typed_line_alone(terminal, conne
 
 def test_the_end_of_input_ends_the_prompt(terminal):
     alice = terminal("alice")
-    alice.wait_for("> ")
+    alice.wait_for("online as alice")
     alice.type("\x04")
     assert alice.wait_exit() == 0
