@@ -188,14 +188,16 @@ def test_a_directory_of_a_newer_version_is_refused_and_unchanged(server, make_se
     raise_version(server.data)
     before = snapshot(server.data)
     text = fails_to_start(make_server(secret=server.secret))
-    assert "version" in text or "newer" in text
+    assert "newer version" in text and str(server.data) in text
     assert snapshot(server.data) == before
 
 
 def raise_version(data):
-    path = data / "VERSION"
-    number = path.read_text().split()[-1]
-    path.write_text(path.read_text().replace(number, str(int(number) + 1)))
+    """As a later version would have written it: the number in the first line of `format`."""
+    path = data / "format"
+    first, rest = path.read_text().split("\n", 1)
+    words = first.split()
+    path.write_text(" ".join([*words[:-1], str(int(words[-1]) + 1)]) + "\n" + rest)
 
 
 def snapshot(data):
