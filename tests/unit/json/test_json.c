@@ -2,6 +2,7 @@
 #include "unit.h"
 #include "frames.h"
 
+#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -265,6 +266,35 @@ static void unknown_members_are_bounded(void **state)
     assert_true(out.has == 0 && out.type == 0);
 }
 
+static int n_allocations_left;
+
+static void *failing_malloc(size_t size)
+{
+    return n_allocations_left-- > 0 ? malloc(size) : NULL;
+}
+
+static void every_failing_allocation_is_survived(void **state)
+{
+    static const char TEXT[] = "{\"t\":\"hello\",\"device\":\"d\",\"needs\":[\"a\",\"\\u00e4\"],"
+                               "\"x\":{\"y\":[1,true,null]}}";
+    cJSON_Hooks hooks = {failing_malloc, free};
+    chat_status status = CHAT_ERR_NOMEM;
+    int n_failed = 0;
+    chat_frame out;
+    (void)state;
+    cJSON_InitHooks(&hooks);
+    for (int k = 0; status != CHAT_OK; k++) {
+        n_allocations_left = k;
+        status = decode(chat__view_str(TEXT), &out);
+        assert_true(status == CHAT_OK || status == CHAT_ERR_NOMEM);
+        assert_true(status == CHAT_OK || (out.has == 0 && out.type == 0));
+        n_failed += status != CHAT_OK;
+    }
+    cJSON_InitHooks(NULL);
+    assert_true(n_failed > 10);
+    assert_int_equal(out.needs.n_items, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +306,7 @@ int main(void)
         cmocka_unit_test(takes_and_refuses_as_documented),
         cmocka_unit_test(a_refused_frame_shows_what_its_answer_needs),
         cmocka_unit_test(unknown_members_are_bounded),
+        cmocka_unit_test(every_failing_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, make_decoder, free_decoder);
 }
