@@ -4,6 +4,7 @@
 #include "link_io.h"
 #include "base/view.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -52,6 +53,7 @@ static void make_one_line(char *text)
 chat_status chat__link_fail(chat__link *link, chat_status status, const char *format, ...)
 {
     va_list args;
+    assert(format != NULL); /* else the sanitizers' check of it makes the compiler warn */
     va_start(args, format);
     vsnprintf(link->why, sizeof link->why, format, args);
     va_end(args);

@@ -95,6 +95,7 @@ chat_status chat__client_new(const chat__client_options *options, chat__client *
     client->max_body_bytes = options->max_frame_bytes;
     client->next_r = 1;
     client->phase = CHAT__PHASE_WAITING;
+    client->is_due_done = 1; /* nothing is due before the first turn tells the time */
     chat__client_outbox_init(&client->outbox, &allocator, options->max_outbox_count,
                              options->max_outbox_bytes, options->seed);
     chat__client_seen_init(&client->seen, &allocator, options->max_chats, options->seed);
