@@ -200,6 +200,16 @@ static int gather_header(ws_partial *partial, size_t want)
     return partial->header_len >= want;
 }
 
+/* A control frame is whole and short, whatever is going on around it. */
+static const char *check_control(uint8_t first, uint8_t second)
+{
+    if ((first & 0x80u) == 0)
+        return "a control frame is fragmented";
+    if ((second & 0x7fu) > CHAT__WS_MAX_CONTROL_BYTES)
+        return "a control frame is longer than 125 bytes";
+    return NULL;
+}
+
 /* What the first two bytes say, against RFC 6455 section 5.2; NULL: allowed here. */
 static const char *check_start(const chat__ws *ws, const ws_partial *partial)
 {
@@ -215,10 +225,8 @@ static const char *check_start(const chat__ws *ws, const ws_partial *partial)
         return "unknown opcode";
     if (((second & 0x80u) != 0) == (ws->is_client != 0))
         return ws->is_client ? "a server must not mask" : "a client must mask";
-    if (opcode >= WSLAY_CONNECTION_CLOSE && (first & 0x80u) == 0)
-        return "a control frame is fragmented";
-    if (opcode >= WSLAY_CONNECTION_CLOSE && (second & 0x7fu) > CHAT__WS_MAX_CONTROL_BYTES)
-        return "a control frame is longer than 125 bytes";
+    if (opcode >= WSLAY_CONNECTION_CLOSE)
+        return check_control(first, second);
     if (is_start && partial->message_opcode != 0)
         return "a new message starts inside a fragmented one";
     if (opcode == WSLAY_CONTINUATION_FRAME && partial->message_opcode == 0)

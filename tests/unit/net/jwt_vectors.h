@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tokens made once with Python's PyJWT and cryptography; the RFC_ ones are of RFC 7515 appendix A. */
+/* Tokens made once with Python's PyJWT and cryptography; the RFC_ ones are of RFC 7515 appendix A.
+ */
 #ifndef CHAT_TESTS_JWT_VECTORS_H
 #define CHAT_TESTS_JWT_VECTORS_H
 

@@ -195,10 +195,11 @@ static void reads_a_key_in_pem(void **state)
 
 static void makes_tokens_that_it_verifies(void **state)
 {
+    /* Parentheses tell clang that the last one is meant to be in two parts. */
     static const char *const users[] = {
         "alice", "\"\\\"", "\xc3\xa4",
-        "\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\"
-        "\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\"};
+        ("\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\"
+         "\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\\")};
     chat_view secret = chat__view_str("0123456789abcdef0123456789abcdef");
     chat__jwt_key *key = key_of("HS256", "oct:" HS_KEY);
     char token[512];
