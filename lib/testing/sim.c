@@ -217,7 +217,9 @@ static void on_second(sim *s)
     chat_view none = {NULL, 0};
     if (chat__sim_chance(s, FLUSH_PERCENT))
         chat__sim_storage_flush(s);
-    if (!s->is_settling && chat__sim_chance(s, s->options.crash_percent))
+    /* A log that failed is restarted, sooner or later. */
+    uint32_t percent = s->storage.is_dead ? 30 : s->is_settling ? 0 : s->options.crash_percent;
+    if (percent > 0 && chat__sim_chance(s, percent))
         crash(s);
     for (uint32_t i = 0; i < s->options.n_nodes; i++) {
         chat__sim_begin(s, i);
@@ -283,6 +285,8 @@ static void on_event(sim *s, const sim_event *event)
 
 static int is_settled(const sim *s)
 {
+    if (s->storage.is_dead)
+        return 0;
     for (uint32_t i = 0; i < s->n_clients; i++) {
         if (!chat__sim_client_is_settled(&s->clients[i]))
             return 0;

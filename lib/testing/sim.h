@@ -73,6 +73,7 @@ typedef struct sim_storage {
     size_t n_devices;
     uint64_t last_seq[SIM_PARTITIONS];
     int is_commit_due;
+    int is_dead; /* a sync failed: nothing is taken until a restart */
 } sim_storage;
 
 /* A question to storage with its answer, as of the moment when it was asked or answered. */

@@ -34,9 +34,19 @@ static uint64_t last_seq_of(const sim *s, const char *chat, int only_durable)
     return 0;
 }
 
+/* Mostly quick, now and then a disk that takes its time. */
+static uint64_t commit_ms(sim *s)
+{
+    return 1 + chat__sim_random(s, chat__sim_chance(s, 3) ? 3000 : 30);
+}
+
 void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect)
 {
     sim_storage *storage = &s->storage;
+    if (storage->is_dead) {
+        chat__node_appended(s->nodes[node], effect->tag, CHAT_ERR_IO, 0, 0);
+        return;
+    }
     if (!chat__sim_grow(s, (void **)&storage->records, &storage->cap, storage->n_records,
                         sizeof *storage->records))
         return;
@@ -68,24 +78,60 @@ void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect)
     if (!storage->is_commit_due) {
         chat_view none = {NULL, 0};
         storage->is_commit_due = 1;
-        (void)chat__sim_schedule(s, SIM_EV_COMMIT, s->now_ms + 1 + chat__sim_random(s, 30), none);
+        (void)chat__sim_schedule(s, SIM_EV_COMMIT, s->now_ms + commit_ms(s), none);
     }
+}
+
+static void restore_last_seqs(sim_storage *storage)
+{
+    memset(storage->last_seq, 0, sizeof storage->last_seq);
+    for (size_t i = 0; i < storage->n_records; i++)
+        storage->last_seq[storage->records[i].partition] = storage->records[i].seq;
+}
+
+/* Answer the staged records. After a failed sync they are neither readable nor gone: a restart
+   finds some of them. */
+static void answer_staged(sim *s, chat_status status)
+{
+    sim_storage *storage = &s->storage;
+    size_t first = 0;
+    while (first < storage->n_records && storage->records[first].is_durable)
+        first++;
+    size_t n = storage->n_records;
+    for (size_t i = first; status == CHAT_OK && i < n; i++)
+        storage->records[i].is_durable = 1;
+    for (size_t i = first; i < n; i++) {
+        sim_record *record = &storage->records[i];
+        uint64_t tag = record->tag;
+        record->tag = 0;
+        if (tag != 0)
+            chat__node_appended(s->nodes[record->node], tag, status, record->seq, record->prev);
+    }
+    if (status != CHAT_ERR_FULL)
+        return;
+    for (size_t i = first; i < n; i++)
+        free(storage->records[i].payload);
+    storage->n_records = first;
+    restore_last_seqs(storage);
 }
 
 void chat__sim_storage_commit(sim *s)
 {
-    s->storage.is_commit_due = 0;
+    sim_storage *storage = &s->storage;
+    storage->is_commit_due = 0;
     for (uint32_t node = 0; node < s->options.n_nodes; node++)
         chat__sim_begin(s, node);
-    size_t n = s->storage.n_records;
-    for (size_t i = 0; i < n; i++)
-        s->storage.records[i].is_durable |= 2 * !s->storage.records[i].is_durable;
-    for (size_t i = 0; i < n; i++) {
-        sim_record *record = &s->storage.records[i];
-        if (record->is_durable == 2 && record->tag != 0)
-            chat__node_appended(s->nodes[record->node], record->tag, CHAT_OK, record->seq,
-                                record->prev);
-        s->storage.records[i].is_durable = 1;
+    if (!s->is_settling && !storage->is_dead && chat__sim_chance(s, 1)) {
+        storage->is_dead = 1;
+        chat__sim_trace(s, "fdatasync fails: the log takes nothing more until a restart");
+    }
+    if (storage->is_dead) {
+        answer_staged(s, CHAT_ERR_IO);
+    } else if (!s->is_settling && chat__sim_chance(s, 2)) {
+        chat__sim_trace(s, "the disk is full");
+        answer_staged(s, CHAT_ERR_FULL);
+    } else {
+        answer_staged(s, CHAT_OK);
     }
     for (uint32_t node = 0; node < s->options.n_nodes; node++)
         chat__sim_run_effects(s, node);
@@ -105,12 +151,11 @@ void chat__sim_storage_crash(sim *s)
     for (size_t i = n + n_kept; i < storage->n_records; i++)
         free(storage->records[i].payload);
     storage->n_records = n + n_kept;
-    memset(storage->last_seq, 0, sizeof storage->last_seq);
-    for (size_t i = 0; i < storage->n_records; i++)
-        storage->last_seq[storage->records[i].partition] = storage->records[i].seq;
+    restore_last_seqs(storage);
     for (size_t i = 0; i < storage->n_cursors; i++)
         storage->cursors[i].seq = storage->cursors[i].flushed_seq;
     storage->is_commit_due = 0;
+    storage->is_dead = 0;
     chat__sim_trace(s, "crash: %zu records were not acknowledged, %zu of them survived", n_lost,
                     n_kept);
 }
