@@ -25,6 +25,7 @@ typedef struct input {
 static input inputs[MAX_FILES];
 static size_t n_inputs;
 static volatile unsigned long current_case;
+static volatile int is_corpus; /* current_case counts files */
 static uint64_t current_seed;
 
 /* splitmix64: one number follows from the one before. */
@@ -167,27 +168,49 @@ static void run_case(unsigned long number, int is_shown)
         size = edit(data, size, cap, &state);
     for (size_t i = 0; is_shown && i < size; i++)
         printf("%02x%s", data[i], i + 1 == size ? "\n" : "");
+    fflush(stdout);
     run(data, size);
     free(data);
 }
 
-static void on_fault(int signal_number)
+/* There under sanitizers, which end a process without a signal. */
+extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void show_case(void)
 {
     char text[128];
-    int len = snprintf(text, sizeof text, "fault in case %lu of seed %llu\n", current_case,
-                       (unsigned long long)current_seed);
+    int len = snprintf(text, sizeof text, "fault in %s %lu of seed %llu\n",
+                       is_corpus ? "file" : "case", current_case, (unsigned long long)current_seed);
     if (write(STDERR_FILENO, text, (size_t)len) < 0)
         _exit(3);
+}
+
+static void on_fault(int signal_number)
+{
+    show_case();
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
 
+static void watch_faults(void)
+{
+    signal(SIGABRT, on_fault);
+    if (__sanitizer_set_death_callback != NULL) {
+        __sanitizer_set_death_callback(show_case);
+        return;
+    }
+    signal(SIGSEGV, on_fault);
+    signal(SIGBUS, on_fault);
+}
+
 static void run_corpus(void)
 {
+    is_corpus = 1;
     for (size_t i = 0; i < n_inputs; i++) {
         current_case = i;
         run(inputs[i].data, inputs[i].size);
     }
+    is_corpus = 0;
 }
 
 int main(int argc, char **argv)
@@ -202,9 +225,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "no corpus in %s\n", argv[1]);
         return 2;
     }
-    signal(SIGABRT, on_fault);
+    watch_faults();
     if (argc > 4) {
-        run_case(strtoul(argv[4], NULL, 10), 1);
+        current_case = strtoul(argv[4], NULL, 10);
+        run_case(current_case, 1);
     } else {
         run_corpus();
         for (current_case = 0; current_case < n_cases; current_case++)
