@@ -85,14 +85,18 @@ static void note_damage(chat__scan *scan, uint64_t at, uint64_t end)
     scan->damage_end = end;
 }
 
-/* Skip what is no record inside the window: zeros are free space, anything else is damage. */
-static void skip_word(chat__scan *scan, const uint8_t *bytes, size_t len)
+/* Skip what is no record inside the window: zeros are free space, anything else is damage. No
+   record starts with zeros, so all of them are skipped at once: a segment is mostly that. */
+static void skip_words(chat__scan *scan, const uint8_t *bytes, size_t len)
 {
-    size_t step = len < CHAT__RECORD_ALIGN ? len : CHAT__RECORD_ALIGN;
-    int is_zero = step == CHAT__RECORD_ALIGN ? chat__load64le(bytes) == 0 : 1;
-    if (!is_zero)
-        note_damage(scan, scan->at, scan->at + step);
-    scan->at += step;
+    size_t skipped = 0;
+    while (len - skipped >= CHAT__RECORD_ALIGN && chat__load64le(bytes + skipped) == 0)
+        skipped += CHAT__RECORD_ALIGN;
+    if (skipped == 0) {
+        skipped = len < CHAT__RECORD_ALIGN ? len : CHAT__RECORD_ALIGN;
+        note_damage(scan, scan->at, scan->at + skipped);
+    }
+    scan->at += skipped;
 }
 
 /* The payload, NULL when it is damaged. CHAT_ERR_CORRUPT: longer than the segment. */
@@ -133,7 +137,7 @@ chat_status chat__scan_next(chat__scan *scan, chat__record *out, const uint8_t *
                 if (status != CHAT_ERR_CORRUPT)
                     return status;
             }
-            skip_word(scan, bytes, len);
+            skip_words(scan, bytes, len);
         }
     }
     return status;

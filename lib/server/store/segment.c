@@ -79,8 +79,9 @@ static int decode_head(const uint8_t bytes[HEAD_BYTES], uint64_t base, chat__seg
     out->base = chat__load64le(bytes + 16);
     out->size = chat__load64le(bytes + 24);
     out->salt = chat__load64le(bytes + 32);
-    return out->base == base && out->size >= CHAT__SEGMENT_MIN_BYTES &&
-           out->size <= CHAT__SEGMENT_MAX_BYTES && out->base <= UINT64_MAX - out->size;
+    return out->base == base && (base | out->size) % 8 == 0 &&
+           out->size >= CHAT__SEGMENT_MIN_BYTES && out->size <= CHAT__SEGMENT_MAX_BYTES &&
+           out->base <= UINT64_MAX - out->size;
 }
 
 /* CHAT_OK, CHAT_ERR_CORRUPT when neither copy is good, CHAT_ERR_IO. */

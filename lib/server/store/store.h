@@ -62,15 +62,19 @@ typedef struct chat__store_record {
 } chat__store_record;
 
 /*
- * @writer Stage a record for the next commit and give it its place. Copies. CHAT_OK; CHAT_ERR_FULL
- * (disk, found when a segment is preallocated: nothing staged, later calls may work); CHAT_ERR_IO
- * after a failed commit; CHAT_ERR_LIMIT, CHAT_ERR_NOMEM.
+ * @writer Stage a record for the next commit and give it its place. Copies. On an error nothing of
+ * the record is staged, and what was staged before stays.
+ * CHAT_OK; CHAT_ERR_FULL disk, found when a segment is preallocated: later calls may work;
+ * CHAT_ERR_BUSY commit first (a commit writes 32 MiB or two segments at most), or flush first (what
+ * is not in SQLite yet fills state_cache_bytes); CHAT_ERR_IO after a failed commit; CHAT_ERR_LIMIT
+ * payload above 1 MiB or ids used up; CHAT_ERR_ARG; CHAT_ERR_NOMEM.
  */
 chat_status chat__store_append(chat__store *store, chat__store_record *record);
 
 /*
  * @writer Write what is staged, fdatasync once, make it visible to readers. On CHAT_ERR_FULL
- * nothing of it exists and the store goes on. CHAT_ERR_IO is final: the log takes nothing more.
+ * nothing of it exists and the store goes on. CHAT_ERR_IO is final: the log takes nothing more, and
+ * whether the batch is found after a restart nobody knows.
  */
 chat_status chat__store_commit(chat__store *store);
 
@@ -111,7 +115,11 @@ typedef void (*chat__store_user_chat_fn)(void *ctx, const chat__store_user_chat 
 chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view device,
                                   uint64_t now_unix_ms, chat__store_user_chat_fn fn, void *ctx);
 
-/* @any The device has everything of the chat up to `seq`; never backwards; durable by a flush. */
+/*
+ * @any The device has everything of the chat up to `seq`; never backwards; durable by a flush.
+ * CHAT_OK; CHAT_ERR_BUSY flush first; CHAT_ERR_ARG, CHAT_ERR_NOMEM. What is not taken is lost only
+ * as far as the device gets those messages again.
+ */
 chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view device,
                                    chat_view chat, uint64_t seq);
 
@@ -133,7 +141,8 @@ typedef struct chat__store_query {
 } chat__store_query;
 
 /*
- * @any Durable records of a chat; a damaged one is left out. An unknown chat has none.
+ * @any Durable records of a chat, 1,000 at most; a damaged one is left out. An unknown chat has
+ * none. `fn` may not call the store.
  * CHAT_OK: that was all in this direction; CHAT_MORE: there are more; CHAT_ERR_IO.
  */
 chat_status chat__store_read(chat__store *store, const chat__store_query *query,
