@@ -19,13 +19,16 @@ chat_status chat__tls_client_new(const char *ca_file, int verify, char *why, siz
                                  chat__tls_context **out);
 void chat__tls_context_free(chat__tls_context *context);
 
-/* `host` (client): checked against the certificate and sent as SNI; NULL for a server. */
+/* `host` (client): a name or an IP address, checked against the certificate and sent as SNI; NULL
+ * for a server. */
 chat_status chat__tls_new(chat__tls_context *context, int fd, const char *host, chat__tls **out);
 void chat__tls_free(chat__tls *tls);
 
 /* All three: CHAT_OK; CHAT_MORE: wait until the socket is readable, or writable when
    chat__tls_wants_write(); CHAT_ERR_TLS, CHAT_ERR_CLOSED, CHAT_ERR_NETWORK. Reads and writes finish
-   the handshake first. A write that returned CHAT_MORE must be repeated with the same bytes. */
+   the handshake first. A write that returned CHAT_MORE must be repeated with the same bytes.
+   Read until CHAT_MORE before waiting on the socket: TLS may hold bytes already. After an error
+   only why() and free() remain. */
 chat_status chat__tls_handshake(chat__tls *tls);
 chat_status chat__tls_read(chat__tls *tls, uint8_t *out, size_t cap, size_t *out_len);
 chat_status chat__tls_write(chat__tls *tls, const uint8_t *bytes, size_t len, size_t *out_len);
