@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PEER_STEPS 20000 /* of one wait: a test that needs more hangs */
+#define PEER_STEPS 2000000 /* of one wait: a test that needs more hangs */
 
 struct peer {
     int listen_fd, fd;
