@@ -253,6 +253,7 @@ void chat__store_accept(chat__store *store, const chat__record *record)
     chat__state_partition *partition = &state->staged_partitions[record->partition];
     const chat__root *roots = chat->roots + chat->cap_roots;
     uint32_t n_roots = chat->staged.n_roots;
+    change->at = record->at;
     change->before = chat->staged;
     for (uint32_t i = 0; i < 2 && i < n_roots; i++)
         change->popped[i] = roots[n_roots - 1 - i];
@@ -293,6 +294,7 @@ static void publish_one(chat__state *state, chat__state_change *change)
         chat__state_mark_dirty(state, &change->rows[i]->node);
     }
     state->partitions[change->partition] = state->staged_partitions[change->partition];
+    state->last_at = change->at;
     if (change->id > state->max_id)
         state->max_id = change->id;
 }

@@ -147,27 +147,37 @@ static void remember_detour(chat__chain_shared *shared, uint64_t damaged_at, uin
     pthread_mutex_unlock(&shared->lock);
 }
 
-/* Read the log from an older record of the chat up to the damage: slow, but nothing is lost. */
-static chat_status find_detour(chat__chain *chain, uint64_t damaged_at, uint64_t floor_at,
-                               uint64_t *out_found_at)
+/* The last record of the chat in a part of the log, 0: none. */
+static chat_status scan_for_last(chat__chain *chain, uint64_t from, uint64_t stop,
+                                 uint64_t *out_found_at)
 {
     chat__scan scan;
     chat__record record;
     const uint8_t *payload;
     chat_status status;
-    if (known_detour(chain->shared, damaged_at, out_found_at))
-        return CHAT_OK;
     *out_found_at = 0;
-    chat__scan_init(&scan, chain->segments, &chain->bytes.allocator, floor_at, damaged_at);
+    chat__scan_init(&scan, chain->segments, &chain->bytes.allocator, from, stop);
     while ((status = chat__scan_next(&scan, &record, &payload)) == CHAT_OK) {
         if (chat__view_equal(record.chat, chain->chat))
             *out_found_at = record.at;
     }
     chat__scan_done(&scan);
-    if (status != CHAT_EMPTY)
-        return status;
-    remember_detour(chain->shared, damaged_at, *out_found_at);
-    return CHAT_OK;
+    return status == CHAT_EMPTY ? CHAT_OK : status;
+}
+
+/* Read the log from an older record of the chat up to the damage: slow, but nothing is lost. The
+   older record may be damaged too, then only the whole log will do. */
+static chat_status find_detour(chat__chain *chain, uint64_t damaged_at, uint64_t floor_at,
+                               uint64_t *out_found_at)
+{
+    if (known_detour(chain->shared, damaged_at, out_found_at))
+        return CHAT_OK;
+    chat_status status = scan_for_last(chain, floor_at, damaged_at, out_found_at);
+    if (status == CHAT_OK && *out_found_at == 0 && floor_at > 0)
+        status = scan_for_last(chain, 0, floor_at, out_found_at);
+    if (status == CHAT_OK)
+        remember_detour(chain->shared, damaged_at, *out_found_at);
+    return status;
 }
 
 chat_status chat__chain_at_or_before(chat__chain *chain, uint64_t at, uint64_t floor_at,

@@ -8,7 +8,9 @@
 
 #define ROOT_BYTES 16u
 
+/* In one transaction, with the version last: half of it is never there. */
 static const char SCHEMA[] =
+    "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS partitions(partition INTEGER PRIMARY KEY, seq INTEGER NOT NULL,"
     " next_offset INTEGER NOT NULL);"
@@ -21,7 +23,9 @@ static const char SCHEMA[] =
     "CREATE TABLE IF NOT EXISTS devices(user TEXT NOT NULL, device TEXT NOT NULL,"
     " last_seen_ms INTEGER NOT NULL, PRIMARY KEY(user, device)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS cursors(user TEXT NOT NULL, device TEXT NOT NULL,"
-    " chat TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(user, device, chat)) WITHOUT ROWID;";
+    " chat TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(user, device, chat)) WITHOUT ROWID;"
+    "PRAGMA user_version = 1;"
+    "COMMIT";
 
 static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_GET_CHAT] = "SELECT ordinal, seq, at, roots FROM chats WHERE id = ?1",
@@ -90,7 +94,7 @@ static chat_status prepare(chat__db *db)
     return CHAT_OK;
 }
 
-static chat_status check_version(chat__db *db)
+static chat_status check_version(chat__db *db, int *out_is_new)
 {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &statement, NULL);
@@ -100,11 +104,13 @@ static chat_status check_version(chat__db *db)
     result = sqlite3_finalize(statement);
     if (result != SQLITE_OK)
         return status_of(result);
+    *out_is_new = version == 0;
     return version > CHAT__DB_VERSION ? CHAT_ERR_VERSION : CHAT_OK;
 }
 
 chat_status chat__db_open(chat__db *db, const char *path)
 {
+    int is_new = 0;
     memset(db, 0, sizeof *db);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     chat_status status = status_of(sqlite3_open_v2(path, &db->handle, flags, NULL));
@@ -116,11 +122,9 @@ chat_status chat__db_open(chat__db *db, const char *path)
                           "PRAGMA cell_size_check = ON");
     }
     if (status == CHAT_OK)
-        status = check_version(db);
-    if (status == CHAT_OK)
+        status = check_version(db, &is_new);
+    if (status == CHAT_OK && is_new)
         status = exec(db, SCHEMA);
-    if (status == CHAT_OK)
-        status = exec(db, "PRAGMA user_version = 1");
     if (status == CHAT_OK)
         status = prepare(db);
     if (status != CHAT_OK)

@@ -79,10 +79,9 @@ static chat_status write_format(chat__store *store, chat__store_report *report, 
     char text[64];
     int len = snprintf(text, sizeof text, "chat store %u\npartitions %" PRIu32 "\n", FORMAT_VERSION,
                        store->options.n_partitions);
-    int64_t n = files->pwrite(files->ctx, file, text, (size_t)len, 0);
-    int result = n < 0     ? (int)n
-                 : n < len ? -ENOSPC
-                           : files->truncate(files->ctx, file, (uint64_t)len);
+    int result = chat__files_write(files, file, text, (size_t)len, 0);
+    if (result == 0)
+        result = files->truncate(files->ctx, file, (uint64_t)len);
     if (result == 0)
         result = files->datasync(files->ctx, file);
     if (result == 0)

@@ -62,6 +62,8 @@ void chat__store_discard(chat__store *store);
 chat__root chat__store_next_skip(const chat__state_chat *chat);
 
 /* recover.c: scan from `from` to the end, apply, cut what was never acknowledged. */
+/* Whether anything was written at a record's place; it may be damaged. */
+int chat__store_log_has(chat__store *store, uint64_t at);
 chat_status chat__store_recover(chat__store *store, uint64_t from, chat__store_report *report);
 
 /*

@@ -58,6 +58,9 @@ static chat_status find_room(chat__log *log, uint64_t size, size_t *out_index, u
 {
     size_t index = staged_tail(log);
     uint64_t at = chat__log_staged_end(log);
+    /* Nothing was ever committed, but a batch that failed has made the first segment. */
+    if (at == 0 && log->segments.n_items > 0)
+        at = log->segments.items[0].base + CHAT__SEGMENT_DATA_AT;
     if (!fits(log, index, at, size)) {
         if (log->n_pieces == 2)
             return CHAT_ERR_BUSY;
@@ -104,19 +107,9 @@ chat_status chat__log_stage(chat__log *log, uint64_t size, uint64_t *out_at, uin
 static chat_status write_piece(chat__log *log, const chat__log_piece *piece)
 {
     const chat__segment *segment = &log->segments.items[piece->segment];
-    const chat__files *files = log->segments.files;
-    size_t done = 0;
-    while (done < piece->len) {
-        int64_t n = files->pwrite(files->ctx, segment->file, log->buf.data + piece->from + done,
-                                  piece->len - done, piece->at - segment->base + done);
-        if (n < 0)
-            return chat__files_status(n);
-        /* No progress and no error: the disk takes nothing more. */
-        if (n == 0)
-            return CHAT_ERR_FULL;
-        done += (size_t)n;
-    }
-    return CHAT_OK;
+    return chat__files_status(chat__files_write(log->segments.files, segment->file,
+                                                log->buf.data + piece->from, piece->len,
+                                                piece->at - segment->base));
 }
 
 /* Take back what a full disk cut short, so that no restart finds it. */

@@ -145,6 +145,18 @@ static chat_status finish(chat__store *store, const chat__scan *scan, const pend
     return cut(store, end, is_dirty);
 }
 
+int chat__store_log_has(chat__store *store, uint64_t at)
+{
+    static const uint8_t zeros[CHAT__RECORD_HEAD_BYTES];
+    uint8_t bytes[CHAT__RECORD_HEAD_BYTES];
+    chat__segment segment;
+    if (chat__segments_find(&store->log.segments, at, &segment) != CHAT_OK)
+        return 0;
+    int64_t n = store->files->pread(store->files->ctx, segment.file, bytes, sizeof bytes,
+                                    at - segment.base);
+    return n == (int64_t)sizeof bytes && memcmp(bytes, zeros, sizeof bytes) != 0;
+}
+
 chat_status chat__store_recover(chat__store *store, uint64_t from, chat__store_report *report)
 {
     chat__scan scan;

@@ -33,6 +33,22 @@ chat_status chat__files_status(int64_t result)
     }
 }
 
+int chat__files_write(const chat__files *files, int file, const void *bytes, size_t len,
+                      uint64_t at)
+{
+    const uint8_t *p = bytes;
+    for (size_t done = 0; done < len;) {
+        int64_t n = files->pwrite(files->ctx, file, p + done, len - done, at + done);
+        if (n < 0)
+            return (int)n;
+        /* No progress and no error: the disk takes nothing more. */
+        if (n == 0)
+            return -ENOSPC;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
 void chat__segments_init(chat__segments *set, const chat_allocator *allocator,
                          const chat__files *files, const char *dir)
 {
@@ -227,11 +243,9 @@ static int write_heads(const chat__files *files, const chat__segment *segment)
 {
     uint8_t head[HEAD_BYTES];
     encode_head(segment, head);
-    int64_t first = files->pwrite(files->ctx, segment->file, head, sizeof head, 0);
-    int64_t second = files->pwrite(files->ctx, segment->file, head, sizeof head, SECOND_AT);
-    if (first < 0 || second < 0)
-        return (int)(first < 0 ? first : second);
-    return first == (int64_t)sizeof head && second == first ? 0 : -ENOSPC;
+    int result = chat__files_write(files, segment->file, head, sizeof head, 0);
+    return result == 0 ? chat__files_write(files, segment->file, head, sizeof head, SECOND_AT)
+                       : result;
 }
 
 chat_status chat__segments_add(chat__segments *set, uint64_t size)

@@ -101,6 +101,7 @@ typedef struct chat__state_change {
     uint32_t partition;
     chat__state_partition partition_before;
     uint64_t id;
+    uint64_t at;
     chat__state_meta *meta; /* staged with it */
     chat__state_row **rows; /* staged with it */
     size_t n_rows;
@@ -119,7 +120,8 @@ typedef struct chat__state {
     uint64_t n_bytes; /* of all nodes */
     uint64_t n_dirty_bytes;
     uint64_t max_bytes;
-    uint64_t end; /* of the log, up to which all is published */
+    uint64_t end;     /* of the log, up to which all is published */
+    uint64_t last_at; /* the newest record that is published */
     uint64_t max_id;
     uint32_t n_partitions;
     chat__state_partition *partitions; /* published, under the lock */

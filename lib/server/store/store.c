@@ -126,11 +126,19 @@ static chat_status open_views(chat__store *store, chat__store_report *report, ui
     return explain(store, report, status);
 }
 
+/* The views know of records that the log has not (an older copy of it, say). */
+static int is_ahead(chat__store *store)
+{
+    uint64_t last_at = store->state.last_at;
+    return last_at > 0 && !chat__store_log_has(store, last_at);
+}
+
 static chat_status recover(chat__store *store, chat__store_report *report, uint64_t from)
 {
-    chat_status status = chat__store_recover(store, from, report);
-    if (status == CHAT_OK && store->log.end < store->heads_end) {
-        /* The views know of records that the log has lost: they cannot be trusted. */
+    int must_start_over = is_ahead(store);
+    chat_status status = must_start_over ? CHAT_OK : chat__store_recover(store, from, report);
+    must_start_over |= store->log.end < store->heads_end;
+    if (status == CHAT_OK && must_start_over) {
         status = start_over(store, report, "is ahead of the log");
         if (status == CHAT_OK)
             status = chat__store_open_views(store, &from);

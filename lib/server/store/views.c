@@ -61,6 +61,8 @@ static chat_status load_meta(chat__store *store, uint64_t *out_from)
     if (status >= 0)
         status = chat__db_get_meta(db, "heads_position", &store->heads_end);
     if (status >= 0)
+        status = chat__db_get_meta(db, "last_record", &store->state.last_at);
+    if (status >= 0)
         status = chat__db_get_meta(db, "max_id", &store->state.max_id);
     return status >= 0 ? load_partitions(store) : status;
 }
@@ -185,8 +187,15 @@ static chat_status write_partitions(chat__store *store)
     return status;
 }
 
-/* Heads may be newer than `end`: replaying what they have already changes nothing. */
-static chat_status write_all(chat__store *store, uint64_t end, uint64_t max_id)
+/* What is true at the moment of a flush. */
+typedef struct checkpoint {
+    uint64_t end;
+    uint64_t last_at;
+    uint64_t max_id;
+} checkpoint;
+
+/* Heads may be newer than `now`: replaying what they have already changes nothing. */
+static chat_status write_all(chat__store *store, const checkpoint *now)
 {
     chat__db *db = &store->flush_db;
     chat_status status = chat__db_run(chat__db_use(db, CHAT__DB_BEGIN));
@@ -198,11 +207,13 @@ static chat_status write_all(chat__store *store, uint64_t end, uint64_t max_id)
     uint64_t heads_end = store->state.end;
     pthread_mutex_unlock(&store->state.lock);
     if (status == CHAT_OK)
-        status = chat__db_put_meta(db, "log_position", end);
+        status = chat__db_put_meta(db, "log_position", now->end);
     if (status == CHAT_OK)
         status = chat__db_put_meta(db, "heads_position", heads_end);
     if (status == CHAT_OK)
-        status = chat__db_put_meta(db, "max_id", max_id);
+        status = chat__db_put_meta(db, "max_id", now->max_id);
+    if (status == CHAT_OK)
+        status = chat__db_put_meta(db, "last_record", now->last_at);
     if (status == CHAT_OK)
         status = chat__db_put_meta(db, "partitions", store->state.n_partitions);
     if (status == CHAT_OK)
@@ -219,17 +230,16 @@ chat_status chat__store_flush(chat__store *store)
     pthread_mutex_lock(&store->flush_lock);
     pthread_mutex_lock(&state->lock);
     int is_needed = state->dirty.first != NULL || state->end != store->flushed_end;
-    uint64_t end = state->end;
-    uint64_t max_id = state->max_id;
+    checkpoint now = {state->end, state->last_at, state->max_id};
     memcpy(store->flush_partitions, state->partitions,
            state->n_partitions * sizeof *state->partitions);
     chat__state_flush_begin(state);
     pthread_mutex_unlock(&state->lock);
     if (is_needed) {
-        status = write_all(store, end, max_id);
+        status = write_all(store, &now);
         if (status == CHAT_OK) {
             pthread_mutex_lock(&state->lock);
-            store->flushed_end = end;
+            store->flushed_end = now.end;
             pthread_mutex_unlock(&state->lock);
         }
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* See store_helper.h. */
 #include "store_helper.h"
+#include "store/record.h"
+#include "store/segment.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -22,19 +24,119 @@ chat_status try_open(fixture *f)
     return chat__store_open(&f->options, &f->report, &f->store);
 }
 
-int set_up(void **state)
+/* Opening and closing syncs a lot: in memory when the system has such a directory. */
+static const char *temp_dir(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    if (tmp != NULL && tmp[0] != 0)
+        return tmp;
+    return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+}
+
+static fixture *make(void)
 {
     fixture *f = calloc(1, sizeof *f);
-    const char *tmp = getenv("TMPDIR");
-    snprintf(f->dir, sizeof f->dir, "%s/chat-store-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    snprintf(f->dir, sizeof f->dir, "%.40s/chat-store-XXXXXX", temp_dir());
     if (mkdtemp(f->dir) == NULL)
-        return -1;
+        abort();
     chat__store_options_init(&f->options);
     f->options.segment_bytes = 1u << 20;
     f->options.log.ctx = f;
     f->options.log.write = take_line;
+    f->random = 1;
+    return f;
+}
+
+int set_up(void **state)
+{
+    fixture *f = make();
     *state = f;
     return try_open(f) == CHAT_OK ? 0 : -1;
+}
+
+int set_up_faulty(void **state)
+{
+    fixture *f = make();
+    f->disk = faulty_new();
+    f->options.files = &f->disk->table;
+    f->options.segment_bytes = 64u << 10;
+    *state = f;
+    return try_open(f) == CHAT_OK ? 0 : -1;
+}
+
+static void db_path(const fixture *f, size_t which, char path[128])
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    snprintf(path, 128, "%s/state.db%s", f->dir, ends[which]);
+}
+
+static void slurp(const char *path, faulty_bytes *out)
+{
+    FILE *file = fopen(path, "rb");
+    out->size = 0;
+    if (file == NULL)
+        return;
+    (void)fseek(file, 0, SEEK_END);
+    out->size = (uint64_t)ftell(file);
+    (void)fseek(file, 0, SEEK_SET);
+    out->data = realloc(out->data, out->size + 1);
+    assert_int_equal(fread(out->data, 1, out->size, file), out->size);
+    (void)fclose(file);
+}
+
+void hold_db(fixture *f)
+{
+    char path[128];
+    for (size_t i = 0; i < 2; i++) {
+        db_path(f, i, path);
+        slurp(path, &f->db[i]);
+    }
+}
+
+void put_back_db(fixture *f)
+{
+    char path[128];
+    for (size_t i = 0; i < 3; i++) {
+        db_path(f, i, path);
+        (void)unlink(path);
+        if (i == 2 || (i == 1 && f->db[i].size == 0))
+            continue;
+        FILE *file = fopen(path, "wb");
+        assert_non_null(file);
+        assert_int_equal(fwrite(f->db[i].data, 1, f->db[i].size, file), f->db[i].size);
+        (void)fclose(file);
+    }
+}
+
+void kill_it(fixture *f)
+{
+    hold_db(f);
+    faulty *image = faulty_copy(f->disk);
+    chat__store_close(f->store);
+    f->store = NULL;
+    faulty_restore(f->disk, image);
+    faulty_free(image);
+    put_back_db(f);
+    f->n_rows = f->n_committed;
+}
+
+void crash(fixture *f)
+{
+    kill_it(f);
+    faulty_crash(f->disk, &f->random);
+}
+
+uint64_t size_of(const model_row *row)
+{
+    return chat__record_size(strlen(row->chat), strlen(row->body));
+}
+
+uint64_t place_of(const fixture *f, size_t row)
+{
+    uint64_t at = CHAT__SEGMENT_DATA_AT;
+    for (size_t i = 0; i < row; i++)
+        at += size_of(&f->rows[i]);
+    return at;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -55,6 +157,9 @@ int tear_down(void **state)
     fixture *f = *state;
     chat__store_close(f->store);
     remove_tree(f->dir);
+    faulty_free(f->disk);
+    free(f->db[0].data);
+    free(f->db[1].data);
     free(f);
     return 0;
 }
@@ -178,7 +283,7 @@ static const model_row *model_next(const fixture *f, const char *chat, size_t *i
 {
     while (*i < f->n_committed) {
         const model_row *row = &f->rows[(*i)++];
-        if (strcmp(row->chat, chat) == 0)
+        if (strcmp(row->chat, chat) == 0 && !row->is_lost)
             return row;
     }
     return NULL;
@@ -188,7 +293,7 @@ static const model_row *model_previous(const fixture *f, const char *chat, size_
 {
     while (*i > 0) {
         const model_row *row = &f->rows[--*i];
-        if (strcmp(row->chat, chat) == 0)
+        if (strcmp(row->chat, chat) == 0 && !row->is_lost)
             return row;
     }
     return NULL;

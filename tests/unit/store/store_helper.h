@@ -7,6 +7,7 @@
 #include "unit.h"
 
 #include "base/view.h"
+#include "faulty_files.h"
 #include "store/store.h"
 
 #define PAGE_MAX  256
@@ -18,6 +19,7 @@ typedef struct model_row {
     uint64_t id;
     uint64_t seq;
     uint64_t prev;
+    int is_lost; /* damaged on purpose */
 } model_row;
 
 typedef struct page {
@@ -35,7 +37,10 @@ typedef struct fixture {
     size_t n_committed;
     size_t n_rows;
     char text[1024];
-    char log[8192]; /* lines of the store */
+    char log[8192];     /* lines of the store */
+    faulty *disk;       /* NULL: the operating system's */
+    faulty_bytes db[2]; /* state.db and its WAL as they were at hold() */
+    uint64_t random;
 } fixture;
 
 int set_up(void **state);    /* a fresh directory, opened */
@@ -43,9 +48,26 @@ int tear_down(void **state); /* closed and removed */
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+int set_up_faulty(void **state); /* the same on a faulty disk, segments of 64 KiB */
+
+#define FAULTY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_faulty, tear_down)
+
+/* Remember state.db as a kill would leave it; put it back. */
+void hold_db(fixture *f);
+void put_back_db(fixture *f);
+
+/* The power goes: nothing is flushed, the disk tears what was not synced. Not opened again. */
+void crash(fixture *f);
+
+/* A kill: what was written stays. Not opened again. */
+void kill_it(fixture *f);
+
+/* Where the model's rows lie in the log; they are all in the first segment. */
+uint64_t place_of(const fixture *f, size_t row);
+uint64_t size_of(const model_row *row);
+
 chat_status try_open(fixture *f);
 void reopen(fixture *f);
-/* As a kill would end it: nothing is flushed, no mark is written. */
 void remove_tree(const char *dir);
 
 /* Stage a message in partition 0; the seq. */
