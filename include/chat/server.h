@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * The server: listens, lets users in, stores what they say, delivers it. In libchat-server. Its
+ * options can be set here or read from a command line and a file with <chat/server_config.h>.
+ */
+#ifndef CHAT_SERVER_H
+#define CHAT_SERVER_H
+
+#include <chat/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * X(field, name, KIND, default, min, max, unit, text)
+ *
+ * KIND  PATH     file or directory, NULL: none      -> const char *
+ *       ADDRESS  HOST:PORT, port 0: any free one    -> const char *
+ *       NUMBER   `min` to `max`, in `unit`          -> uint64_t
+ *       SWITCH   on or off                          -> uint64_t, 1 or 0
+ *       LEVEL    error, warn, info or debug         -> uint64_t, a chat_log_level
+ * New rows go to the end. docs/configuration.md is made from this table.
+ */
+#define CHAT_SERVER_OPTION_TABLE(X)                                                                \
+    X(data, "data", PATH, "chatd-data", 0, 0, "DIR",                                               \
+      "Directory of everything that is stored; made if missing.")                                  \
+    X(listen, "listen", ADDRESS, "127.0.0.1:8080", 0, 0, "HOST:PORT",                              \
+      "Where to listen; port 0 takes a free one, host * every address.")                           \
+    X(jwt_secret_file, "jwt-secret-file", PATH, NULL, 0, 0, "FILE",                                \
+      "Secret of at least 32 bytes: tokens are HS256. Line ends at its end do not count.")         \
+    X(jwt_public_key_file, "jwt-public-key-file", PATH, NULL, 0, 0, "FILE",                        \
+      "Public key (PEM or DER): tokens are RS256 or ES256.")                                       \
+    X(dev, "dev", SWITCH, 0, 0, 1, "",                                                             \
+      "Development mode: make a secret in the data directory and print tokens. Not for real use.") \
+    X(tls_cert, "tls-cert", PATH, NULL, 0, 0, "FILE",                                              \
+      "Certificate chain (PEM): speak TLS. Needs tls-key.")                                        \
+    X(tls_key, "tls-key", PATH, NULL, 0, 0, "FILE", "Private key (PEM) of the certificate.")       \
+    X(shards, "shards", NUMBER, 0, 0, 256, "threads", "Threads that serve; 0: one for each CPU.")  \
+    X(partitions, "partitions", NUMBER, 64, 1, 65536, "partitions",                                \
+      "Partitions of the log; fixed when the data directory is made.")                             \
+    X(segment_bytes, "segment-bytes", NUMBER, 67108864, 1048576, 4294967296, "bytes",              \
+      "Size of a segment file of the log, taken from the disk at once.")                           \
+    X(state_cache_bytes, "state-cache-bytes", NUMBER, 67108864, 1048576, 1099511627776, "bytes",   \
+      "Memory for members, cursors and heads of chats that are not written back yet.")             \
+    X(flush_interval_ms, "flush-interval-ms", NUMBER, 5000, 100, 3600000, "ms",                    \
+      "How often this state is written back; a crash replays the log from there.")                 \
+    X(is_volatile, "volatile", SWITCH, 0, 0, 1, "",                                                \
+      "Acknowledge before the disk has it. A power cut loses acknowledged messages.")              \
+    X(max_connections, "max-connections", NUMBER, 100000, 1, 10000000, "connections",              \
+      "Above it new connections are answered with 503.")                                           \
+    X(handshake_timeout_ms, "handshake-timeout-ms", NUMBER, 10000, 100, 600000, "ms",              \
+      "From accepting a connection to the end of TLS and HTTP, all of it.")                        \
+    X(hello_timeout_ms, "hello-timeout-ms", NUMBER, 0, 0, 600000, "ms",                            \
+      "From the upgrade to `hello`; 0: as handshake-timeout-ms.")                                  \
+    X(heartbeat_ms, "heartbeat-ms", NUMBER, 30000, 100, 3600000, "ms",                             \
+      "Clients send something this often; silence of twice this closes.")                          \
+    X(ack_timeout_ms, "ack-timeout-ms", NUMBER, 5000, 100, 600000, "ms",                           \
+      "Time for a client to acknowledge before delivery is tried again.")                          \
+    X(slow_close_ms, "slow-close-ms", NUMBER, 30000, 100, 3600000, "ms",                           \
+      "A client that reads too slowly for so long is closed.")                                     \
+    X(drain_timeout_ms, "drain-timeout-ms", NUMBER, 10000, 0, 3600000, "ms",                       \
+      "When stopping: time to finish what was accepted.")                                          \
+    X(retry_after_ms, "retry-after-ms", NUMBER, 1000, 0, 3600000, "ms",                            \
+      "When stopping: when clients are told to come back.")                                        \
+    X(max_body_bytes, "max-body-bytes", NUMBER, 65536, 1, 1048576, "bytes",                        \
+      "Largest content of a message.")                                                             \
+    X(max_frame_bytes, "max-frame-bytes", NUMBER, 131072, 4096, 4194304, "bytes",                  \
+      "Largest frame of a client.")                                                                \
+    X(max_unsent_bytes, "max-unsent-bytes", NUMBER, 1048576, 4096, 268435456, "bytes",             \
+      "Above it, nothing more is pushed to a connection until it has read.")                       \
+    X(window_count, "window-count", NUMBER, 256, 1, 65536, "frames",                               \
+      "Frames on their way to a connection that it has not acknowledged.")                         \
+    X(window_bytes, "window-bytes", NUMBER, 1048576, 4096, 268435456, "bytes",                     \
+      "The same, in bytes.")                                                                       \
+    X(group_max_members, "group-max-members", NUMBER, 256, 2, 256, "members",                      \
+      "Most members of a group.")                                                                  \
+    X(max_pending, "max-pending", NUMBER, 65536, 16, 16777216, "requests",                         \
+      "Requests of a shard that wait for storage; above it clients get `busy`.")                   \
+    X(allow_query_token, "allow-query-token", SWITCH, 0, 0, 1, "",                                 \
+      "Take the token from ?token= too. Addresses end up in logs of proxies.")                     \
+    X(deflate, "deflate", SWITCH, 1, 0, 1, "", "Compress long messages when the client can.")      \
+    X(log_level, "log-level", LEVEL, 3, 1, 4, "", "Least severity of the lines that are written.")
+
+/** Who asks to be let in. Borrowed during the call. */
+typedef struct chat_server_login {
+    uint32_t struct_size;
+    uint32_t reserved;
+    chat_view token; /**< as it came, may be empty */
+} chat_server_login;
+
+/** Who it is. Zeroed by the caller of the hook, with `expires_unix_ms` at "never". */
+typedef struct chat_server_identity {
+    uint32_t struct_size;
+    uint32_t user_len;
+    uint8_t user[CHAT_ID_MAX_BYTES]; /**< must be valid by chat_id_is_valid() */
+    uint64_t expires_unix_ms;        /**< the connection is closed then; UINT64_MAX: never */
+    const char *why;                 /**< when refused: one line for the client, static */
+} chat_server_identity;
+
+/** What the embedding program decides itself; NULL: the library does. */
+typedef struct chat_server_hooks {
+    void *ctx;
+    /**
+     * Replaces the check of JSON Web Tokens. CHAT_OK lets in; anything else is answered with 401.
+     * Called by the server's threads, several at once; must not block for long.
+     */
+    chat_status (*authenticate)(void *ctx, const chat_server_login *login,
+                                chat_server_identity *out);
+} chat_server_hooks;
+
+/** Everything that a server is made with. Prepare with chat_server_options_init(). */
+typedef struct chat_server_options {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /** Called by the server's threads, several at once: must be safe for that, as libc's is. */
+    chat_allocator allocator;
+    /** Called by the server's threads, several at once. Problems of chat_server_new() go here. */
+    chat_log_sink log;
+    chat_server_hooks hooks;
+#define CHAT_SERVER_TYPE_PATH    const char *
+#define CHAT_SERVER_TYPE_ADDRESS const char *
+#define CHAT_SERVER_TYPE_NUMBER  uint64_t
+#define CHAT_SERVER_TYPE_SWITCH  uint64_t
+#define CHAT_SERVER_TYPE_LEVEL   uint64_t
+#define CHAT_SERVER_MEMBER(field, name, kind, initial, min, max, unit, text)                       \
+    CHAT_SERVER_TYPE_##kind field;
+    CHAT_SERVER_OPTION_TABLE(CHAT_SERVER_MEMBER)
+#undef CHAT_SERVER_MEMBER
+} chat_server_options;
+
+/** A server. Several in one process work side by side, each with its own data directory. */
+typedef struct chat_server chat_server;
+
+/**
+ * Set every option to the default of the table, the rest to zero.
+ * Thread: any. Memory: the strings are static.
+ */
+CHAT_API void chat_server_options_init(chat_server_options *options);
+
+/**
+ * Check options and the files that they name, and change nothing. What is wrong, where, and what to
+ * do goes to `options->log` as an error, what is doubtful as a warning.
+ *
+ * Thread: any. Time: reads the secret, key and certificate files.
+ * @return CHAT_OK; CHAT_ERR_ARG: something is wrong; CHAT_ERR_NOMEM
+ */
+CHAT_API chat_status chat_server_check(const chat_server_options *options);
+
+/**
+ * Make a server: check the options, open the data directory and recover it, listen. Connections are
+ * accepted by the system from now on and served by chat_server_run().
+ *
+ * Thread: any. No thread is started.
+ * Memory: `options` and its strings are copied; `ctx` pointers must outlive the server.
+ * Time:   recovery reads the log behind the last checkpoint.
+ *
+ * On an error nothing is left behind but a data directory that was made, and `options->log` was
+ * told what is wrong and what to do.
+ * @return CHAT_OK
+ * @return CHAT_ERR_ARG      an option or a file that it names is not right
+ * @return CHAT_ERR_IN_USE   another server has the data directory, or the port is taken
+ * @return CHAT_ERR_VERSION  the data directory was written by a newer version, or with another
+ *                           number of partitions
+ * @return CHAT_ERR_CORRUPT, CHAT_ERR_FULL, CHAT_ERR_IO  the data directory cannot be used
+ * @return CHAT_ERR_NETWORK  cannot listen
+ * @return CHAT_ERR_NOMEM
+ */
+CHAT_API chat_status chat_server_new(const chat_server_options *options, chat_server **out);
+
+/**
+ * Free a server that does not run: close its sockets and data directory. NULL does nothing.
+ * Thread: after chat_server_run() has returned. Time: writes the state back to disk.
+ */
+CHAT_API void chat_server_free(chat_server *server);
+
+/**
+ * Serve until chat_server_stop() or chat_server_drain(). Blocks the calling thread; the shards,
+ * the log and the state have threads of their own, which are gone when it returns.
+ *
+ * Thread: one call in the life of a server.
+ * @return CHAT_OK           stopped, or drained with everything finished
+ * @return CHAT_ERR_TIMEOUT  drained, but the deadline came first: clients will send again
+ * @return CHAT_ERR_IO       storage failed while it ran: acknowledged messages are safe
+ * @return CHAT_ERR_STATE    it ran before
+ * @return CHAT_ERR_ARG, CHAT_ERR_NOMEM  (no thread could be started)
+ */
+CHAT_API chat_status chat_server_run(chat_server *server);
+
+/**
+ * Make chat_server_run() return soon, or at once if it is called later. Connections are cut.
+ * Thread: any, and from signal handlers. Time: does not block.
+ */
+CHAT_API void chat_server_stop(chat_server *server);
+
+/**
+ * As chat_server_stop(), but orderly: refuse what is new, say `bye` to clients, finish what was
+ * accepted, for at most `deadline_ms` milliseconds. The first call counts.
+ * Thread: any, and from signal handlers. Time: does not block.
+ */
+CHAT_API void chat_server_drain(chat_server *server, uint64_t deadline_ms);
+
+/** The port that it listens on, the real one when port 0 was asked for. Thread: any. */
+CHAT_API uint16_t chat_server_port(const chat_server *server);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

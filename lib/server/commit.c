@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two threads that write. The log thread takes what all shards handed in, stages it, commits it
+ * once (group commit: one fdatasync for all) and sends the batches back. The state thread writes
+ * the views back to SQLite now and then, so that commits do not wait for it.
+ */
+#include "internal.h"
+#include "base/view.h"
+
+chat_status chat__committer_init(chat__committer *committer, chat_server *server)
+{
+    committer->server = server;
+    if (uv_mutex_init(&committer->mutex) != 0)
+        return CHAT_ERR_NOMEM;
+    if (uv_cond_init(&committer->log_wake) != 0)
+        goto no_log_wake;
+    if (uv_cond_init(&committer->state_wake) != 0)
+        goto no_state_wake;
+    if (chat__mailbox_init(&committer->box) != 0)
+        goto no_box;
+    committer->has_sync = 1;
+    return CHAT_OK;
+no_box:
+    uv_cond_destroy(&committer->state_wake);
+no_state_wake:
+    uv_cond_destroy(&committer->log_wake);
+no_log_wake:
+    uv_mutex_destroy(&committer->mutex);
+    return CHAT_ERR_NOMEM;
+}
+
+void chat__committer_done(chat__committer *committer)
+{
+    if (!committer->has_sync)
+        return;
+    committer->has_sync = 0;
+    chat__batch *batch = chat__mailbox_take(&committer->box);
+    while (batch != NULL) {
+        chat__batch *next = batch->next;
+        chat__batch_free(&committer->server->allocator, batch);
+        batch = next;
+    }
+    chat__mailbox_done(&committer->box);
+    uv_cond_destroy(&committer->state_wake);
+    uv_cond_destroy(&committer->log_wake);
+    uv_mutex_destroy(&committer->mutex);
+}
+
+/* --- the log thread --- */
+
+static void report_broken(chat_server *server)
+{
+    if (atomic_exchange(&server->is_broken, 1) == 0)
+        chat__server_log(server, CHAT_LOG_ERROR,
+                         "STORAGE FAILED: the log in %s could not be written. What was "
+                         "acknowledged is safe; nothing more is taken, reading goes on. Check the "
+                         "disk, then restart.",
+                         server->options.data);
+}
+
+static chat_status stage(chat_server *server, chat__append_head *head)
+{
+    const uint8_t *bytes = (const uint8_t *)(head + 1);
+    chat__store_record record = {.partition = head->partition,
+                                 .kind = head->kind,
+                                 .id = head->id,
+                                 .chat = chat__view(bytes, head->chat_len),
+                                 .payload = chat__view(bytes + head->chat_len, head->payload_len)};
+    chat_status status = chat__store_append(server->store, &record);
+    if (status == CHAT_OK) {
+        head->is_staged = 1;
+        head->seq = record.seq;
+        head->prev = record.prev;
+    }
+    return status;
+}
+
+/* Commit what is staged in `first` up to `last` (NULL: to the end) and note how it went. */
+static void commit(chat_server *server, chat__batch *first)
+{
+    chat_status status = chat__store_commit(server->store);
+    if (status == CHAT_ERR_IO)
+        report_broken(server);
+    for (chat__batch *batch = first; batch != NULL; batch = batch->next) {
+        chat__append_head *head;
+        size_t at = 0;
+        while ((head = chat__batch_next_record(batch, &at)) != NULL) {
+            if (head->is_staged)
+                head->status = status;
+            head->is_staged = 0;
+        }
+    }
+}
+
+static void stage_all(chat_server *server, chat__batch *first)
+{
+    for (chat__batch *batch = first; batch != NULL; batch = batch->next) {
+        chat__append_head *head;
+        size_t at = 0;
+        while ((head = chat__batch_next_record(batch, &at)) != NULL) {
+            head->status = stage(server, head);
+            if (head->status == CHAT_ERR_LIMIT) { /* too much at once: make room */
+                commit(server, first);
+                head->status = stage(server, head);
+            }
+            if (head->status == CHAT_ERR_IO)
+                report_broken(server);
+        }
+    }
+}
+
+static void send_back(chat_server *server, chat__batch *batch)
+{
+    while (batch != NULL) {
+        chat__batch *next = batch->next;
+        chat__shard_post(&server->shards[batch->from], batch);
+        batch = next;
+    }
+}
+
+static void log_main(void *arg)
+{
+    chat__committer *committer = arg;
+    chat_server *server = committer->server;
+    for (;;) {
+        chat__batch *all = chat__mailbox_take(&committer->box);
+        if (all != NULL) {
+            stage_all(server, all);
+            commit(server, all);
+            send_back(server, all);
+            if (chat__store_wants_flush(server->store))
+                uv_cond_signal(&committer->state_wake);
+            continue;
+        }
+        uv_mutex_lock(&committer->mutex);
+        int is_stopping = committer->is_stopping;
+        /* A batch that came in between has signalled under this mutex. */
+        if (!is_stopping && committer->box.first == NULL)
+            uv_cond_wait(&committer->log_wake, &committer->mutex);
+        uv_mutex_unlock(&committer->mutex);
+        if (is_stopping)
+            return;
+    }
+}
+
+void chat__committer_append(chat__committer *committer, chat__batch *batch)
+{
+    uv_mutex_lock(&committer->mutex);
+    if (chat__mailbox_put(&committer->box, batch))
+        uv_cond_signal(&committer->log_wake);
+    uv_mutex_unlock(&committer->mutex);
+}
+
+/* --- the state thread --- */
+
+static void flush(chat_server *server)
+{
+    chat_status status = chat__store_flush(server->store);
+    if (status != CHAT_OK)
+        chat__server_log(server, CHAT_LOG_WARN,
+                         "%s: the state could not be written back (%s); the log has everything, "
+                         "and it is tried again",
+                         server->options.data, chat_status_text(status));
+}
+
+static void state_main(void *arg)
+{
+    chat__committer *committer = arg;
+    chat_server *server = committer->server;
+    uint64_t interval_ns = server->options.flush_interval_ms * 1000000u;
+    for (;;) {
+        uv_mutex_lock(&committer->mutex);
+        int is_stopping = committer->is_stopping;
+        if (!is_stopping)
+            (void)uv_cond_timedwait(&committer->state_wake, &committer->mutex, interval_ns);
+        uv_mutex_unlock(&committer->mutex);
+        flush(server);
+        if (is_stopping)
+            return;
+    }
+}
+
+chat_status chat__committer_start(chat__committer *committer)
+{
+    committer->is_stopping = 0;
+    if (uv_thread_create(&committer->log_thread, log_main, committer) != 0)
+        return CHAT_ERR_NOMEM;
+    committer->is_log_running = 1;
+    if (uv_thread_create(&committer->state_thread, state_main, committer) != 0)
+        return CHAT_ERR_NOMEM;
+    committer->is_state_running = 1;
+    return CHAT_OK;
+}
+
+void chat__committer_stop(chat__committer *committer)
+{
+    uv_mutex_lock(&committer->mutex);
+    committer->is_stopping = 1;
+    uv_cond_broadcast(&committer->log_wake);
+    uv_cond_broadcast(&committer->state_wake);
+    uv_mutex_unlock(&committer->mutex);
+    if (committer->is_log_running)
+        uv_thread_join(&committer->log_thread);
+    if (committer->is_state_running)
+        uv_thread_join(&committer->state_thread);
+    committer->is_log_running = committer->is_state_running = 0;
+}

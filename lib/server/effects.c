@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the node of a shard wants done: bytes for sockets, records for the log, questions to the
+ * store (answered here and now: it reads from memory and from the page cache), frames for others.
+ */
+#include "internal.h"
+#include "base/alloc.h"
+#include "base/bits.h"
+#include "base/view.h"
+
+#include <string.h>
+
+#define MAX_READ_BYTES      (1u << 20)
+#define MAX_APPENDING_BYTES ((uint64_t)64 << 20) /* with the log thread, above it: busy */
+
+/* --- questions to the store --- */
+
+typedef struct load_chat {
+    chat__node *node;
+    uint64_t tag;
+} load_chat;
+
+static void on_chat(void *ctx, const chat__store_chat *chat)
+{
+    load_chat *load = ctx;
+    chat_view_list members = {chat->members, chat->n_members};
+    chat__node_chat_loaded(load->node, load->tag, CHAT_OK, chat->title, members);
+}
+
+static void answer_load_chat(chat__shard *shard, const chat__effect *effect)
+{
+    load_chat load = {shard->node, effect->tag};
+    chat_view_list nobody = {NULL, 0};
+    chat_view none = {NULL, 0};
+    chat_status status = chat__store_load_chat(shard->server->store, effect->chat, on_chat, &load);
+    if (status != CHAT_OK)
+        chat__node_chat_loaded(shard->node, effect->tag, status, none, nobody);
+}
+
+/* Rows with copies of their bytes, which the store lends only during its call. */
+typedef struct rows {
+    chat__buf rows;
+    chat__buf bytes;
+    uint32_t limit;
+    uint32_t n_rows;
+    chat_status status;
+    int has_more;
+} rows;
+
+static void rows_init(rows *all, chat__shard *shard, uint32_t limit)
+{
+    memset(all, 0, sizeof *all);
+    all->limit = limit;
+    chat__buf_init(&all->rows, chat__shard_allocator(shard), SIZE_MAX / 2);
+    chat__buf_init(&all->bytes, chat__shard_allocator(shard), SIZE_MAX / 2);
+}
+
+static void rows_done(rows *all)
+{
+    chat__buf_done(&all->rows);
+    chat__buf_done(&all->bytes);
+}
+
+/* The bytes move when they grow: until all are there, `data` is where they start in `bytes`. */
+static chat_view keep(rows *all, chat_view view)
+{
+    size_t at = all->bytes.len;
+    if (all->status == CHAT_OK)
+        all->status = chat__buf_append(&all->bytes, view.data, view.len);
+    return chat__view((const uint8_t *)(uintptr_t)at, view.len);
+}
+
+static chat_view settle(const rows *all, chat_view view)
+{
+    return chat__view(view.len == 0 ? NULL : all->bytes.data + (uintptr_t)view.data, view.len);
+}
+
+static void on_user_chat(void *ctx, const chat__store_user_chat *row)
+{
+    rows *all = ctx;
+    if (all->limit != 0 && all->n_rows == all->limit)
+        return;
+    chat__node_user_chat copy = {.cursor = row->cursor, .last_seq = row->last_seq};
+    copy.chat = keep(all, row->chat);
+    copy.title = keep(all, row->title);
+    if (all->status == CHAT_OK)
+        all->status = chat__buf_append(&all->rows, &copy, sizeof copy);
+    all->n_rows++;
+}
+
+static void answer_load_user(chat__shard *shard, const chat__effect *effect)
+{
+    rows all;
+    rows_init(&all, shard, effect->limit);
+    chat_status status = chat__store_load_user(shard->server->store, effect->user, effect->device,
+                                               chat__server_unix_ms(), on_user_chat, &all);
+    if (status == CHAT_OK)
+        status = all.status;
+    chat__node_user_chat *chats = (chat__node_user_chat *)(void *)all.rows.data;
+    uint32_t n_chats = status == CHAT_OK ? all.n_rows : 0;
+    for (uint32_t i = 0; i < n_chats; i++) {
+        chats[i].chat = settle(&all, chats[i].chat);
+        chats[i].title = settle(&all, chats[i].title);
+    }
+    chat__node_user_loaded(shard->node, effect->tag, status, chats, n_chats);
+    rows_done(&all);
+}
+
+static void on_row(void *ctx, const chat__store_row *row)
+{
+    rows *all = ctx;
+    chat__node_row copy = {.seq = row->seq, .prev = row->prev};
+    copy.payload = keep(all, row->payload);
+    if (all->status == CHAT_OK)
+        all->status = chat__buf_append(&all->rows, &copy, sizeof copy);
+    all->n_rows++;
+}
+
+static void answer_read(chat__shard *shard, const chat__effect *effect)
+{
+    rows all;
+    rows_init(&all, shard, effect->limit);
+    chat__store_query query = {.chat = effect->chat,
+                               .after = effect->after,
+                               .before = effect->before,
+                               .limit = effect->limit,
+                               .max_bytes = MAX_READ_BYTES};
+    chat_status status = chat__store_read(shard->server->store, &query, on_row, &all);
+    int has_more = status == CHAT_MORE;
+    if (status == CHAT_OK || status == CHAT_MORE)
+        status = all.status;
+    chat__node_row *list = (chat__node_row *)(void *)all.rows.data;
+    uint32_t n_rows = status == CHAT_OK ? all.n_rows : 0;
+    for (uint32_t i = 0; i < n_rows; i++)
+        list[i].payload = settle(&all, list[i].payload);
+    chat__node_rows_read(shard->node, effect->tag, status, list, n_rows, has_more);
+    rows_done(&all);
+}
+
+/* --- what goes to other threads --- */
+
+static void collect_append(chat__shard *shard, const chat__effect *effect)
+{
+    chat_status status = CHAT_ERR_NOMEM;
+    if (shard->n_appending_bytes >= MAX_APPENDING_BYTES)
+        status = CHAT_ERR_BUSY;
+    else if (shard->appends == NULL)
+        shard->appends =
+            chat__batch_new(chat__shard_allocator(shard), CHAT__MAIL_APPEND, shard->index);
+    if (status != CHAT_ERR_BUSY && shard->appends != NULL)
+        status = chat__batch_add_record(shard->appends, effect);
+    if (status == CHAT_OK)
+        shard->n_appending_bytes += effect->bytes.len;
+    else
+        chat__node_appended(shard->node, effect->tag, status, 0, 0);
+}
+
+static void collect_link(chat__shard *shard, const chat__effect *effect)
+{
+    chat__batch **batch = &shard->links[effect->to_node];
+    chat_status status = CHAT_ERR_NOMEM;
+    if (*batch == NULL)
+        *batch = chat__batch_new(chat__shard_allocator(shard), CHAT__MAIL_LINK, shard->index);
+    if (*batch != NULL)
+        status = chat__batch_add_link(*batch, effect->bytes);
+    if (status != CHAT_OK)
+        chat__server_log(shard->server, CHAT_LOG_ERROR,
+                         "out of memory: a frame to another shard was lost");
+}
+
+void chat__shard_send_batches(chat__shard *shard)
+{
+    chat_server *server = shard->server;
+    for (uint32_t i = 0; i < server->n_shards; i++) {
+        if (shard->links[i] != NULL)
+            chat__shard_post(&server->shards[i], shard->links[i]);
+        shard->links[i] = NULL;
+    }
+    if (shard->appends != NULL)
+        chat__committer_append(&server->committer, shard->appends);
+    shard->appends = NULL;
+}
+
+/* --- all effects --- */
+
+static void put_cursor(chat__shard *shard, const chat__effect *effect)
+{
+    chat_status status = chat__store_put_cursor(shard->server->store, effect->user, effect->device,
+                                                effect->chat, effect->seq);
+    if (status != CHAT_OK)
+        chat__server_log(shard->server, CHAT_LOG_WARN,
+                         "a device's position was not kept (%s): it will be sent messages again",
+                         chat_status_text(status));
+}
+
+static void do_effect(chat__shard *shard, const chat__effect *effect)
+{
+    chat__peer *peer;
+    switch (effect->type) {
+    case CHAT__EFFECT_WRITE:
+        peer = chat__peer_of(shard, effect->conn);
+        if (peer != NULL)
+            chat__peer_write(shard, peer, effect->bytes);
+        break;
+    case CHAT__EFFECT_CLOSE:
+        peer = chat__peer_of(shard, effect->conn);
+        if (peer != NULL)
+            chat__peer_end(shard, peer, chat_status_close_code(effect->status), effect->text);
+        break;
+    case CHAT__EFFECT_LINK:
+        collect_link(shard, effect);
+        break;
+    case CHAT__EFFECT_APPEND:
+        collect_append(shard, effect);
+        break;
+    case CHAT__EFFECT_LOAD_CHAT:
+        answer_load_chat(shard, effect);
+        break;
+    case CHAT__EFFECT_LOAD_USER:
+        answer_load_user(shard, effect);
+        break;
+    case CHAT__EFFECT_READ:
+        answer_read(shard, effect);
+        break;
+    case CHAT__EFFECT_CURSOR:
+        put_cursor(shard, effect);
+        break;
+    case CHAT__EFFECT_LOG:
+        chat__server_log(shard->server, CHAT_LOG_WARN, "%s", effect->text);
+        break;
+    }
+}
+
+int chat__shard_take_effects(chat__shard *shard)
+{
+    chat__effect effect;
+    int has_any = 0;
+    while (chat__node_next_effect(shard->node, &effect) == CHAT_OK) {
+        do_effect(shard, &effect);
+        has_any = 1;
+    }
+    return has_any;
+}
+
+/* --- mail --- */
+
+static void take_links(chat__shard *shard, const chat__batch *batch)
+{
+    chat_view left = chat__buf_view(&batch->bytes);
+    while (left.len >= 4) {
+        uint32_t len = chat__load32le(left.data);
+        chat_status status =
+            chat__node_link(shard->node, batch->from, chat__view(left.data + 4, len));
+        if (status != CHAT_OK)
+            chat__server_log(shard->server, CHAT_LOG_ERROR,
+                             "a frame of shard %u could not be read (%s)", batch->from,
+                             chat_status_text(status));
+        left = chat__view(left.data + 4 + len, left.len - 4 - len);
+    }
+}
+
+static void take_appended(chat__shard *shard, chat__batch *batch)
+{
+    const chat__append_head *head;
+    size_t at = 0;
+    while ((head = chat__batch_next_record(batch, &at)) != NULL) {
+        shard->n_appending_bytes -= head->payload_len;
+        chat__node_appended(shard->node, head->tag, (chat_status)head->status, head->seq,
+                            head->prev);
+    }
+}
+
+void chat__shard_take_mail(chat__shard *shard)
+{
+    chat__batch *batch = chat__mailbox_take(&shard->box);
+    while (batch != NULL) {
+        chat__batch *next = batch->next;
+        if (batch->kind == CHAT__MAIL_LINK)
+            take_links(shard, batch);
+        else if (batch->kind == CHAT__MAIL_APPEND)
+            take_appended(shard, batch);
+        else
+            chat__peer_new(shard, batch->guest);
+        batch->guest = NULL;
+        batch->next = shard->done;
+        shard->done = batch;
+        batch = next;
+    }
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the server runtime share. Nobody else includes it.
+ *
+ * Threads: the control thread is the caller of chat_server_run(); a shard is a thread with a loop,
+ * a node and its connections; the log thread appends and commits for all shards; the state thread
+ * writes views back. They talk by batches in mailboxes. A function says `@thread` who calls it.
+ */
+#ifndef CHAT_SERVER_INTERNAL_H
+#define CHAT_SERVER_INTERNAL_H
+
+#include <chat/server.h>
+
+#include "base/buf.h"
+#include "net/http.h"
+#include "net/jwt.h"
+#include "net/tls.h"
+#include "net/ws.h"
+#include "node/node.h"
+#include "store/store.h"
+
+#include <stdatomic.h>
+#include <uv.h>
+
+#define CHAT__SERVER_READ_BYTES  65536u /* at most read from a connection in a turn */
+#define CHAT__SERVER_LINGER_MS   2000u  /* for the peer to take our last words */
+#define CHAT__SERVER_MAX_SHARDS  256u
+#define CHAT__SERVER_WHY_BYTES   512u
+#define CHAT__SERVER_SPARE_BYTES 65536u /* a spare buffer above this goes back to the allocator */
+#define CHAT__SERVER_SPARE_COUNT 64u
+
+typedef struct chat__shard chat__shard;
+
+/* --- batches and mailboxes (mail.c) --- */
+
+typedef enum chat__mail_kind {
+    CHAT__MAIL_LINK = 1, /* frames for this shard's node: length (4 bytes), frame */
+    CHAT__MAIL_APPEND,   /* chat__append_head with its bytes, to the log and back */
+    CHAT__MAIL_GUEST     /* a connection that lives here */
+} chat__mail_kind;
+
+typedef struct chat__guest chat__guest;
+
+typedef struct chat__batch {
+    struct chat__batch *next;
+    chat__mail_kind kind;
+    uint32_t from; /* shard */
+    uint32_t n_items;
+    chat__guest *guest;
+    chat__buf bytes;
+} chat__batch;
+
+/* One record in an APPEND batch; chat and payload follow, padded to 8 bytes. */
+typedef struct chat__append_head {
+    uint64_t tag, id, seq, prev;
+    uint32_t partition, kind;
+    uint32_t chat_len, payload_len;
+    int32_t status;
+    uint32_t is_staged;
+} chat__append_head;
+
+typedef struct chat__mailbox {
+    uv_mutex_t mutex;
+    chat__batch *first, *last;
+} chat__mailbox;
+
+/* 0 or a libuv error. */
+int chat__mailbox_init(chat__mailbox *box);
+void chat__mailbox_done(chat__mailbox *box);
+/* @thread any. Whether it was empty. Takes the batch. */
+int chat__mailbox_put(chat__mailbox *box, chat__batch *batch);
+/* @thread any. All that is there, oldest first, or NULL. */
+chat__batch *chat__mailbox_take(chat__mailbox *box);
+
+chat__batch *chat__batch_new(const chat_allocator *allocator, chat__mail_kind kind, uint32_t from);
+void chat__batch_free(const chat_allocator *allocator, chat__batch *batch);
+/* Append one record. CHAT_OK; CHAT_ERR_NOMEM, CHAT_ERR_LIMIT: as it was. */
+chat_status chat__batch_add_record(chat__batch *batch, const chat__effect *effect);
+chat_status chat__batch_add_link(chat__batch *batch, chat_view frame);
+/* The record at `*at`, NULL at the end; moves `*at` on. */
+chat__append_head *chat__batch_next_record(chat__batch *batch, size_t *at);
+
+/* --- connections --- */
+
+/* What waits to be sent; borrowed from the shard while there is something. */
+typedef struct chat__out {
+    struct chat__out *next;
+    size_t sent;        /* of `bytes` */
+    size_t retry_bytes; /* of TLS: what it was given when it could not send */
+    chat__buf bytes;
+} chat__out;
+
+/* A place in a list of connections that have the same time to live. */
+typedef struct chat__due {
+    struct chat__due *prev, *next;
+    uint64_t at_ms;
+} chat__due;
+
+typedef struct chat__due_list {
+    chat__due *first, *last;
+} chat__due_list;
+
+/* A connection before the upgrade. */
+typedef struct chat__greet {
+    uv_poll_t poll;
+    chat__due due;
+    chat__tls *tls;
+    chat__buf head;   /* what came */
+    chat__buf answer; /* a refusal on its way */
+    size_t answered;
+    int fd;
+    uint8_t is_closing;   /* the handle is */
+    uint8_t is_lingering; /* the answer is out, what comes is thrown away */
+} chat__greet;
+
+/* A connection that was let in, on its way to the user's shard. Owns all of it. */
+struct chat__guest {
+    chat__tls *tls;
+    int fd;
+    uint8_t encoding;
+    uint8_t has_deflate;
+    uint8_t user_len;
+    uint8_t user[CHAT_ID_MAX_BYTES];
+    uint64_t expires_unix_ms;
+    chat__buf answer; /* 101 */
+    chat__buf rest;   /* came behind the request */
+};
+
+/* A connection of a user. Idle ones are all that a server with many users holds: keep it small. */
+typedef struct chat__peer {
+    uv_poll_t poll;
+    chat__ws ws;
+    chat__conn id; /* 0: the node has forgotten it */
+    chat__tls *tls;
+    chat__out *out;
+    struct chat__peer *next_dirty;
+    chat__due due;           /* while closing */
+    uint32_t place;          /* in shard->peers */
+    uint32_t reported_bytes; /* what the node was told is unsent */
+    uint8_t encoding;
+    uint8_t events;       /* polled for */
+    uint8_t is_dirty;     /* in the dirty list */
+    uint8_t is_ending;    /* a close frame is out or on its way */
+    uint8_t is_shut;      /* everything is out, waiting for the peer's end */
+    uint8_t is_closing;   /* the handle is */
+    uint8_t is_peer_done; /* its close frame was read */
+} chat__peer;
+
+/* --- the log thread and the state thread (commit.c) --- */
+
+typedef struct chat__committer {
+    chat_server *server;
+    chat__mailbox box;
+    uv_mutex_t mutex;
+    uv_cond_t log_wake, state_wake;
+    uv_thread_t log_thread, state_thread;
+    int has_sync; /* mutex and conditions are there */
+    int is_log_running, is_state_running;
+    int is_stopping;
+} chat__committer;
+
+chat_status chat__committer_init(chat__committer *committer, chat_server *server);
+void chat__committer_done(chat__committer *committer);
+/* @thread control */
+chat_status chat__committer_start(chat__committer *committer);
+/* @thread control. Finishes what was handed in, writes the state back. */
+void chat__committer_stop(chat__committer *committer);
+/* @thread shards. Takes the batch; it comes back by mail with its statuses. */
+void chat__committer_append(chat__committer *committer, chat__batch *batch);
+
+/* --- shards --- */
+
+struct chat__shard {
+    chat_server *server;
+    uint32_t index;
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_prepare_t before_poll;
+    uv_check_t after_poll;
+    uv_timer_t timer;
+    uv_timer_t accept_timer;
+    uv_poll_t listener;
+    int listen_fd, reserve_fd;
+    uint8_t has_loop, has_handles, has_box, is_running;
+    uint8_t is_in_turn, is_draining, is_reported_idle;
+    chat__node *node;
+    chat__ws_pool *ws_pool;
+    chat__tls_context *tls;
+    chat__mailbox box;
+    chat__peer **peers;   /* by place */
+    chat__peer **by_conn; /* by the low half of the node's number */
+    uint32_t n_peers, peers_cap, by_conn_cap;
+    chat__peer *dirty;
+    chat__due_list greeting, lingering, ending;
+    chat__out *spare_outs;
+    uint32_t n_spare_outs;
+    chat__batch *appends;       /* of this turn */
+    chat__batch **links;        /* of this turn, by shard */
+    chat__batch *done;          /* mail that was dealt with in this turn */
+    uint64_t n_appending_bytes; /* with the log thread */
+    uint64_t timer_at_ms;
+    uint64_t accept_warned_ms;
+    atomic_int is_idle;
+    uint8_t read[CHAT__SERVER_READ_BYTES];
+};
+
+/* @thread any: as chat_server_new() does, one after another. */
+chat_status chat__shard_init(chat__shard *shard, chat_server *server, uint32_t index);
+/* @thread control, when the shard's thread is gone or never was. */
+void chat__shard_done(chat__shard *shard);
+/* @thread control */
+int chat__shard_start(chat__shard *shard);
+/* @thread any */
+void chat__shard_wake(chat__shard *shard);
+void chat__shard_post(chat__shard *to, chat__batch *batch);
+
+/* The rest: @thread the shard's own. */
+uint64_t chat__shard_now(const chat__shard *shard);
+/* Before any input to the node. */
+void chat__shard_begin(chat__shard *shard);
+void chat__shard_end(chat__shard *shard);
+chat_allocator *chat__shard_allocator(chat__shard *shard);
+
+/* effects.c: take all effects of the node and do them. Whether there was one. */
+int chat__shard_take_effects(chat__shard *shard);
+/* Hand on what was collected for the log and for other shards. */
+void chat__shard_send_batches(chat__shard *shard);
+void chat__shard_take_mail(chat__shard *shard);
+
+/* due lists (mail.c): all in a list have the same time to live, so the first is due first */
+void chat__due_add(chat__due_list *list, chat__due *due, uint64_t at_ms);
+void chat__due_remove(chat__due_list *list, chat__due *due);
+
+/* listen.c */
+chat_status chat__listen_open(chat_server *server, uint32_t index, int *out_fd);
+chat_status chat__listen_start(chat__shard *shard);
+void chat__listen_stop(chat__shard *shard);
+
+/* greet.c: takes `fd`. */
+void chat__greet_new(chat__shard *shard, int fd);
+void chat__greet_expire(chat__shard *shard, uint64_t now_ms);
+void chat__greet_close_all(chat__shard *shard);
+
+/* peer.c */
+/* Takes the guest. */
+void chat__peer_new(chat__shard *shard, chat__guest *guest);
+void chat__guest_free(const chat_allocator *allocator, chat__guest *guest);
+chat__peer *chat__peer_of(chat__shard *shard, chat__conn id);
+void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message);
+/* The node has closed it. */
+void chat__peer_end(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text);
+/* Send what the turn wrote. Whether anything was written. */
+int chat__peer_flush_all(chat__shard *shard);
+void chat__peer_expire(chat__shard *shard, uint64_t now_ms);
+void chat__peer_close_all(chat__shard *shard);
+void chat__peer_free_spares(chat__shard *shard);
+
+/* --- the server --- */
+
+typedef enum chat__phase {
+    CHAT__PHASE_SERVING = 0,
+    CHAT__PHASE_DRAINING = 1,
+    CHAT__PHASE_STOPPING = 2
+} chat__phase;
+
+struct chat_server {
+    chat_server_options options; /* strings are ours */
+    chat_allocator allocator;
+    chat__store *store;
+    chat__jwt_key *key;
+    chat__committer committer;
+    chat__shard *shards;
+    uint32_t n_shards;
+    uint32_t n_ready; /* shards that were initialised */
+    uint16_t port;
+    int wake_read, wake_write; /* wakes the control thread */
+    uint64_t max_id;
+    uint64_t seed[2];
+    int has_committer;
+    int has_run;
+    atomic_int phase;     /* what shards see */
+    atomic_int wanted;    /* what was asked for */
+    atomic_int is_broken; /* storage failed */
+    atomic_uint n_connections;
+    atomic_uint n_mail; /* batches on their way */
+    _Atomic uint64_t drain_ms;
+};
+
+/* server.c. @thread any */
+void chat__server_log(const chat_server *server, chat_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void chat__server_wake_control(chat_server *server);
+uint64_t chat__server_unix_ms(void);
+
+/* options.c */
+void chat__options_log(const chat_server_options *options, chat_log_level level, const char *format,
+                       ...) __attribute__((format(printf, 3, 4)));
+/* Copy with its strings; free with chat__options_done(). */
+chat_status chat__options_copy(chat_server_options *out, const chat_server_options *from);
+void chat__options_done(chat_server_options *options);
+/* "HOST:PORT": whether it is one; `host` gets at most `cap` bytes, without brackets. */
+int chat__options_split_address(const char *text, char *host, size_t cap, uint16_t *out_port);
+
+/* The table, for those who walk it. */
+typedef enum chat__option_kind {
+    CHAT__OPTION_PATH = 1,
+    CHAT__OPTION_ADDRESS,
+    CHAT__OPTION_NUMBER,
+    CHAT__OPTION_SWITCH,
+    CHAT__OPTION_LEVEL
+} chat__option_kind;
+
+typedef struct chat__option {
+    const char *name;
+    chat__option_kind kind;
+    size_t offset; /* in chat_server_options */
+    const char *initial_text;
+    uint64_t initial, min, max;
+    const char *unit;
+    const char *text;
+} chat__option;
+
+extern const chat__option chat__option_rows[];
+extern const size_t chat__option_count;
+const char **chat__option_string(chat_server_options *options, const chat__option *row);
+uint64_t *chat__option_number(chat_server_options *options, const chat__option *row);
+const char *chat__option_level_name(uint64_t level);
+
+/* secret.c: the key that tokens are checked with. Problems go to options->log. */
+chat_status chat__secret_load(const chat_server_options *options, chat__jwt_key **out);
+/* Development: make or reuse the secret in the data directory and print tokens. */
+chat_status chat__secret_develop(const chat_server_options *options, chat__jwt_key **out);
+/* Print ready-made tokens for the secret of the options. */
+chat_status chat__secret_print_tokens(const chat_server_options *options, chat_view secret);
+
+#endif

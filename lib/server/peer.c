@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A user's connection on its shard: at most one read and one write for each turn. What is written
+ * is framed into a buffer that is borrowed until all of it is sent; what is read is taken from the
+ * shard's buffer in place. An idle connection holds nothing but its own struct.
+ */
+#include "internal.h"
+#include "base/alloc.h"
+#include "base/view.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_OUT_BYTES ((size_t)16 << 20) /* above max-unsent-bytes: what one turn may add */
+#define PEERS_MIN     64u
+#define MOVE_BYTES    (256u << 10)
+/* Close codes, RFC 6455 section 7.4.1. */
+#define CLOSE_NORMAL   1000u
+#define CLOSE_NO_CODE  1005u
+#define CLOSE_INTERNAL 1011u
+
+static chat__shard *shard_of(const chat__peer *peer)
+{
+    return peer->poll.data;
+}
+
+static int fd_of(const chat__peer *peer)
+{
+    uv_os_fd_t fd = -1;
+    (void)uv_fileno((const uv_handle_t *)&peer->poll, &fd);
+    return fd;
+}
+
+/* --- tables --- */
+
+chat__peer *chat__peer_of(chat__shard *shard, chat__conn id)
+{
+    uint32_t at = (uint32_t)id;
+    chat__peer *peer = at < shard->by_conn_cap ? shard->by_conn[at] : NULL;
+    return peer != NULL && peer->id == id ? peer : NULL;
+}
+
+/* Make room for index `at` in a table of `*cap` peers. */
+static chat_status grow(chat__shard *shard, chat__peer ***table, uint32_t *cap, uint32_t at)
+{
+    uint32_t n = *cap < PEERS_MIN ? PEERS_MIN : *cap;
+    if (at < *cap)
+        return CHAT_OK;
+    while (n <= at)
+        n *= 2;
+    chat__peer **grown =
+        chat__alloc_resize(chat__shard_allocator(shard), *table, n * sizeof(chat__peer *));
+    if (grown == NULL)
+        return CHAT_ERR_NOMEM;
+    memset(grown + *cap, 0, (n - *cap) * sizeof(chat__peer *));
+    *table = grown;
+    *cap = n;
+    return CHAT_OK;
+}
+
+static chat_status enlist(chat__shard *shard, chat__peer *peer)
+{
+    chat_status status = grow(shard, &shard->peers, &shard->peers_cap, shard->n_peers);
+    if (status != CHAT_OK)
+        return status;
+    peer->place = shard->n_peers;
+    shard->peers[shard->n_peers++] = peer;
+    return CHAT_OK;
+}
+
+static void delist(chat__shard *shard, chat__peer *peer)
+{
+    chat__peer *last = shard->peers[--shard->n_peers];
+    shard->peers[peer->place] = last;
+    last->place = peer->place;
+}
+
+/* The node knows it no longer. */
+static void forget(chat__shard *shard, chat__peer *peer)
+{
+    if (peer->id != 0)
+        shard->by_conn[(uint32_t)peer->id] = NULL;
+    peer->id = 0;
+}
+
+/* --- buffers for what waits to be sent --- */
+
+static chat__out *borrow_out(chat__shard *shard)
+{
+    chat__out *out = shard->spare_outs;
+    if (out != NULL) {
+        shard->spare_outs = out->next;
+        shard->n_spare_outs--;
+        out->next = NULL;
+        return out;
+    }
+    out = chat__alloc_zero(chat__shard_allocator(shard), sizeof *out);
+    if (out != NULL)
+        chat__buf_init(&out->bytes, chat__shard_allocator(shard),
+                       MAX_OUT_BYTES + (size_t)shard->server->options.max_unsent_bytes);
+    return out;
+}
+
+static void give_back_out(chat__shard *shard, chat__peer *peer)
+{
+    chat__out *out = peer->out;
+    if (out == NULL)
+        return;
+    peer->out = NULL;
+    out->sent = out->retry_bytes = 0;
+    out->bytes.len = 0;
+    if (out->bytes.cap > CHAT__SERVER_SPARE_BYTES)
+        chat__buf_done(&out->bytes);
+    if (shard->n_spare_outs >= CHAT__SERVER_SPARE_COUNT) {
+        chat__buf_done(&out->bytes);
+        chat__alloc_free(chat__shard_allocator(shard), out);
+        return;
+    }
+    out->next = shard->spare_outs;
+    shard->spare_outs = out;
+    shard->n_spare_outs++;
+}
+
+void chat__peer_free_spares(chat__shard *shard)
+{
+    while (shard->spare_outs != NULL) {
+        chat__out *next = shard->spare_outs->next;
+        chat__buf_done(&shard->spare_outs->bytes);
+        chat__alloc_free(chat__shard_allocator(shard), shard->spare_outs);
+        shard->spare_outs = next;
+    }
+    chat__alloc_free(chat__shard_allocator(shard), shard->peers);
+    chat__alloc_free(chat__shard_allocator(shard), shard->by_conn);
+}
+
+static size_t unsent_bytes(const chat__peer *peer)
+{
+    return peer->out == NULL ? 0 : peer->out->bytes.len - peer->out->sent;
+}
+
+/* --- the end of a connection --- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    chat__peer *peer = (chat__peer *)(void *)handle;
+    chat__alloc_free(chat__shard_allocator(shard_of(peer)), peer);
+}
+
+/* Cut it. The dirty list is empty before the loop calls on_closed(). */
+static void drop(chat__peer *peer)
+{
+    chat__shard *shard = shard_of(peer);
+    int fd = fd_of(peer);
+    if (peer->is_closing)
+        return;
+    peer->is_closing = 1;
+    if (peer->id != 0) {
+        chat__conn id = peer->id;
+        forget(shard, peer);
+        chat__node_closed(shard->node, id);
+    }
+    if (peer->is_ending)
+        chat__due_remove(&shard->ending, &peer->due);
+    give_back_out(shard, peer);
+    chat__ws_done(&peer->ws);
+    chat__tls_free(peer->tls);
+    peer->tls = NULL;
+    delist(shard, peer);
+    uv_close((uv_handle_t *)&peer->poll, on_closed);
+    close(fd);
+    atomic_fetch_sub(&shard->server->n_connections, 1);
+}
+
+static void mark_dirty(chat__shard *shard, chat__peer *peer)
+{
+    if (peer->is_dirty || peer->is_closing)
+        return;
+    peer->is_dirty = 1;
+    peer->next_dirty = shard->dirty;
+    shard->dirty = peer;
+}
+
+/* Say why and that it is over, then wait a while for the peer to say so too. */
+static void end(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text)
+{
+    if (peer->is_ending || peer->is_closing)
+        return;
+    peer->is_ending = 1;
+    chat__due_add(&shard->ending, &peer->due, chat__shard_now(shard) + CHAT__SERVER_LINGER_MS);
+    if (peer->out == NULL)
+        peer->out = borrow_out(shard);
+    if (peer->out == NULL ||
+        chat__ws_write_close(&peer->ws, code, text, &peer->out->bytes) != CHAT_OK)
+        drop(peer);
+    else
+        mark_dirty(shard, peer);
+}
+
+void chat__peer_end(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text)
+{
+    forget(shard, peer);
+    end(shard, peer, code != 0 ? code : CLOSE_INTERNAL, text);
+}
+
+/* We end it; the node has to hear of it. */
+static void end_ourselves(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text)
+{
+    chat__conn id = peer->id;
+    forget(shard, peer);
+    if (id != 0)
+        chat__node_closed(shard->node, id);
+    end(shard, peer, code, text);
+}
+
+/* --- sending --- */
+
+static void write_frame(chat__shard *shard, chat__peer *peer, chat__ws_opcode opcode,
+                        chat_view payload)
+{
+    if (peer->out == NULL)
+        peer->out = borrow_out(shard);
+    if (peer->out == NULL ||
+        chat__ws_write(&peer->ws, opcode, payload, &peer->out->bytes) != CHAT_OK)
+        drop(peer); /* out of memory, or more unread than we keep */
+    else
+        mark_dirty(shard, peer);
+}
+
+void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message)
+{
+    int is_text = peer->encoding == CHAT_ENCODING_JSON;
+    write_frame(shard, peer, is_text ? CHAT__WS_OP_TEXT : CHAT__WS_OP_BINARY, message);
+}
+
+static chat_status send_plain(const chat__peer *peer, const uint8_t *bytes, size_t len,
+                              size_t *out_len)
+{
+    ssize_t sent = send(fd_of(peer), bytes, len, MSG_NOSIGNAL);
+    if (sent >= 0) {
+        *out_len = (size_t)sent;
+        return CHAT_OK;
+    }
+    return errno == EAGAIN || errno == EINTR ? CHAT_MORE : CHAT_ERR_NETWORK;
+}
+
+/* TLS wants what it could not send again in the same length; a record holds less than we have. */
+static chat_status send_tls(chat__peer *peer)
+{
+    chat__out *out = peer->out;
+    chat_status status = CHAT_OK;
+    while (status == CHAT_OK && out->sent < out->bytes.len) {
+        size_t sent = 0;
+        size_t len = out->retry_bytes > 0 ? out->retry_bytes : out->bytes.len - out->sent;
+        status = chat__tls_write(peer->tls, out->bytes.data + out->sent, len, &sent);
+        out->sent += sent;
+        out->retry_bytes = status == CHAT_MORE ? len : 0;
+    }
+    return status;
+}
+
+static chat_status send_out(chat__peer *peer)
+{
+    chat__out *out = peer->out;
+    size_t sent = 0;
+    if (peer->tls != NULL)
+        return send_tls(peer);
+    chat_status status =
+        send_plain(peer, out->bytes.data + out->sent, out->bytes.len - out->sent, &sent);
+    out->sent += sent;
+    return status;
+}
+
+static void on_event(uv_poll_t *poll, int status, int events);
+
+static void watch(chat__peer *peer)
+{
+    const chat_server_options *options = &shard_of(peer)->server->options;
+    size_t unsent = unsent_bytes(peer);
+    int events = UV_READABLE;
+    if (unsent > options->max_unsent_bytes && !peer->is_ending)
+        events = 0; /* who does not read is not read */
+    if (unsent > 0)
+        events |= UV_WRITABLE;
+    if (events == peer->events)
+        return;
+    peer->events = (uint8_t)events;
+    if (uv_poll_start(&peer->poll, events, on_event) != 0)
+        drop(peer);
+}
+
+/* All is out and nothing will follow. */
+static void shut(chat__peer *peer)
+{
+    if (peer->is_peer_done) {
+        drop(peer);
+        return;
+    }
+    if (peer->is_shut)
+        return;
+    peer->is_shut = 1;
+    if (peer->tls != NULL)
+        chat__tls_close(peer->tls);
+    (void)shutdown(fd_of(peer), SHUT_WR);
+}
+
+static void report_unsent(chat__shard *shard, chat__peer *peer)
+{
+    size_t unsent = unsent_bytes(peer);
+    if (unsent == peer->reported_bytes || peer->id == 0)
+        return;
+    peer->reported_bytes = (uint32_t)unsent;
+    chat__node_unsent(shard->node, peer->id, unsent);
+}
+
+static void flush(chat__shard *shard, chat__peer *peer)
+{
+    if (unsent_bytes(peer) > 0) {
+        chat_status status = send_out(peer);
+        if (status != CHAT_OK && status != CHAT_MORE) {
+            drop(peer);
+            return;
+        }
+    }
+    if (unsent_bytes(peer) == 0) {
+        give_back_out(shard, peer);
+        if (peer->is_ending)
+            shut(peer);
+    } else if (peer->out->sent > MOVE_BYTES && peer->out->sent > peer->out->bytes.len / 2) {
+        chat__buf_consume(&peer->out->bytes, peer->out->sent);
+        peer->out->sent = 0;
+    }
+    if (peer->is_closing)
+        return;
+    watch(peer);
+    if (!peer->is_closing)
+        report_unsent(shard, peer);
+}
+
+int chat__peer_flush_all(chat__shard *shard)
+{
+    int has_any = shard->dirty != NULL;
+    while (shard->dirty != NULL) {
+        chat__peer *peer = shard->dirty;
+        shard->dirty = peer->next_dirty;
+        peer->is_dirty = 0;
+        if (!peer->is_closing)
+            flush(shard, peer);
+    }
+    return has_any;
+}
+
+/* --- receiving --- */
+
+static void take_message(chat__shard *shard, chat__peer *peer, const chat__ws_event *event)
+{
+    int is_text = event->type == CHAT__WS_TEXT;
+    if (peer->id == 0)
+        return;
+    if (is_text != (peer->encoding == CHAT_ENCODING_JSON))
+        end_ourselves(shard, peer, chat_status_close_code(CHAT_ERR_UNSUPPORTED),
+                      is_text ? "chat.v1.cbor goes in binary messages"
+                              : "chat.v1.json goes in text messages");
+    else
+        chat__node_receive(shard->node, peer->id, event->payload);
+}
+
+static void take_event(chat__shard *shard, chat__peer *peer, const chat__ws_event *event)
+{
+    switch (event->type) {
+    case CHAT__WS_TEXT:
+    case CHAT__WS_BINARY:
+        take_message(shard, peer, event);
+        break;
+    case CHAT__WS_PING:
+        if (!peer->is_ending)
+            write_frame(shard, peer, CHAT__WS_OP_PONG, event->payload);
+        if (peer->id != 0)
+            chat__node_alive(shard->node, peer->id);
+        break;
+    case CHAT__WS_PONG:
+        if (peer->id != 0)
+            chat__node_alive(shard->node, peer->id);
+        break;
+    case CHAT__WS_CLOSE:
+        peer->is_peer_done = 1;
+        if (peer->is_ending)
+            mark_dirty(shard, peer);
+        else
+            end_ourselves(shard, peer, event->code == CLOSE_NO_CODE ? CLOSE_NORMAL : event->code,
+                          NULL);
+        break;
+    case CHAT__WS_FAIL:
+        end_ourselves(shard, peer, event->code, event->why);
+        break;
+    }
+}
+
+static void take_bytes(chat__shard *shard, chat__peer *peer, uint8_t *bytes, size_t len)
+{
+    chat__ws_event event;
+    while (len > 0 && !peer->is_closing && !peer->ws.is_closed) {
+        size_t used = 0;
+        chat_status status = chat__ws_read(&peer->ws, bytes, len, &used, &event);
+        bytes += used;
+        len -= used;
+        if (status == CHAT_MORE)
+            return;
+        if (status != CHAT_OK) {
+            drop(peer);
+            return;
+        }
+        take_event(shard, peer, &event);
+    }
+}
+
+static chat_status receive(chat__peer *peer, uint8_t *out, size_t cap, size_t *out_len)
+{
+    if (peer->tls != NULL)
+        return chat__tls_read(peer->tls, out, cap, out_len);
+    ssize_t got = recv(fd_of(peer), out, cap, 0);
+    if (got > 0) {
+        *out_len = (size_t)got;
+        return CHAT_OK;
+    }
+    if (got == 0)
+        return CHAT_ERR_CLOSED;
+    return errno == EAGAIN || errno == EINTR ? CHAT_MORE : CHAT_ERR_NETWORK;
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+    chat__peer *peer = (chat__peer *)(void *)poll;
+    chat__shard *shard = shard_of(peer);
+    size_t got = 0;
+    chat__shard_begin(shard);
+    if (status < 0) {
+        drop(peer);
+        return;
+    }
+    if (events & UV_WRITABLE)
+        mark_dirty(shard, peer);
+    if (!(events & UV_READABLE))
+        return;
+    chat_status read_status = receive(peer, shard->read, sizeof shard->read, &got);
+    if (read_status == CHAT_OK)
+        take_bytes(shard, peer, shard->read, got);
+    else if (read_status != CHAT_MORE)
+        drop(peer);
+}
+
+/* --- life --- */
+
+void chat__guest_free(const chat_allocator *allocator, chat__guest *guest)
+{
+    if (guest == NULL)
+        return;
+    chat__tls_free(guest->tls);
+    if (guest->fd >= 0)
+        close(guest->fd);
+    chat__buf_done(&guest->answer);
+    chat__buf_done(&guest->rest);
+    chat__alloc_free(allocator, guest);
+}
+
+/* Let the node know. What it refuses is closed after the 101, with the reason. */
+static void open_in_node(chat__shard *shard, chat__peer *peer, const chat__guest *guest)
+{
+    chat__conn id = 0;
+    chat_status status =
+        chat__node_open(shard->node, chat__view(guest->user, guest->user_len),
+                        (chat_encoding)guest->encoding, guest->expires_unix_ms, &id);
+    if (status == CHAT_OK)
+        status = grow(shard, &shard->by_conn, &shard->by_conn_cap, (uint32_t)id);
+    if (status == CHAT_OK) {
+        peer->id = id;
+        shard->by_conn[(uint32_t)id] = peer;
+        return;
+    }
+    if (id != 0)
+        chat__node_closed(shard->node, id);
+    uint16_t code = status == CHAT_ERR_LIMIT ? chat_status_close_code(CHAT_ERR_BUSY)
+                                             : chat_status_close_code(status);
+    end(shard, peer, code != 0 ? code : CLOSE_INTERNAL, chat_status_text(status));
+}
+
+/* The struct, its socket watched, in the shard's table. NULL: the guest still owns everything. */
+static chat__peer *admit(chat__shard *shard, const chat__guest *guest)
+{
+    const chat_allocator *allocator = chat__shard_allocator(shard);
+    chat__peer *peer = chat__alloc_zero(allocator, sizeof *peer);
+    if (peer == NULL)
+        return NULL;
+    peer->out = borrow_out(shard);
+    if (peer->out == NULL || enlist(shard, peer) != CHAT_OK)
+        goto fail;
+    if (uv_poll_init(&shard->loop, &peer->poll, guest->fd) != 0) {
+        delist(shard, peer);
+        goto fail;
+    }
+    peer->poll.data = shard;
+    peer->encoding = guest->encoding;
+    chat__ws_init(&peer->ws, shard->ws_pool, 0, guest->has_deflate);
+    return peer;
+fail:
+    give_back_out(shard, peer);
+    chat__alloc_free(allocator, peer);
+    return NULL;
+}
+
+void chat__peer_new(chat__shard *shard, chat__guest *guest)
+{
+    const chat_allocator *allocator = chat__shard_allocator(shard);
+    chat__peer *peer = admit(shard, guest);
+    if (peer == NULL) {
+        chat__guest_free(allocator, guest);
+        atomic_fetch_sub(&shard->server->n_connections, 1);
+        return;
+    }
+    chat_view answer = chat__buf_view(&guest->answer);
+    peer->tls = guest->tls;
+    guest->tls = NULL;
+    guest->fd = -1;
+    if (chat__buf_append(&peer->out->bytes, answer.data, answer.len) != CHAT_OK) {
+        drop(peer);
+    } else {
+        mark_dirty(shard, peer);
+        open_in_node(shard, peer, guest);
+        take_bytes(shard, peer, guest->rest.data, guest->rest.len);
+    }
+    chat__guest_free(allocator, guest);
+}
+
+static chat__peer *peer_of_due(chat__due *due)
+{
+    return (chat__peer *)(void *)((uint8_t *)due - offsetof(chat__peer, due));
+}
+
+void chat__peer_expire(chat__shard *shard, uint64_t now_ms)
+{
+    while (shard->ending.first != NULL && shard->ending.first->at_ms <= now_ms)
+        drop(peer_of_due(shard->ending.first));
+}
+
+void chat__peer_close_all(chat__shard *shard)
+{
+    shard->dirty = NULL;
+    while (shard->n_peers > 0)
+        drop(shard->peers[shard->n_peers - 1]);
+}

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server as a whole: made from options, run until it is told to stop, freed. The caller of
+ * chat_server_run() is the control thread: it starts the others, waits, and sees a drain through.
+ */
+#include "internal.h"
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_BYTES  1024u
+#define MIN_OPTIONS offsetof(chat_server_options, data)
+#define NO_DEADLINE UINT64_MAX
+#define MAX_POLL_MS 60000u
+
+uint64_t chat__server_unix_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t mono_ms(void)
+{
+    return uv_hrtime() / 1000000;
+}
+
+void chat__server_log(const chat_server *server, chat_log_level level, const char *format, ...)
+{
+    char line[LINE_BYTES];
+    va_list args;
+    if (server->options.log.write == NULL || (uint64_t)level > server->options.log_level)
+        return;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    server->options.log.write(server->options.log.ctx, level, line);
+}
+
+static void log_for_store(void *ctx, chat_log_level level, const char *line)
+{
+    chat__server_log(ctx, level, "%s", line);
+}
+
+/* --- checking --- */
+
+static int is_text_row(const chat__option *row)
+{
+    return row->kind == CHAT__OPTION_PATH || row->kind == CHAT__OPTION_ADDRESS;
+}
+
+static chat_status check_values(const chat_server_options *given)
+{
+    chat_server_options options = *given;
+    chat_status status = CHAT_OK;
+    for (size_t i = 0; i < chat__option_count; i++) {
+        const chat__option *row = &chat__option_rows[i];
+        if (is_text_row(row))
+            continue;
+        uint64_t value = *chat__option_number(&options, row);
+        if (value >= row->min && value <= row->max)
+            continue;
+        chat__options_log(given, CHAT_LOG_ERROR,
+                          "%s: %" PRIu64 " is out of range: %" PRIu64 " to %" PRIu64, row->name,
+                          value, row->min, row->max);
+        status = CHAT_ERR_ARG;
+    }
+    return status;
+}
+
+static const char *wrong_combination(const chat_server_options *options)
+{
+    char host[LINE_BYTES];
+    uint16_t port = 0;
+    if (options->data == NULL || options->data[0] == '\0')
+        return "data: a directory is needed: --data DIR";
+    if (options->listen == NULL ||
+        !chat__options_split_address(options->listen, host, sizeof host, &port))
+        return "listen: HOST:PORT is needed, such as 127.0.0.1:8080 or [::1]:8080";
+    if (options->tls_cert != NULL && options->tls_key == NULL)
+        return "tls-cert without tls-key: name the private key with --tls-key FILE";
+    if (options->tls_key != NULL && options->tls_cert == NULL)
+        return "tls-key without tls-cert: name the certificate with --tls-cert FILE";
+    if (options->jwt_secret_file != NULL && options->jwt_public_key_file != NULL)
+        return "jwt-secret-file and jwt-public-key-file: choose one, the key decides the algorithm";
+    if (options->max_body_bytes + 1024 > options->max_frame_bytes)
+        return "max-body-bytes: must be at least 1024 below max-frame-bytes";
+    if (options->jwt_secret_file == NULL && options->jwt_public_key_file == NULL &&
+        options->hooks.authenticate == NULL && !options->dev)
+        return "no way to tell who is who: name the secret of your login service with "
+               "--jwt-secret-file FILE (or --jwt-public-key-file FILE), or try it out with --dev";
+    return NULL;
+}
+
+static chat_status check_options(const chat_server_options *options)
+{
+    chat_status status = check_values(options);
+    const char *wrong = wrong_combination(options);
+    if (wrong == NULL)
+        return status;
+    chat__options_log(options, CHAT_LOG_ERROR, "%s", wrong);
+    return CHAT_ERR_ARG;
+}
+
+static int is_readable_struct(const chat_server_options *options)
+{
+    return options != NULL && options->struct_size >= MIN_OPTIONS;
+}
+
+static chat_status check_tls(const chat_server_options *options)
+{
+    char why[CHAT__SERVER_WHY_BYTES] = "";
+    chat__tls_context *tls = NULL;
+    if (options->tls_cert == NULL)
+        return CHAT_OK;
+    chat_status status =
+        chat__tls_server_new(options->tls_cert, options->tls_key, why, sizeof why, &tls);
+    if (status == CHAT_OK)
+        chat__tls_context_free(tls);
+    else
+        chat__options_log(options, CHAT_LOG_ERROR, "tls-cert %s, tls-key %s: %s", options->tls_cert,
+                          options->tls_key, why);
+    return status == CHAT_OK || status == CHAT_ERR_NOMEM ? status : CHAT_ERR_ARG;
+}
+
+chat_status chat_server_check(const chat_server_options *options)
+{
+    chat_server_options copy;
+    chat__jwt_key *key = NULL;
+    if (!is_readable_struct(options))
+        return CHAT_ERR_ARG;
+    chat_status status = chat__options_copy(&copy, options);
+    if (status != CHAT_OK)
+        return status;
+    status = check_options(&copy);
+    copy.dev = 0; /* no tokens are printed */
+    chat_status of_key = chat__secret_load(&copy, &key);
+    chat__jwt_key_free(key);
+    chat_status of_tls = copy.tls_key != NULL ? check_tls(&copy) : CHAT_OK;
+    chat__options_done(&copy);
+    if (status != CHAT_OK)
+        return status;
+    return of_key < 0 ? of_key : of_tls;
+}
+
+/* --- making --- */
+
+static void report_open(const chat_server *server, const chat__store_report *report)
+{
+    const char *dir = server->options.data;
+    if (report->n_torn_bytes > 0)
+        chat__server_log(server, CHAT_LOG_WARN,
+                         "%s: %" PRIu64 " bytes of a torn write were cut from the end of the log; "
+                         "nothing of them had been acknowledged",
+                         dir, report->n_torn_bytes);
+    if (report->n_damaged_records > 0)
+        chat__server_log(server, CHAT_LOG_ERROR,
+                         "%s: %" PRIu64 " damaged records (bad checksum) were stepped over: check "
+                         "the disk",
+                         dir, report->n_damaged_records);
+    chat__server_log(server, CHAT_LOG_INFO, "data directory %s: %" PRIu64 " records replayed", dir,
+                     report->n_records);
+    if (server->options.is_volatile)
+        chat__server_log(server, CHAT_LOG_WARN,
+                         "volatile: messages are acknowledged before the disk has them; a power "
+                         "cut loses them");
+}
+
+static chat_status open_store(chat_server *server)
+{
+    const chat_server_options *from = &server->options;
+    chat__store_options options;
+    chat__store_report report;
+    chat__store_options_init(&options);
+    options.allocator = &server->allocator;
+    options.log = (chat_log_sink){server, log_for_store};
+    options.dir = from->data;
+    options.n_partitions = (uint32_t)from->partitions;
+    options.segment_bytes = from->segment_bytes;
+    options.state_cache_bytes = from->state_cache_bytes;
+    options.is_volatile = from->is_volatile != 0;
+    chat_status status = chat__store_open(&options, &report, &server->store);
+    if (status == CHAT_OK) {
+        server->max_id = report.max_id;
+        report_open(server, &report);
+        return CHAT_OK;
+    }
+    if (report.problem[0] != '\0')
+        chat__server_log(server, CHAT_LOG_ERROR, "data directory %s: %s", from->data,
+                         report.problem);
+    else
+        chat__server_log(server, CHAT_LOG_ERROR, "data directory %s: %s", from->data,
+                         chat_status_text(status));
+    return status;
+}
+
+static chat_status open_wake(chat_server *server)
+{
+    int ends[2];
+    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) {
+        chat__server_log(server, CHAT_LOG_ERROR, "cannot make a pipe: %s", strerror(errno));
+        return CHAT_ERR_NOMEM;
+    }
+    server->wake_read = ends[0];
+    server->wake_write = ends[1];
+    return CHAT_OK;
+}
+
+static chat_status load_key(chat_server *server)
+{
+    if (server->options.hooks.authenticate != NULL)
+        return CHAT_OK;
+    chat_status status = chat__secret_load(&server->options, &server->key);
+    return status == CHAT_EMPTY ? CHAT_OK : status; /* dev: when there is a directory */
+}
+
+static uint32_t count_shards(const chat_server_options *options)
+{
+    if (options->shards > 0)
+        return (uint32_t)options->shards;
+    unsigned cpus = uv_available_parallelism();
+    return cpus < CHAT__SERVER_MAX_SHARDS ? cpus : CHAT__SERVER_MAX_SHARDS;
+}
+
+static chat_status make_shards(chat_server *server)
+{
+    chat_status status = CHAT_OK;
+    server->n_shards = count_shards(&server->options);
+    server->shards =
+        chat__alloc_zero(&server->allocator, server->n_shards * sizeof *server->shards);
+    if (server->shards == NULL)
+        return CHAT_ERR_NOMEM;
+    for (uint32_t i = 0; i < server->n_shards && status == CHAT_OK; i++) {
+        server->n_ready = i + 1;
+        status = chat__shard_init(&server->shards[i], server, i);
+    }
+    return status;
+}
+
+static chat_status fill(chat_server *server)
+{
+    chat_status status = check_options(&server->options);
+    if (status == CHAT_OK)
+        status = check_tls(&server->options);
+    if (status == CHAT_OK)
+        status = load_key(server);
+    if (status == CHAT_OK)
+        status = open_wake(server);
+    if (status == CHAT_OK)
+        status = open_store(server);
+    if (status == CHAT_OK && server->options.dev && server->key == NULL &&
+        server->options.hooks.authenticate == NULL)
+        status = chat__secret_develop(&server->options, &server->key);
+    if (status == CHAT_OK && getrandom(server->seed, sizeof server->seed, 0) < 0)
+        status = CHAT_ERR_IO;
+    if (status == CHAT_OK)
+        status = chat__committer_init(&server->committer, server);
+    if (status == CHAT_OK)
+        status = make_shards(server);
+    return status;
+}
+
+chat_status chat_server_new(const chat_server_options *options, chat_server **out)
+{
+    if (!is_readable_struct(options) || out == NULL)
+        return CHAT_ERR_ARG;
+    chat_server_options copy;
+    chat_status status = chat__options_copy(&copy, options);
+    if (status != CHAT_OK)
+        return status;
+    chat_server *server = chat__alloc_zero(&copy.allocator, sizeof *server);
+    if (server == NULL) {
+        chat__options_done(&copy);
+        return CHAT_ERR_NOMEM;
+    }
+    server->options = copy;
+    server->allocator = copy.allocator;
+    server->wake_read = server->wake_write = -1;
+    atomic_store(&server->drain_ms, NO_DEADLINE);
+    status = fill(server);
+    if (status == CHAT_OK) {
+        *out = server;
+        return CHAT_OK;
+    }
+    if (status == CHAT_ERR_NOMEM)
+        chat__server_log(server, CHAT_LOG_ERROR, "out of memory");
+    chat_server_free(server);
+    return status;
+}
+
+static void free_shards(chat_server *server)
+{
+    for (uint32_t i = 0; i < server->n_ready; i++)
+        chat__shard_done(&server->shards[i]);
+    server->n_ready = 0;
+}
+
+void chat_server_free(chat_server *server)
+{
+    if (server == NULL)
+        return;
+    chat_allocator allocator = server->allocator;
+    free_shards(server);
+    chat__alloc_free(&allocator, server->shards);
+    chat__committer_done(&server->committer);
+    chat__store_close(server->store);
+    chat__jwt_key_free(server->key);
+    if (server->wake_read >= 0)
+        close(server->wake_read);
+    if (server->wake_write >= 0)
+        close(server->wake_write);
+    chat__options_done(&server->options);
+    chat__alloc_free(&allocator, server);
+}
+
+/* --- stopping: also from signal handlers --- */
+
+void chat__server_wake_control(chat_server *server)
+{
+    int saved = errno;
+    ssize_t ignored = write(server->wake_write, "", 1); /* a full pipe wakes as well */
+    (void)ignored;
+    errno = saved;
+}
+
+void chat_server_stop(chat_server *server)
+{
+    if (server == NULL)
+        return;
+    atomic_store(&server->wanted, CHAT__PHASE_STOPPING);
+    chat__server_wake_control(server);
+}
+
+void chat_server_drain(chat_server *server, uint64_t deadline_ms)
+{
+    uint64_t unset = NO_DEADLINE;
+    int serving = CHAT__PHASE_SERVING;
+    if (server == NULL)
+        return;
+    (void)atomic_compare_exchange_strong(&server->drain_ms, &unset, deadline_ms);
+    (void)atomic_compare_exchange_strong(&server->wanted, &serving, CHAT__PHASE_DRAINING);
+    chat__server_wake_control(server);
+}
+
+uint16_t chat_server_port(const chat_server *server)
+{
+    return server == NULL ? 0 : server->port;
+}
+
+/* --- running --- */
+
+static void set_phase(chat_server *server, chat__phase phase)
+{
+    atomic_store(&server->phase, (int)phase);
+    for (uint32_t i = 0; i < server->n_shards; i++)
+        chat__shard_wake(&server->shards[i]);
+}
+
+/* Nobody has work, and none is on its way from one to the other. */
+static int is_drained(chat_server *server)
+{
+    if (atomic_load(&server->n_mail) != 0)
+        return 0;
+    for (uint32_t i = 0; i < server->n_shards; i++)
+        if (!atomic_load(&server->shards[i].is_idle))
+            return 0;
+    return atomic_load(&server->n_mail) == 0;
+}
+
+static void wait_for_news(const chat_server *server, uint64_t until_ms)
+{
+    uint8_t bytes[64];
+    struct pollfd wake = {.fd = server->wake_read, .events = POLLIN};
+    uint64_t now_ms = mono_ms();
+    uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
+    int timeout =
+        until_ms == NO_DEADLINE ? -1 : (int)(left_ms < MAX_POLL_MS ? left_ms : MAX_POLL_MS);
+    (void)poll(&wake, 1, timeout);
+    while (read(server->wake_read, bytes, sizeof bytes) == (ssize_t)sizeof bytes)
+        continue;
+}
+
+static chat_status drain(chat_server *server)
+{
+    uint64_t allowed_ms = atomic_load(&server->drain_ms);
+    uint64_t now_ms = mono_ms();
+    uint64_t until_ms = allowed_ms > NO_DEADLINE - 1 - now_ms ? NO_DEADLINE : now_ms + allowed_ms;
+    chat__server_log(server, CHAT_LOG_INFO, "draining: %u connections are told to come back",
+                     atomic_load(&server->n_connections));
+    set_phase(server, CHAT__PHASE_DRAINING);
+    while (!is_drained(server)) {
+        if (atomic_load(&server->wanted) == CHAT__PHASE_STOPPING)
+            return CHAT_OK;
+        if (mono_ms() >= until_ms) {
+            chat__server_log(server, CHAT_LOG_WARN,
+                             "the time to drain is over: some clients will have to send again");
+            return CHAT_ERR_TIMEOUT;
+        }
+        wait_for_news(server, until_ms);
+    }
+    return CHAT_OK;
+}
+
+static chat_status serve(chat_server *server)
+{
+    chat__server_log(server, CHAT_LOG_INFO, "listening on %s://%.*s:%u with %u shards",
+                     server->options.tls_cert != NULL ? "wss" : "ws",
+                     (int)(strrchr(server->options.listen, ':') - server->options.listen),
+                     server->options.listen, server->port, server->n_shards);
+    for (;;) {
+        int wanted = atomic_load(&server->wanted);
+        if (wanted == CHAT__PHASE_STOPPING)
+            return CHAT_OK;
+        if (wanted == CHAT__PHASE_DRAINING)
+            return drain(server);
+        wait_for_news(server, NO_DEADLINE);
+    }
+}
+
+static chat_status start_threads(chat_server *server)
+{
+    chat_status status = chat__committer_start(&server->committer);
+    for (uint32_t i = 0; i < server->n_shards && status == CHAT_OK; i++)
+        if (chat__shard_start(&server->shards[i]) != 0)
+            status = CHAT_ERR_NOMEM;
+    if (status != CHAT_OK)
+        chat__server_log(server, CHAT_LOG_ERROR, "cannot start a thread");
+    return status;
+}
+
+static void stop_threads(chat_server *server)
+{
+    set_phase(server, CHAT__PHASE_STOPPING);
+    for (uint32_t i = 0; i < server->n_shards; i++)
+        if (server->shards[i].is_running)
+            uv_thread_join(&server->shards[i].thread);
+    chat__committer_stop(&server->committer);
+    free_shards(server);
+}
+
+chat_status chat_server_run(chat_server *server)
+{
+    if (server == NULL)
+        return CHAT_ERR_ARG;
+    if (server->has_run)
+        return CHAT_ERR_STATE;
+    server->has_run = 1;
+    chat_status status = start_threads(server);
+    if (status == CHAT_OK)
+        status = serve(server);
+    stop_threads(server);
+    if (status == CHAT_OK && atomic_load(&server->is_broken))
+        status = CHAT_ERR_IO;
+    chat__server_log(server, CHAT_LOG_INFO, "stopped");
+    return status;
+}

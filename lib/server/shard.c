@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A shard: one thread with a loop, a node and its connections. A turn starts with the first input
+ * after the poll and ends before the next poll: effects are taken, what they wrote is sent, and
+ * batches go to the log and to other shards.
+ */
+#include "internal.h"
+#include "base/alloc.h"
+
+#include <unistd.h>
+
+#define MAX_ROUNDS           16 /* of taking effects and sending, in one turn */
+#define MAX_FRAGMENTS        1024u
+#define DEFLATE_MIN_BYTES    512u
+#define MIN_NODE_CONNECTIONS 64u
+
+chat_allocator *chat__shard_allocator(chat__shard *shard)
+{
+    return &shard->server->allocator;
+}
+
+uint64_t chat__shard_now(const chat__shard *shard)
+{
+    return uv_now(&shard->loop);
+}
+
+/* --- phases --- */
+
+static void start_drain(chat__shard *shard)
+{
+    shard->is_draining = 1;
+    chat__shard_begin(shard);
+    chat__node_drain(shard->node, (uint32_t)shard->server->options.retry_after_ms);
+}
+
+static void follow_phase(chat__shard *shard)
+{
+    int phase = atomic_load(&shard->server->phase);
+    if (phase >= CHAT__PHASE_DRAINING && !shard->is_draining)
+        start_drain(shard);
+    if (phase >= CHAT__PHASE_STOPPING)
+        uv_stop(&shard->loop);
+}
+
+static void report_idle(chat__shard *shard)
+{
+    int is_idle = shard->is_draining && shard->n_peers == 0 && shard->appends == NULL &&
+                  chat__node_is_idle(shard->node);
+    if (is_idle == shard->is_reported_idle)
+        return;
+    shard->is_reported_idle = (uint8_t)is_idle;
+    atomic_store(&shard->is_idle, is_idle);
+    if (is_idle)
+        chat__server_wake_control(shard->server);
+}
+
+/* Only now: the mail is no longer on its way when all that it caused is counted elsewhere. */
+static void settle_mail(chat__shard *shard)
+{
+    while (shard->done != NULL) {
+        chat__batch *next = shard->done->next;
+        chat__batch_free(chat__shard_allocator(shard), shard->done);
+        shard->done = next;
+        if (atomic_fetch_sub(&shard->server->n_mail, 1) == 1 && shard->is_draining)
+            chat__server_wake_control(shard->server);
+    }
+}
+
+/* --- the turn --- */
+
+void chat__shard_begin(chat__shard *shard)
+{
+    if (shard->is_in_turn)
+        return;
+    shard->is_in_turn = 1;
+    chat__node_begin(shard->node, chat__shard_now(shard), chat__server_unix_ms());
+}
+
+static uint64_t first_due(const chat__due_list *list)
+{
+    return list->first == NULL ? UINT64_MAX : list->first->at_ms;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    chat__shard *shard = timer->data;
+    uint64_t now_ms = chat__shard_now(shard);
+    shard->timer_at_ms = UINT64_MAX;
+    chat__shard_begin(shard);
+    chat__greet_expire(shard, now_ms);
+    chat__peer_expire(shard, now_ms);
+}
+
+static void set_timer(chat__shard *shard)
+{
+    uint64_t now_ms = chat__shard_now(shard);
+    uint64_t at_ms = chat__node_deadline(shard->node);
+    at_ms = earlier(at_ms, first_due(&shard->greeting));
+    at_ms = earlier(at_ms, first_due(&shard->lingering));
+    at_ms = earlier(at_ms, first_due(&shard->ending));
+    if (at_ms == shard->timer_at_ms)
+        return;
+    shard->timer_at_ms = at_ms;
+    if (at_ms == UINT64_MAX)
+        (void)uv_timer_stop(&shard->timer);
+    else
+        (void)uv_timer_start(&shard->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+}
+
+void chat__shard_end(chat__shard *shard)
+{
+    if (!shard->is_in_turn)
+        return;
+    int is_busy = 1;
+    for (int round = 0; is_busy && round < MAX_ROUNDS; round++) {
+        int has_effects = chat__shard_take_effects(shard);
+        int has_sent = chat__peer_flush_all(shard);
+        is_busy = has_effects || has_sent;
+    }
+    chat__shard_send_batches(shard);
+    shard->is_in_turn = 0;
+    report_idle(shard);
+    settle_mail(shard);
+    set_timer(shard);
+    if (is_busy)
+        chat__shard_wake(shard);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    chat__shard *shard = wake->data;
+    follow_phase(shard);
+    chat__shard_begin(shard);
+    chat__shard_take_mail(shard);
+}
+
+static void on_before_poll(uv_prepare_t *handle)
+{
+    chat__shard_end(handle->data);
+}
+
+static void on_after_poll(uv_check_t *handle)
+{
+    chat__shard_end(handle->data);
+}
+
+/* --- life --- */
+
+void chat__shard_wake(chat__shard *shard)
+{
+    (void)uv_async_send(&shard->wake);
+}
+
+void chat__shard_post(chat__shard *to, chat__batch *batch)
+{
+    atomic_fetch_add(&to->server->n_mail, 1);
+    if (chat__mailbox_put(&to->box, batch))
+        chat__shard_wake(to);
+}
+
+static void shard_main(void *arg)
+{
+    chat__shard *shard = arg;
+    uv_update_time(&shard->loop);
+    follow_phase(shard);
+    if (atomic_load(&shard->server->phase) < CHAT__PHASE_STOPPING)
+        (void)uv_run(&shard->loop, UV_RUN_DEFAULT);
+}
+
+int chat__shard_start(chat__shard *shard)
+{
+    int error = uv_thread_create(&shard->thread, shard_main, shard);
+    shard->is_running = error == 0;
+    return error;
+}
+
+static chat_status make_node(chat__shard *shard)
+{
+    const chat_server *server = shard->server;
+    const chat_server_options *from = &server->options;
+    chat__node_options options;
+    chat__node_options_init(&options);
+    options.allocator = &server->allocator;
+    options.self = shard->index;
+    options.n_nodes = server->n_shards;
+    options.n_partitions = (uint32_t)from->partitions;
+    options.snowflake_node = shard->index;
+    options.not_before_id = server->max_id;
+    options.seed[0] = server->seed[0];
+    options.seed[1] = server->seed[1];
+    options.heartbeat_ms = (uint32_t)from->heartbeat_ms;
+    options.hello_timeout_ms = (uint32_t)(from->hello_timeout_ms > 0 ? from->hello_timeout_ms
+                                                                     : from->handshake_timeout_ms);
+    options.ack_timeout_ms = (uint32_t)from->ack_timeout_ms;
+    options.slow_close_ms = (uint32_t)from->slow_close_ms;
+    /* Users are spread by hash, so any shard may have to take all of them. */
+    options.max_connections = (uint32_t)from->max_connections + MIN_NODE_CONNECTIONS;
+    options.max_frame_bytes = (uint32_t)from->max_frame_bytes;
+    options.max_body_bytes = (uint32_t)from->max_body_bytes;
+    options.max_group_members = (uint32_t)from->group_max_members;
+    options.window_count = (uint32_t)from->window_count;
+    options.window_bytes = (uint32_t)from->window_bytes;
+    options.max_unsent_bytes = (uint32_t)from->max_unsent_bytes;
+    options.max_pending = (uint32_t)from->max_pending;
+    return chat__node_new(&options, &shard->node);
+}
+
+static chat_status make_ws_pool(chat__shard *shard)
+{
+    chat__ws_limits limits = {.max_message_bytes = (size_t)shard->server->options.max_frame_bytes,
+                              .max_fragments = MAX_FRAGMENTS,
+                              .deflate_min_bytes = DEFLATE_MIN_BYTES};
+    return chat__ws_pool_new(&shard->server->allocator, &limits, &shard->ws_pool);
+}
+
+static chat_status make_tls(chat__shard *shard)
+{
+    const chat_server_options *options = &shard->server->options;
+    char why[CHAT__SERVER_WHY_BYTES] = "";
+    if (options->tls_cert == NULL)
+        return CHAT_OK;
+    chat_status status =
+        chat__tls_server_new(options->tls_cert, options->tls_key, why, sizeof why, &shard->tls);
+    if (status != CHAT_OK)
+        chat__server_log(shard->server, CHAT_LOG_ERROR, "tls-cert %s, tls-key %s: %s",
+                         options->tls_cert, options->tls_key, why);
+    return status;
+}
+
+static int make_loop(chat__shard *shard)
+{
+    int error = uv_loop_init(&shard->loop);
+    if (error != 0)
+        return error;
+    shard->has_loop = 1;
+    error = uv_async_init(&shard->loop, &shard->wake, on_wake);
+    if (error != 0)
+        return error;
+    (void)uv_prepare_init(&shard->loop, &shard->before_poll);
+    (void)uv_check_init(&shard->loop, &shard->after_poll);
+    (void)uv_timer_init(&shard->loop, &shard->timer);
+    (void)uv_timer_init(&shard->loop, &shard->accept_timer);
+    shard->wake.data = shard->before_poll.data = shard->after_poll.data = shard;
+    shard->timer.data = shard->accept_timer.data = shard->listener.data = shard;
+    shard->has_handles = 1;
+    (void)uv_prepare_start(&shard->before_poll, on_before_poll);
+    (void)uv_check_start(&shard->after_poll, on_after_poll);
+    return 0;
+}
+
+chat_status chat__shard_init(chat__shard *shard, chat_server *server, uint32_t index)
+{
+    shard->server = server;
+    shard->index = index;
+    shard->listen_fd = shard->reserve_fd = -1;
+    shard->timer_at_ms = UINT64_MAX;
+    if (chat__mailbox_init(&shard->box) != 0)
+        return CHAT_ERR_NOMEM;
+    shard->has_box = 1;
+    if (make_loop(shard) != 0)
+        return CHAT_ERR_NOMEM;
+    shard->links = chat__alloc_zero(&server->allocator, server->n_shards * sizeof(chat__batch *));
+    if (shard->links == NULL)
+        return CHAT_ERR_NOMEM;
+    chat_status status = make_tls(shard);
+    if (status == CHAT_OK)
+        status = make_node(shard);
+    if (status == CHAT_OK)
+        status = make_ws_pool(shard);
+    if (status == CHAT_OK)
+        status = chat__listen_open(server, index, &shard->listen_fd);
+    if (status == CHAT_OK)
+        status = chat__listen_start(shard);
+    return status;
+}
+
+static void close_loop(chat__shard *shard)
+{
+    if (shard->has_handles) {
+        uv_close((uv_handle_t *)&shard->wake, NULL);
+        uv_close((uv_handle_t *)&shard->before_poll, NULL);
+        uv_close((uv_handle_t *)&shard->after_poll, NULL);
+        uv_close((uv_handle_t *)&shard->timer, NULL);
+        uv_close((uv_handle_t *)&shard->accept_timer, NULL);
+    }
+    shard->has_handles = 0;
+    if (shard->has_loop) {
+        (void)uv_run(&shard->loop, UV_RUN_DEFAULT);
+        (void)uv_loop_close(&shard->loop);
+    }
+    shard->has_loop = 0;
+}
+
+void chat__shard_done(chat__shard *shard)
+{
+    chat_allocator *allocator = chat__shard_allocator(shard);
+    if (shard->has_loop) {
+        chat__listen_stop(shard);
+        chat__greet_close_all(shard);
+        chat__peer_close_all(shard);
+    }
+    close_loop(shard);
+    chat__batch *batch = shard->has_box ? chat__mailbox_take(&shard->box) : NULL;
+    while (batch != NULL) {
+        chat__batch *next = batch->next;
+        chat__batch_free(allocator, batch);
+        batch = next;
+    }
+    settle_mail(shard);
+    chat__batch_free(allocator, shard->appends);
+    for (uint32_t i = 0; shard->links != NULL && i < shard->server->n_shards; i++)
+        chat__batch_free(allocator, shard->links[i]);
+    if (shard->has_box)
+        chat__mailbox_done(&shard->box);
+    shard->has_box = 0;
+    chat__alloc_free(allocator, shard->links);
+    chat__peer_free_spares(shard);
+    chat__node_free(shard->node);
+    chat__ws_pool_free(shard->ws_pool);
+    chat__tls_context_free(shard->tls);
+}
