@@ -54,14 +54,19 @@ int set_up(void **state)
     return try_open(f) == CHAT_OK ? 0 : -1;
 }
 
-int set_up_faulty(void **state)
+int set_up_closed(void **state)
 {
     fixture *f = make();
     f->disk = faulty_new();
     f->options.files = &f->disk->table;
     f->options.segment_bytes = 64u << 10;
     *state = f;
-    return try_open(f) == CHAT_OK ? 0 : -1;
+    return 0;
+}
+
+int set_up_faulty(void **state)
+{
+    return set_up_closed(state) == 0 && try_open(*state) == CHAT_OK ? 0 : -1;
 }
 
 static void db_path(const fixture *f, size_t which, char path[128])
@@ -200,8 +205,8 @@ uint64_t put(fixture *f, const char *chat, uint64_t id, const char *body)
     return f->rows[f->n_rows - 1].seq;
 }
 
-uint64_t put_group(fixture *f, const char *chat, uint64_t id, const char *title, const char *from,
-                   const char *user)
+chat_status try_put_group(fixture *f, const char *chat, uint64_t id, const char *title,
+                          const char *from, const char *user)
 {
     uint8_t bytes[512];
     size_t len;
@@ -218,9 +223,17 @@ uint64_t put_group(fixture *f, const char *chat, uint64_t id, const char *title,
                      CHAT_OK);
     record.chat = chat__view_str(chat);
     record.payload = chat__view(bytes, len);
-    assert_int_equal(chat__store_append(f->store, &record), CHAT_OK);
-    model_put(f, &record, chat, "(group)");
-    return record.seq;
+    chat_status status = chat__store_append(f->store, &record);
+    if (status == CHAT_OK)
+        model_put(f, &record, chat, "(group)");
+    return status;
+}
+
+uint64_t put_group(fixture *f, const char *chat, uint64_t id, const char *title, const char *from,
+                   const char *user)
+{
+    assert_int_equal(try_put_group(f, chat, id, title, from, user), CHAT_OK);
+    return f->rows[f->n_rows - 1].seq;
 }
 
 chat_status try_commit(fixture *f)

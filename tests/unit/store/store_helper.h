@@ -43,8 +43,9 @@ typedef struct fixture {
     uint64_t random;
 } fixture;
 
-int set_up(void **state);    /* a fresh directory, opened */
-int tear_down(void **state); /* closed and removed */
+int set_up(void **state);        /* a fresh directory, opened */
+int tear_down(void **state);     /* closed and removed */
+int set_up_closed(void **state); /* on a faulty disk, not opened */
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
@@ -75,6 +76,8 @@ uint64_t put(fixture *f, const char *chat, uint64_t id, const char *body);
 chat_status try_put(fixture *f, const char *chat, uint64_t id, const char *body);
 uint64_t put_group(fixture *f, const char *chat, uint64_t id, const char *title, const char *from,
                    const char *user);
+chat_status try_put_group(fixture *f, const char *chat, uint64_t id, const char *title,
+                          const char *from, const char *user);
 void commit(fixture *f);
 chat_status try_commit(fixture *f); /* the model follows */
 void put_cursor(fixture *f, const char *user, const char *device, const char *chat, uint64_t seq);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A store whose memory runs out at any allocation: each call says so and changes nothing, and what
+ * was committed is there when there is memory again. SQLite's own memory is not in this.
+ */
+#include "oom.h"
+
+#include "store/store_helper.h"
+
+#include <stdio.h>
+
+typedef struct run {
+    fixture *f;
+    chat_allocator allocator;
+} run;
+
+static void open_it(run *r, oom_memory *memory)
+{
+    chat_status status = try_open(r->f);
+    if (status != CHAT_OK) {
+        assert_int_equal(status, CHAT_ERR_NOMEM);
+        assert_null(r->f->store);
+        oom_recover(memory);
+        assert_int_equal(try_open(r->f), CHAT_OK);
+    }
+}
+
+static void put_one(run *r, oom_memory *memory, const char *chat, uint64_t id)
+{
+    chat_status status = try_put(r->f, chat, id, "text");
+    if (status == CHAT_OK)
+        return;
+    assert_int_equal(status, CHAT_ERR_NOMEM);
+    oom_recover(memory);
+    assert_int_equal(try_put(r->f, chat, id, "text"), CHAT_OK);
+}
+
+static void make_group(run *r, oom_memory *memory)
+{
+    chat_status status = try_put_group(r->f, "g", 5, "Title", "ann", "bob");
+    if (status == CHAT_OK)
+        return;
+    assert_int_equal(status, CHAT_ERR_NOMEM);
+    oom_recover(memory);
+    assert_int_equal(try_put_group(r->f, "g", 5, "Title", "ann", "bob"), CHAT_OK);
+}
+
+static void load(run *r, oom_memory *memory)
+{
+    static const char want[] = "dm:3:ann:bob 0/400, g[Title] 0/5";
+    const char *got = user_text(r->f, "bob", "phone", 1);
+    if (strcmp(got, "ERR_NOMEM") == 0) {
+        oom_recover(memory);
+        got = user_text(r->f, "bob", "phone", 1);
+    }
+    assert_string_equal(got, want);
+    got = group_text(r->f, "g");
+    if (strcmp(got, "ERR_NOMEM") == 0) {
+        oom_recover(memory);
+        got = group_text(r->f, "g");
+    }
+    assert_string_equal(got, "Title: ann bob");
+}
+
+static void read_back(run *r, oom_memory *memory)
+{
+    page *got = malloc(sizeof *got);
+    read_after(r->f, "room", 0, 50, got);
+    if (got->status != CHAT_MORE) {
+        assert_int_equal(got->status, CHAT_ERR_NOMEM);
+        oom_recover(memory);
+    }
+    free(got);
+}
+
+static void move_cursor(run *r, oom_memory *memory)
+{
+    chat_view user = chat__view_str("bob");
+    chat_view chat = chat__view_str("g");
+    chat_view device = chat__view_str("phone");
+    chat_status status = chat__store_put_cursor(r->f->store, user, device, chat, 5);
+    if (status == CHAT_OK)
+        return;
+    assert_int_equal(status, CHAT_ERR_NOMEM);
+    oom_recover(memory);
+    assert_int_equal(chat__store_put_cursor(r->f->store, user, device, chat, 5), CHAT_OK);
+}
+
+static void scenario(oom_memory *memory, void *ctx)
+{
+    run r = {.allocator = oom_allocator(memory)};
+    void *state = NULL;
+    (void)ctx;
+    assert_int_equal(set_up_closed(&state), 0);
+    r.f = state;
+    r.f->options.allocator = &r.allocator;
+    open_it(&r, memory);
+    make_group(&r, memory);
+    for (uint64_t i = 0; i < 300; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "chat-%d", (int)(i % 20));
+        put_one(&r, memory, i % 2 == 0 ? name : "room", i);
+    }
+    put_one(&r, memory, "dm:3:ann:bob", 400);
+    commit(r.f);
+    load(&r, memory);
+    read_back(&r, memory);
+    move_cursor(&r, memory);
+    chat__store_close(r.f->store);
+    r.f->store = NULL;
+    open_it(&r, memory);
+    oom_recover(memory);
+    check_pages(r.f, "room", 40);
+    check_pages(r.f, "chat-8", 40);
+    assert_string_equal(user_text(r.f, "bob", "phone", 1), "dm:3:ann:bob 0/400, g[Title] 5/5");
+    (void)tear_down(&state);
+}
+
+static void a_store_survives_any_failing_allocation(void **state)
+{
+    (void)state;
+    assert_true(oom_loop(scenario, NULL) > 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_store_survives_any_failing_allocation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
