@@ -271,6 +271,10 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
     chat_frame frame;
     chat_status status = chat_frame_decode(s->decoder, client->encoding, bytes, &frame);
     client->heard_ms = s->now_ms;
+    if (status == CHAT_ERR_NOMEM) {
+        s->is_out_of_memory = 1;
+        return;
+    }
     if (status != CHAT_OK) {
         chat__sim_violate(s, "the server sent a bad frame: %s", chat_status_name(status));
         return;

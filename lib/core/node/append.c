@@ -58,6 +58,7 @@ static chat__op *append_op(chat__node *node, const chat_frame *submit, const cha
 void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_members,
                         chat__room *room)
 {
+    chat_view none = {NULL, 0};
     chat_frame payload;
     uint64_t id = 0;
     chat_status status = chat_idgen_next(&node->idgen, node->unix_ms, &id);
@@ -72,7 +73,7 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
         cid = chat__cid_new(node, submit->from, submit->cid);
     chat__effect *effect = NULL;
     if (op != NULL && (cid != NULL || submit->kind != CHAT_FRAME_SEND))
-        effect = chat__node_emit(node, CHAT__EFFECT_APPEND);
+        effect = chat__node_emit_about(node, CHAT__EFFECT_APPEND, submit->chat, none, none);
     if (effect == NULL) {
         if (cid != NULL)
             chat__cid_forget(node, cid);
@@ -85,6 +86,8 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
     if (cid != NULL)
         cid->op = op;
     op->cid = cid;
+    op->id = id;
+    op->ts = node->unix_ms;
     if (room != NULL && !room->is_direct) {
         op->room = room;
         chat__room_pin(node, room);
@@ -93,14 +96,15 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
     }
     effect->tag = (uint64_t)(uintptr_t)op;
     effect->partition = chat_partition_of(submit->chat, node->options.n_partitions);
-    effect->chat = chat__arena_copy(&node->arena, submit->chat);
     effect->id = id;
     effect->kind = payload.type;
     effect->bytes = op->bytes;
 }
 
-/* Send a durable record to every node where a member lives: one frame for each. */
-static void fan_out(chat__node *node, const chat__op *op, chat_frame *push, chat_view_list members)
+/* Send a durable record to every node where a member lives: one frame for each. On CHAT_ERR_NOMEM
+   some have it; to do it again is harmless, clients drop what they have seen. */
+static chat_status fan_out(chat__node *node, const chat__op *op, chat_frame *push,
+                           chat_view_list members)
 {
     uint32_t author_node = chat__node_of_user(push->from, node->options.n_nodes);
     size_t i = 0;
@@ -124,33 +128,38 @@ static void fan_out(chat__node *node, const chat__op *op, chat_frame *push, chat
         }
         if (to_node == node->options.self)
             chat__deliver_push(node, push);
-        else
-            chat__node_emit_link(node, to_node, push);
+        else if (chat__node_emit_link(node, to_node, push) != CHAT_OK)
+            return CHAT_ERR_NOMEM;
         i = k;
     }
+    return CHAT_OK;
 }
 
-static void push_record(chat__node *node, const chat__op *op, const chat_frame *payload,
-                        uint64_t seq, uint64_t prev)
+static chat_status push_record(chat__node *node, const chat__op *op)
 {
-    chat_frame push = *payload;
+    chat_frame push;
     chat_view direct[2];
     chat_view_list members = {direct, 2};
-    if (chat_direct_members(payload->chat, direct) != CHAT_OK) {
+    chat_status status = chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, op->bytes, &push);
+    assert(status == CHAT_OK);
+    if (status != CHAT_OK)
+        return status;
+    if (chat_direct_members(push.chat, direct) != CHAT_OK) {
         members.items = op->room->members;
         members.n_items = op->room->n_members;
     }
+    CHAT_FRAME_SET(&push, KIND, kind, push.type);
+    CHAT_FRAME_SET(&push, SEQ, seq, op->seq);
+    CHAT_FRAME_SET(&push, PREV, prev, op->prev);
     push.type = CHAT_FRAME_PUSH;
-    CHAT_FRAME_SET(&push, KIND, kind, payload->type);
-    CHAT_FRAME_SET(&push, SEQ, seq, seq);
-    CHAT_FRAME_SET(&push, PREV, prev, prev);
-    fan_out(node, op, &push, members);
+    return fan_out(node, op, &push, members);
 }
 
-static void refuse_append(chat__node *node, const chat__op *op, const chat_frame *payload,
-                          chat_status status)
+static void refuse_append(chat__node *node, const chat__op *op, chat_status status)
 {
-    chat_frame about = *payload;
+    chat_frame about;
+    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, op->bytes, &about) != CHAT_OK)
+        return;
     about.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
     about.conn = op->conn;
     about.node = op->node;
@@ -159,37 +168,68 @@ static void refuse_append(chat__node *node, const chat__op *op, const chat_frame
     chat__owner_refuse(node, &about, status, chat_status_text(status), BUSY_RETRY_MS);
 }
 
-void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
-                          uint64_t prev)
+static void finish(chat__node *node, chat__op *op)
 {
-    chat_frame payload;
     chat__room *room = op->room;
-    chat_status decoded =
-        chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, op->bytes, &payload);
-    assert(decoded == CHAT_OK);
-    if (decoded != CHAT_OK)
-        status = decoded;
-    if (status == CHAT_OK) {
-        node->counts.accepted_msgs++;
-        if (op->cid != NULL) {
-            op->cid->op = NULL;
-            op->cid->id = payload.id;
-            op->cid->seq = seq;
-            op->cid->ts = payload.ts;
-        }
-        if (op->kind == CHAT_FRAME_CHAT_CREATE)
-            room->state = CHAT__ROOM_READY;
-        push_record(node, op, &payload, seq, prev);
-    } else {
-        if (op->cid != NULL)
-            chat__cid_forget(node, op->cid);
-        if (op->kind == CHAT_FRAME_CHAT_CREATE)
-            room->state = CHAT__ROOM_MISSING;
-        refuse_append(node, op, &payload, status);
-    }
     chat__op_free(node, op);
     if (room != NULL) {
         room->n_pins--;
         chat__owner_run_queue(node, room);
     }
+}
+
+/* Records leave in order: behind one that memory was short for, the next ones wait too. */
+static void stall(chat__node *node, chat__op *op)
+{
+    op->next = NULL;
+    if (node->last_stalled != NULL)
+        node->last_stalled->next = op;
+    else
+        node->stalled = op;
+    node->last_stalled = op;
+}
+
+void chat__owner_push_stalled(chat__node *node)
+{
+    while (node->stalled != NULL && push_record(node, node->stalled) == CHAT_OK) {
+        chat__op *op = node->stalled;
+        node->stalled = op->next;
+        if (node->stalled == NULL)
+            node->last_stalled = NULL;
+        finish(node, op);
+    }
+}
+
+static void note_durable(chat__node *node, chat__op *op, uint64_t seq, uint64_t prev)
+{
+    node->counts.accepted_msgs++;
+    op->seq = seq;
+    op->prev = prev;
+    if (op->cid != NULL) {
+        op->cid->op = NULL;
+        op->cid->id = op->id;
+        op->cid->seq = seq;
+        op->cid->ts = op->ts;
+    }
+    if (op->kind == CHAT_FRAME_CHAT_CREATE)
+        op->room->state = CHAT__ROOM_READY;
+}
+
+void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
+                          uint64_t prev)
+{
+    if (status == CHAT_OK) {
+        note_durable(node, op, seq, prev);
+        if (node->stalled != NULL || push_record(node, op) != CHAT_OK)
+            stall(node, op);
+        else
+            finish(node, op);
+        return;
+    }
+    if (op->cid != NULL)
+        chat__cid_forget(node, op->cid);
+    if (op->kind == CHAT_FRAME_CHAT_CREATE)
+        op->room->state = CHAT__ROOM_MISSING;
+    refuse_append(node, op, status);
+    finish(node, op);
 }

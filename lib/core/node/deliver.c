@@ -144,15 +144,14 @@ static chat_status push(chat__node *node, chat__node_conn *conn, chat__msg *msg,
     return CHAT_OK;
 }
 
+/* Without memory for it, the device is sent the records again, some day. */
 static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view chat, uint64_t seq)
 {
-    chat__effect *effect = chat__node_emit(node, CHAT__EFFECT_CURSOR);
-    if (effect == NULL)
-        return;
-    effect->user = chat__arena_copy(&node->arena, chat__conn_user(conn));
-    effect->device = chat__arena_copy(&node->arena, chat__view(conn->device, conn->device_len));
-    effect->chat = chat__arena_copy(&node->arena, chat);
-    effect->seq = seq;
+    chat__effect *effect =
+        chat__node_emit_about(node, CHAT__EFFECT_CURSOR, chat, chat__conn_user(conn),
+                              chat__view(conn->device, conn->device_len));
+    if (effect != NULL)
+        effect->seq = seq;
 }
 
 /* A record that was just appended, for one connection. */
@@ -175,7 +174,10 @@ static void push_live(chat__node *node, chat__node_conn *conn, chat__msg *msg, u
         save_cursor(node, conn, msg->chat, msg->seq);
         return;
     }
-    if (push(node, conn, msg, is_origin) != CHAT_OK)
+    chat_status status = push(node, conn, msg, is_origin);
+    if (status == CHAT_ERR_NOMEM)
+        chat__conn_break(node, conn, status);
+    else if (status != CHAT_OK)
         fall_behind(node, conn, msg->chat, prev, msg->seq);
     else if (!is_origin)
         node->counts.delivered_msgs++;
@@ -285,7 +287,7 @@ static void emit_receipt(chat__node *node, const chat__node_conn *conn, const ch
     if (to_node == node->options.self)
         chat__deliver_receipt(node, &out);
     else
-        chat__node_emit_link(node, to_node, &out);
+        (void)chat__node_emit_link(node, to_node, &out); /* the next receipt covers it */
 }
 
 void chat__deliver_receipt(chat__node *node, const chat_frame *delivered)
@@ -356,8 +358,12 @@ void chat__deliver_pump(chat__node *node, chat__node_conn *conn)
     if (conn->behind == NULL || conn->is_reading || conn->broken != 0 ||
         !chat__session_has_room(&conn->session, 0))
         return;
+    chat_view none = {NULL, 0};
     chat__op *op = chat__op_new(node, CHAT__OP_BACKLOG, 0);
-    chat__effect *effect = op != NULL ? chat__node_emit(node, CHAT__EFFECT_READ) : NULL;
+    chat__effect *effect = NULL;
+    chat_view chat = chat__view(conn->behind->chat, conn->behind->chat_len);
+    if (op != NULL)
+        effect = chat__node_emit_about(node, CHAT__EFFECT_READ, chat, none, none);
     if (effect == NULL) {
         if (op != NULL)
             chat__op_free(node, op);
@@ -366,8 +372,6 @@ void chat__deliver_pump(chat__node *node, chat__node_conn *conn)
     op->conn = conn->id;
     conn->is_reading = 1;
     effect->tag = (uint64_t)(uintptr_t)op;
-    effect->chat =
-        chat__arena_copy(&node->arena, chat__view(conn->behind->chat, conn->behind->chat_len));
     effect->after = conn->behind->after;
     effect->limit = node->options.batch_count;
 }

@@ -89,6 +89,7 @@ typedef struct chat__op {
     uint8_t is_searched;
     uint64_t r;
     uint64_t before, after;
+    uint64_t id, ts, seq, prev; /* APPEND: of the record */
     chat__room *room;
     chat__cid *cid;
     chat_view
@@ -149,6 +150,7 @@ struct chat__node {
     chat__map cids;
     chat__cid *cid_first, *cid_last; /* oldest first */
     chat__op *ops;
+    chat__op *stalled, *last_stalled; /* durable, not yet pushed: memory ran out */
     uint32_t n_ops;
     uint64_t n_submitted; /* requests to owners whose answer is outstanding */
     chat__msg *dead;      /* freed at the next turn: effects may point into them */
@@ -164,8 +166,11 @@ struct chat__node {
 chat__effect *chat__node_emit(chat__node *node, chat__effect_type type);
 /* Encode into the arena; an empty view on failure. */
 chat_view chat__node_encode(chat__node *node, chat_encoding encoding, const chat_frame *frame);
-/* Send a frame to another node. */
-void chat__node_emit_link(chat__node *node, uint32_t to_node, const chat_frame *frame);
+/* The same with copies of views; NULL also when one of them could not be copied. */
+chat__effect *chat__node_emit_about(chat__node *node, chat__effect_type type, chat_view chat,
+                                    chat_view user, chat_view device);
+/* Send a frame to another node. CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__node_emit_link(chat__node *node, uint32_t to_node, const chat_frame *frame);
 void chat__node_log(chat__node *node, const char *text);
 void *chat__node_alloc(chat__node *node, size_t bytes);
 void chat__node_dealloc(chat__node *node, void *ptr);
@@ -222,6 +227,8 @@ void chat__owner_run_queue(chat__node *node, chat__room *room);
 void chat__owner_free_all(chat__node *node);
 
 /* --- append.c --- */
+/* Push what memory was short for. */
+void chat__owner_push_stalled(chat__node *node);
 /* Append the request's record, or refuse it. `room` (NULL or transient for a direct chat) keeps its
    members until the record is durable. */
 void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_members,

@@ -150,6 +150,28 @@ chat__effect *chat__node_emit(chat__node *node, chat__effect_type type)
     return effect;
 }
 
+/* An empty view stays empty. */
+static int copy_view(chat__node *node, chat_view from, chat_view *out)
+{
+    *out = chat__arena_copy(&node->arena, from);
+    return out->len == from.len;
+}
+
+chat__effect *chat__node_emit_about(chat__node *node, chat__effect_type type, chat_view chat,
+                                    chat_view user, chat_view device)
+{
+    if (!copy_view(node, chat, &chat) || !copy_view(node, user, &user) ||
+        !copy_view(node, device, &device))
+        return NULL;
+    chat__effect *effect = chat__node_emit(node, type);
+    if (effect == NULL)
+        return NULL;
+    effect->chat = chat;
+    effect->user = user;
+    effect->device = device;
+    return effect;
+}
+
 chat_status chat__node_next_effect(chat__node *node, chat__effect *out)
 {
     if (node->next_effect == node->n_effects)
@@ -169,16 +191,15 @@ chat_view chat__node_encode(chat__node *node, chat_encoding encoding, const chat
     return chat__view(bytes, len);
 }
 
-void chat__node_emit_link(chat__node *node, uint32_t to_node, const chat_frame *frame)
+chat_status chat__node_emit_link(chat__node *node, uint32_t to_node, const chat_frame *frame)
 {
     chat_view bytes = chat__node_encode(node, CHAT_ENCODING_CBOR, frame);
     chat__effect *effect = bytes.len > 0 ? chat__node_emit(node, CHAT__EFFECT_LINK) : NULL;
-    if (effect == NULL) {
-        chat__node_log(node, "out of memory: a frame to another node was lost");
-        return;
-    }
+    if (effect == NULL)
+        return CHAT_ERR_NOMEM;
     effect->to_node = to_node;
     effect->bytes = bytes;
+    return CHAT_OK;
 }
 
 void chat__node_log(chat__node *node, const char *text)
@@ -270,6 +291,7 @@ void chat__node_begin(chat__node *node, uint64_t mono_ms, uint64_t unix_ms)
     node->turn++;
     if (node->has_broken)
         close_broken(node);
+    chat__owner_push_stalled(node);
     chat__heap_item *item = chat__heap_first(&node->timers);
     while (item != NULL && item->at_ms <= node->mono_ms) {
         chat__conn_timer_due(node, (chat__node_conn *)(void *)item);
@@ -282,7 +304,7 @@ void chat__node_begin(chat__node *node, uint64_t mono_ms, uint64_t unix_ms)
 uint64_t chat__node_deadline(const chat__node *node)
 {
     const chat__heap_item *first = chat__heap_first(&node->timers);
-    if (node->has_broken)
+    if (node->has_broken || node->stalled != NULL)
         return node->mono_ms;
     if (node->is_draining && node->n_conns > 0)
         return node->mono_ms + DRAIN_POLL_MS;

@@ -26,7 +26,7 @@ static void answer(chat__node *node, uint32_t to_node, const chat_frame *frame)
     if (to_node == node->options.self)
         chat__deliver_answer(node, frame);
     else
-        chat__node_emit_link(node, to_node, frame);
+        (void)chat__node_emit_link(node, to_node, frame); /* unanswered, the client asks again */
 }
 
 static void init_answer(chat_frame *out, const chat_frame *submit, chat_frame_type kind)
@@ -72,7 +72,11 @@ static void answer_sent(chat__node *node, const chat_frame *submit, const chat__
 
 static chat__effect *ask(chat__node *node, chat__effect_type type, chat__room *room, chat__op *op)
 {
-    chat__effect *effect = op != NULL ? chat__node_emit(node, type) : NULL;
+    chat_view none = {NULL, 0};
+    chat__effect *effect = NULL;
+    if (op != NULL)
+        effect =
+            chat__node_emit_about(node, type, chat__view(room->key, room->key_len), none, none);
     if (effect == NULL) {
         if (op != NULL)
             chat__op_free(node, op);
@@ -81,7 +85,6 @@ static chat__effect *ask(chat__node *node, chat__effect_type type, chat__room *r
     op->room = room;
     room->is_busy = 1;
     effect->tag = (uint64_t)(uintptr_t)op;
-    effect->chat = chat__arena_copy(&node->arena, chat__view(room->key, room->key_len));
     return effect;
 }
 

@@ -86,10 +86,12 @@ static void refuse_busy(chat__node *node, chat__node_conn *conn, const chat_fram
 static chat__effect *emit_for(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
                               chat__effect_type type, chat__op *op)
 {
-    chat__effect *effect = op != NULL ? chat__node_emit(node, type) : NULL;
+    chat_view none = {NULL, 0};
+    chat__effect *effect = NULL;
+    if (op != NULL)
+        effect = chat__node_emit_about(node, type, none, chat__conn_user(conn), none);
     if (effect != NULL) {
         effect->tag = (uint64_t)(uintptr_t)op;
-        effect->user = chat__arena_copy(&node->arena, chat__conn_user(conn));
         return effect;
     }
     if (op != NULL)
@@ -142,7 +144,10 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
     replace_same_device(node, conn);
     write_welcome(node, conn);
     chat__op *op = request_op(node, conn, CHAT__OP_DEVICE, frame, chat__view(NULL, 0));
-    chat__effect *effect = op != NULL ? chat__node_emit(node, CHAT__EFFECT_LOAD_USER) : NULL;
+    chat__effect *effect = NULL;
+    if (op != NULL)
+        effect = chat__node_emit_about(node, CHAT__EFFECT_LOAD_USER, chat__view(NULL, 0),
+                                       chat__conn_user(conn), frame->device);
     if (effect == NULL) {
         if (op != NULL)
             chat__op_free(node, op);
@@ -150,8 +155,6 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
         return;
     }
     effect->tag = (uint64_t)(uintptr_t)op;
-    effect->user = chat__arena_copy(&node->arena, chat__conn_user(conn));
-    effect->device = chat__arena_copy(&node->arena, frame->device);
 }
 
 /* --- requests that the chat's owner answers --- */
