@@ -109,7 +109,7 @@ class Person:
     def __init__(self, name, chat, server, folder):
         self.name, self.chat, self.server = name, chat, server
         self.received, self.delivered_up_to, self.sent = [], 0, []
-        self.listener, self.events = None, queue.Queue()
+        self.listener, self.events, self.is_online = None, queue.Queue(), False
         self.token_file = os.path.join(folder, f"{name}.token")
         made = subprocess.run([chat, "token", "--secret-file", server.secret, "--user", name],
                               capture_output=True, text=True)
@@ -143,6 +143,7 @@ class Person:
 
     def take(self, event):
         kind = event.get("t")
+        self.is_online = self.is_online or kind == "welcome"
         if kind == "msg" and event.get("from") != self.name:
             self.received.append(event)
             say(f"  {self.name:5} received   {event['body']!r} from {event['from']}")
@@ -158,19 +159,11 @@ class Person:
                 raise Trouble(f"{self.name} did not see {what} in {PATIENCE_S} s") from None
 
     def wait_until_online(self):
-        seen = []
-
-        def online():
-            while not self.events.empty():
-                seen.append(self.events.get())
-                if seen[-1].get("t") != "welcome":
-                    self.take(seen[-1])
-            return any(event.get("t") == "welcome" for event in seen)
-
         end = time.monotonic() + PATIENCE_S
-        while not online():
+        while not self.is_online:
             if self.listener.poll() is not None or time.monotonic() > end:
                 raise Trouble(f"{self.name}'s chat command did not come online")
+            self.take_what_came()
             time.sleep(0.01)
 
     def say(self, other, text):
@@ -183,6 +176,10 @@ class Person:
                           f"{done.stderr.strip()}")
         self.sent.append({"body": text, "seq": int(sent[0]["seq"]), "id": sent[0]["id"]})
         say(f"  {self.name:5} sent       {text!r} to {other} (id {sent[0]['id']}, on disk)")
+
+    def take_what_came(self):
+        while not self.events.empty():
+            self.take(self.events.get())
 
     def wait_until_delivered(self):
         last = self.sent[-1]
@@ -212,9 +209,11 @@ def converse(alice, bob):
     say("bob is away")
     alice.say("bob", "The meeting moves to three.")
     alice.say("bob", "And please bring the drawings.")
+    alice.take_what_came()
+    if alice.delivered_up_to >= alice.sent[-2]["seq"]:
+        raise Trouble("alice was told that bob has what was sent while he was away")
+    say("bob comes back")
     bob.arrive()
-    bob.wait_until_online()
-    say("bob is back")
     bob.wait_for_message("And please bring the drawings.")
     alice.wait_until_delivered()
     exchange(bob, alice, "Got both. See you at three!")

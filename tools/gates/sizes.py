@@ -34,7 +34,7 @@ def sizes_of_functions(tree, path):
     import lizard
 
     analyzer = lizard.FileAnalyzer(lizard.get_extensions(["ns"]))
-    is_test = path.startswith("tests/")
+    is_test = path.startswith("tests/") and not path.startswith("tests/bench/")
     for function in analyzer(tree.full(path)).function_list:
         where, name = f"{path}:{function.start_line}", function.name
         lines = function.end_line - function.start_line + 1
