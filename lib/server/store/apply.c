@@ -12,7 +12,8 @@
 #define MEMBERS_MAX 4096u
 
 /* The chat in memory; loaded or made when it is not. */
-static chat_status load_chat(chat__store *store, chat_view name, chat__state_chat **out)
+static chat_status load_chat(chat__store *store, chat_view name, int is_replay,
+                             chat__state_chat **out)
 {
     chat__db_chat stored;
     *out = chat__state_find(&store->state, name);
@@ -23,6 +24,9 @@ static chat_status load_chat(chat__store *store, chat_view name, chat__state_cha
         memset(&stored.head, 0, sizeof stored.head);
     else if (status != CHAT_OK)
         return status;
+    /* A head that lies behind what it is the head of would make a record that nobody can read. */
+    if (!is_replay && stored.head.at >= chat__log_staged_end(&store->log) && stored.head.at > 0)
+        return CHAT_ERR_CORRUPT;
     return chat__state_put_chat(&store->state, name, &stored.head, stored.roots, out);
 }
 
@@ -79,6 +83,7 @@ static chat__state_meta *make_meta(chat__state *state, chat_view title, const ch
         return NULL;
     uint8_t *bytes = (uint8_t *)meta + head;
     meta->n_refs = 1;
+    meta->n_bytes = (uint32_t)(head + title.len + members_bytes(users, n_users));
     meta->created_ms = created_ms;
     meta->n_members = (uint32_t)n_users;
     meta->title = chat__view(bytes, title.len);
@@ -196,7 +201,7 @@ chat_status chat__store_prepare(chat__store *store, const chat__record *record, 
     chat__state_change *change = &state->changes[state->n_changes];
     memset(change, 0, sizeof *change);
     change->id = record->id;
-    status = load_chat(store, record->chat, &change->chat);
+    status = load_chat(store, record->chat, record->at > 0, &change->chat);
     if (status == CHAT_OK)
         status = chat__state_grow_roots(state, change->chat, record->ordinal);
     if (status != CHAT_OK)
@@ -283,8 +288,7 @@ static void publish_one(chat__state *state, chat__state_change *change)
         chat__state_mark_dirty(state, &chat->node);
     }
     if (change->meta != NULL) {
-        chat__state_meta_free(state, chat->meta);
-        chat->meta = change->meta;
+        chat__state_set_meta(state, chat, change->meta);
         change->meta = NULL;
         chat__state_mark_dirty(state, &chat->node);
     }

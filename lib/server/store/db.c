@@ -259,6 +259,8 @@ chat_status chat__db_get_chat(chat__db *db, chat_view name, chat__db_chat *out)
     int len = sqlite3_column_bytes(statement, 3);
     load_roots(out, roots, len > 0 ? (size_t)len : 0);
     (void)sqlite3_reset(statement);
+    if (out->head.ordinal >= INT64_MAX || (out->head.ordinal == 0) != (out->head.at == 0))
+        return CHAT_ERR_CORRUPT;
     return CHAT_OK;
 }
 

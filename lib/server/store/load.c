@@ -237,7 +237,8 @@ static chat_status introduce(loading *load, uint64_t now_unix_ms)
     if (status == CHAT_OK)
         status =
             put_row(load->store, CHAT__ROW_DEVICE, load->user, load->device, none, now_unix_ms);
-    return status;
+    /* When it was last here is nothing to refuse a known device for. */
+    return load->is_known && status == CHAT_ERR_BUSY ? CHAT_OK : status;
 }
 
 chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view device,

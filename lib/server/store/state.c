@@ -40,6 +40,17 @@ void chat__state_meta_free(chat__state *state, chat__state_meta *meta)
         chat__alloc_free(&state->allocator, meta);
 }
 
+void chat__state_set_meta(chat__state *state, chat__state_chat *chat, chat__state_meta *meta)
+{
+    uint32_t before = chat->meta != NULL ? chat->meta->n_bytes : 0;
+    uint32_t after = meta != NULL ? meta->n_bytes : 0;
+    state->n_bytes += (uint64_t)after - before;
+    state->n_dirty_bytes += chat->node.epoch != 0 ? (uint64_t)after - before : 0;
+    chat->node.n_bytes += after - before;
+    chat__state_meta_free(state, chat->meta);
+    chat->meta = meta;
+}
+
 static void free_chat(chat__state *state, chat__state_chat *chat)
 {
     chat__state_meta_free(state, chat->meta);
@@ -111,7 +122,7 @@ static void evict(chat__state *state)
     }
 }
 
-static uint32_t chat_bytes(const chat__state_chat *chat)
+static uint32_t bytes_of_chat(const chat__state_chat *chat)
 {
     return (uint32_t)(sizeof *chat + chat->len + sizeof(chat__map_slot) * 2 +
                       2 * sizeof(chat__root) * chat->cap_roots);
@@ -133,7 +144,7 @@ static chat__state_chat *new_chat(chat__state *state, chat_view name, size_t n_r
     chat->len = (uint8_t)name.len;
     memcpy(chat->name, name.data, name.len);
     chat->node.is_chat = 1;
-    chat->node.n_bytes = chat_bytes(chat);
+    chat->node.n_bytes = bytes_of_chat(chat);
     return chat;
 }
 
@@ -184,8 +195,8 @@ chat_status chat__state_grow_roots(chat__state *state, chat__state_chat *chat, u
     memcpy(roots, chat->roots, chat->head.n_roots * sizeof *roots);
     chat__root *old = chat->roots;
     chat->roots = roots;
+    uint32_t more = (uint32_t)(2 * sizeof *roots * (cap - chat->cap_roots));
     chat->cap_roots = cap;
-    uint32_t more = chat_bytes(chat) - chat->node.n_bytes;
     chat->node.n_bytes += more;
     state->n_bytes += more;
     state->n_dirty_bytes += chat->node.epoch != 0 ? more : 0;
@@ -239,8 +250,7 @@ static void give_back(chat__state *state, chat__state_node *node, int is_written
         chat__state_mark_dirty(state, node);
     } else if (node->is_chat) {
         chat__state_chat *chat = (chat__state_chat *)(void *)node;
-        chat__state_meta_free(state, chat->meta);
-        chat->meta = NULL;
+        chat__state_set_meta(state, chat, NULL);
     } else {
         chat__state_drop_row_if_idle(state, (chat__state_row *)(void *)node);
     }

@@ -25,6 +25,7 @@ typedef struct chat__state_node {
 /* What a `chat` record says; one block of memory, never changed. */
 typedef struct chat__state_meta {
     uint32_t n_refs;
+    uint32_t n_bytes;
     uint32_t n_members;
     uint64_t created_ms;
     chat_view title;
@@ -167,6 +168,8 @@ chat_view chat__state_row_user(const chat__state_row *row);
 chat_view chat__state_row_device(const chat__state_row *row);
 chat_view chat__state_row_chat(const chat__state_row *row);
 
+/* Replace what a chat holds of its group; takes `meta`, which may be NULL. */
+void chat__state_set_meta(chat__state *state, chat__state_chat *chat, chat__state_meta *meta);
 void chat__state_meta_free(chat__state *state, chat__state_meta *meta); /* drops one reference */
 
 /* A flush: take all dirty ones into `writing` (under the lock); then, written or not, give them

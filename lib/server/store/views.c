@@ -48,6 +48,10 @@ static chat_status load_partitions(chat__store *store)
         if (partition >= state->n_partitions)
             continue;
         state->partitions[partition].seq = chat__db_number(statement, 1);
+        if (state->partitions[partition].seq > INT64_MAX) {
+            (void)sqlite3_reset(statement);
+            return CHAT_ERR_CORRUPT;
+        }
         state->partitions[partition].next_offset = chat__db_number(statement, 2);
         state->staged_partitions[partition] = state->partitions[partition];
     }
@@ -57,7 +61,12 @@ static chat_status load_partitions(chat__store *store)
 static chat_status load_meta(chat__store *store, uint64_t *out_from)
 {
     chat__db *db = &store->flush_db;
-    chat_status status = chat__db_get_meta(db, "log_position", out_from);
+    uint64_t is_damaged;
+    chat_status status = chat__db_get_meta(db, "damaged", &is_damaged);
+    if (status >= 0 && is_damaged)
+        return CHAT_ERR_CORRUPT;
+    if (status >= 0)
+        status = chat__db_get_meta(db, "log_position", out_from);
     if (status >= 0)
         status = chat__db_get_meta(db, "heads_position", &store->heads_end);
     if (status >= 0)
@@ -229,12 +238,16 @@ chat_status chat__store_flush(chat__store *store)
     chat_status status = CHAT_OK;
     pthread_mutex_lock(&store->flush_lock);
     pthread_mutex_lock(&state->lock);
+    int is_damaged = store->is_damaged;
     int is_needed = state->dirty.first != NULL || state->end != store->flushed_end;
     checkpoint now = {state->end, state->last_at, state->max_id};
     memcpy(store->flush_partitions, state->partitions,
            state->n_partitions * sizeof *state->partitions);
     chat__state_flush_begin(state);
     pthread_mutex_unlock(&state->lock);
+    /* So that the next open knows, even when its own check finds nothing. */
+    if (is_damaged)
+        (void)chat__db_put_meta(&store->flush_db, "damaged", 1);
     if (is_needed) {
         status = write_all(store, &now);
         if (status == CHAT_OK) {

@@ -3,6 +3,7 @@
 #include "store_helper.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -204,6 +205,30 @@ static void views_ahead_of_the_log_are_made_anew(void **state)
     check_pages(f, "room", 3);
 }
 
+/* What no check of SQLite's finds: a head that cannot be. Nothing is built on it. */
+static void a_head_that_cannot_be_is_refused_and_made_anew(void **state)
+{
+    fixture *f = *state;
+    char path[128];
+    sqlite3 *db;
+    fill(f);
+    path_in(f, "state.db", path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "UPDATE chats SET at = 1 << 40 WHERE id = 'room'", NULL, NULL, NULL),
+        SQLITE_OK);
+    (void)sqlite3_close(db);
+    assert_int_equal(try_open(f), CHAT_OK);
+    assert_int_equal(try_put(f, "room", 60, "x"), CHAT_ERR_IO);
+    assert_int_equal(try_put(f, "dm:3:ann:bob", 60, "x"), CHAT_OK);
+    commit(f);
+    close_it(f);
+    assert_int_equal(try_open(f), CHAT_OK);
+    assert_non_null(strstr(f->log, "moved aside"));
+    check_pages(f, "room", 7);
+    check_pages(f, "dm:3:ann:bob", 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +242,7 @@ int main(void)
         TEST(views_with_a_damaged_page_are_made_anew),
         TEST(views_that_are_gone_are_made_anew),
         TEST(a_log_that_is_gone_is_said),
+        TEST(a_head_that_cannot_be_is_refused_and_made_anew),
         FAULTY_TEST(views_ahead_of_the_log_are_made_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
