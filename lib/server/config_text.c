@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VERSION_TEXT  "0.1.0"
 #define PIECE_BYTES   1024u
 #define HELP_COLUMN   34
 #define INITIAL_BYTES 64u
@@ -149,7 +148,7 @@ chat_status chat_server_config_text(chat_server_config *config, chat_server_acti
     if (action == CHAT_SERVER_ACTION_HELP)
         status = add_help(text);
     else if (action == CHAT_SERVER_ACTION_VERSION)
-        status = add(text, "chatd " VERSION_TEXT "\n");
+        status = add(text, "chatd " CHAT__SERVER_VERSION "\n");
     else if (action == CHAT_SERVER_ACTION_DOCS)
         status = add_docs(text);
     if (status == CHAT_OK)

@@ -193,19 +193,29 @@ static void put_cursor(chat__shard *shard, const chat__effect *effect)
                          chat_status_text(status));
 }
 
+static void close_peer(chat__shard *shard, const chat__effect *effect)
+{
+    chat__peer *peer = chat__peers_find(shard, effect->conn);
+    uint16_t code = chat_status_close_code(effect->status);
+    if (peer == NULL)
+        return;
+    chat__server_log(shard->server,
+                     effect->status == CHAT_ERR_SLOW ? CHAT_LOG_WARN : CHAT_LOG_DEBUG,
+                     "a connection is closed with %u: %s", code, effect->text);
+    chat__peer_end(shard, peer, code, effect->text);
+}
+
 static void do_effect(chat__shard *shard, const chat__effect *effect)
 {
     chat__peer *peer;
     switch (effect->type) {
     case CHAT__EFFECT_WRITE:
-        peer = chat__peer_of(shard, effect->conn);
+        peer = chat__peers_find(shard, effect->conn);
         if (peer != NULL)
             chat__peer_write(shard, peer, effect->bytes);
         break;
     case CHAT__EFFECT_CLOSE:
-        peer = chat__peer_of(shard, effect->conn);
-        if (peer != NULL)
-            chat__peer_end(shard, peer, chat_status_close_code(effect->status), effect->text);
+        close_peer(shard, effect);
         break;
     case CHAT__EFFECT_LINK:
         collect_link(shard, effect);

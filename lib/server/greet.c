@@ -16,7 +16,6 @@
 
 #define MAX_ANSWER_BYTES 4096u
 #define LEEWAY_MS        0u
-#define VERSION_TEXT     "0.1.0"
 
 static chat__shard *shard_of(const chat__greet *greet)
 {
@@ -82,12 +81,7 @@ static chat_status send_some(chat__greet *greet, const uint8_t *bytes, size_t le
 {
     if (greet->tls != NULL)
         return chat__tls_write(greet->tls, bytes, len, out_len);
-    ssize_t sent = send(greet->fd, bytes, len, MSG_NOSIGNAL);
-    if (sent >= 0) {
-        *out_len = (size_t)sent;
-        return CHAT_OK;
-    }
-    return errno == EAGAIN || errno == EINTR ? CHAT_MORE : CHAT_ERR_NETWORK;
+    return chat__io_send(greet->fd, bytes, len, out_len);
 }
 
 static void send_answer(chat__greet *greet)
@@ -129,8 +123,8 @@ static void answer_health(chat__greet *greet)
         state = "storage failed";
     else if (atomic_load(&server->phase) != CHAT__PHASE_SERVING)
         state = "draining";
-    (void)snprintf(body, sizeof body, "{\"status\":\"%s\",\"version\":\"" VERSION_TEXT "\"}\n",
-                   state);
+    (void)snprintf(body, sizeof body,
+                   "{\"status\":\"%s\",\"version\":\"" CHAT__SERVER_VERSION "\"}\n", state);
     answer(greet, strcmp(state, "ok") == 0 ? 200 : 503, "application/json", body);
 }
 
@@ -148,7 +142,7 @@ static void answer_plain(chat__greet *greet, const chat__http_request *request)
                "This is a libchat server. It speaks WebSocket, subprotocols chat.v1.cbor and "
                "chat.v1.json, with a token.\n");
     else
-        answer(greet, 404, NULL, "Nothing is here. WebSocket is at /, the state at /healthz.\n");
+        answer(greet, 404, NULL, "Nothing is here but WebSocket, and the state at /healthz.\n");
 }
 
 /* --- letting in --- */
@@ -231,9 +225,7 @@ static void upgrade(chat__greet *greet, const chat__http_request *request, size_
 {
     const chat_server *server = shard_of(greet)->server;
     chat_server_identity who;
-    if (!is_path(request, "/")) {
-        answer(greet, 404, NULL, "WebSocket is at /.\n");
-    } else if (atomic_load(&server->phase) != CHAT__PHASE_SERVING) {
+    if (atomic_load(&server->phase) != CHAT__PHASE_SERVING) {
         answer(greet, 503, NULL, "the server is going away, come back later\n");
     } else if (request->encoding == 0) {
         answer(greet, 400, NULL, "offer subprotocol chat.v1.cbor or chat.v1.json\n");
@@ -264,20 +256,6 @@ static void parse(chat__greet *greet)
         answer_plain(greet, &request);
 }
 
-static chat_status receive(chat__greet *greet, uint8_t *out, size_t cap, size_t *out_len)
-{
-    if (greet->tls != NULL)
-        return chat__tls_read(greet->tls, out, cap, out_len);
-    ssize_t got = recv(greet->fd, out, cap, 0);
-    if (got > 0) {
-        *out_len = (size_t)got;
-        return CHAT_OK;
-    }
-    if (got == 0)
-        return CHAT_ERR_CLOSED;
-    return errno == EAGAIN || errno == EINTR ? CHAT_MORE : CHAT_ERR_NETWORK;
-}
-
 /* A parse costs as much as there is: only when a line has ended can there be news. */
 static int is_worth_parsing(const chat__greet *greet, const uint8_t *bytes, size_t len)
 {
@@ -289,7 +267,8 @@ static void read_head(chat__greet *greet)
 {
     chat__shard *shard = shard_of(greet);
     size_t got = 0;
-    chat_status status = receive(greet, shard->read, CHAT__HTTP_MAX_HEAD_BYTES, &got);
+    chat_status status =
+        chat__io_receive(greet->tls, greet->fd, shard->read, CHAT__HTTP_MAX_HEAD_BYTES, &got);
     if (status == CHAT_MORE) {
         int wants_write = greet->tls != NULL && chat__tls_wants_write(greet->tls);
         watch(greet, wants_write ? UV_WRITABLE : UV_READABLE);

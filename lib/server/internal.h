@@ -246,7 +246,6 @@ void chat__greet_close_all(chat__shard *shard);
 /* Takes the guest. */
 void chat__peer_new(chat__shard *shard, chat__guest *guest);
 void chat__guest_free(const chat_allocator *allocator, chat__guest *guest);
-chat__peer *chat__peer_of(chat__shard *shard, chat__conn id);
 void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message);
 /* The node has closed it. */
 void chat__peer_end(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text);
@@ -254,7 +253,23 @@ void chat__peer_end(chat__shard *shard, chat__peer *peer, uint16_t code, const c
 int chat__peer_flush_all(chat__shard *shard);
 void chat__peer_expire(chat__shard *shard, uint64_t now_ms);
 void chat__peer_close_all(chat__shard *shard);
-void chat__peer_free_spares(chat__shard *shard);
+
+/* peers.c */
+chat__peer *chat__peers_find(chat__shard *shard, chat__conn id);
+/* CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__peers_add(chat__shard *shard, chat__peer *peer);
+void chat__peers_remove(chat__shard *shard, chat__peer *peer);
+/* It has this number of the node, until it is forgotten. CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__peers_number(chat__shard *shard, chat__peer *peer, chat__conn id);
+void chat__peers_forget(chat__shard *shard, chat__peer *peer);
+/* NULL when out of memory. */
+chat__out *chat__peers_borrow_out(chat__shard *shard);
+void chat__peers_return_out(chat__shard *shard, chat__peer *peer);
+void chat__peers_free(chat__shard *shard);
+
+/* io.c. CHAT_OK, CHAT_MORE (not now), CHAT_ERR_CLOSED, CHAT_ERR_NETWORK, CHAT_ERR_TLS */
+chat_status chat__io_receive(chat__tls *tls, int fd, uint8_t *out, size_t cap, size_t *out_len);
+chat_status chat__io_send(int fd, const uint8_t *bytes, size_t len, size_t *out_len);
 
 /* --- the server --- */
 

@@ -13,9 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_OUT_BYTES ((size_t)16 << 20) /* above max-unsent-bytes: what one turn may add */
-#define PEERS_MIN     64u
-#define MOVE_BYTES    (256u << 10)
+#define MOVE_BYTES (256u << 10)
 /* Close codes, RFC 6455 section 7.4.1. */
 #define CLOSE_NORMAL   1000u
 #define CLOSE_NO_CODE  1005u
@@ -31,108 +29,6 @@ static int fd_of(const chat__peer *peer)
     uv_os_fd_t fd = -1;
     (void)uv_fileno((const uv_handle_t *)&peer->poll, &fd);
     return fd;
-}
-
-/* --- tables --- */
-
-chat__peer *chat__peer_of(chat__shard *shard, chat__conn id)
-{
-    uint32_t at = (uint32_t)id;
-    chat__peer *peer = at < shard->by_conn_cap ? shard->by_conn[at] : NULL;
-    return peer != NULL && peer->id == id ? peer : NULL;
-}
-
-/* Make room for index `at` in a table of `*cap` peers. */
-static chat_status grow(chat__shard *shard, chat__peer ***table, uint32_t *cap, uint32_t at)
-{
-    uint32_t n = *cap < PEERS_MIN ? PEERS_MIN : *cap;
-    if (at < *cap)
-        return CHAT_OK;
-    while (n <= at)
-        n *= 2;
-    chat__peer **grown =
-        chat__alloc_resize(chat__shard_allocator(shard), *table, n * sizeof(chat__peer *));
-    if (grown == NULL)
-        return CHAT_ERR_NOMEM;
-    memset(grown + *cap, 0, (n - *cap) * sizeof(chat__peer *));
-    *table = grown;
-    *cap = n;
-    return CHAT_OK;
-}
-
-static chat_status enlist(chat__shard *shard, chat__peer *peer)
-{
-    chat_status status = grow(shard, &shard->peers, &shard->peers_cap, shard->n_peers);
-    if (status != CHAT_OK)
-        return status;
-    peer->place = shard->n_peers;
-    shard->peers[shard->n_peers++] = peer;
-    return CHAT_OK;
-}
-
-static void delist(chat__shard *shard, chat__peer *peer)
-{
-    chat__peer *last = shard->peers[--shard->n_peers];
-    shard->peers[peer->place] = last;
-    last->place = peer->place;
-}
-
-/* The node knows it no longer. */
-static void forget(chat__shard *shard, chat__peer *peer)
-{
-    if (peer->id != 0)
-        shard->by_conn[(uint32_t)peer->id] = NULL;
-    peer->id = 0;
-}
-
-/* --- buffers for what waits to be sent --- */
-
-static chat__out *borrow_out(chat__shard *shard)
-{
-    chat__out *out = shard->spare_outs;
-    if (out != NULL) {
-        shard->spare_outs = out->next;
-        shard->n_spare_outs--;
-        out->next = NULL;
-        return out;
-    }
-    out = chat__alloc_zero(chat__shard_allocator(shard), sizeof *out);
-    if (out != NULL)
-        chat__buf_init(&out->bytes, chat__shard_allocator(shard),
-                       MAX_OUT_BYTES + (size_t)shard->server->options.max_unsent_bytes);
-    return out;
-}
-
-static void give_back_out(chat__shard *shard, chat__peer *peer)
-{
-    chat__out *out = peer->out;
-    if (out == NULL)
-        return;
-    peer->out = NULL;
-    out->sent = out->retry_bytes = 0;
-    out->bytes.len = 0;
-    if (out->bytes.cap > CHAT__SERVER_SPARE_BYTES)
-        chat__buf_done(&out->bytes);
-    if (shard->n_spare_outs >= CHAT__SERVER_SPARE_COUNT) {
-        chat__buf_done(&out->bytes);
-        chat__alloc_free(chat__shard_allocator(shard), out);
-        return;
-    }
-    out->next = shard->spare_outs;
-    shard->spare_outs = out;
-    shard->n_spare_outs++;
-}
-
-void chat__peer_free_spares(chat__shard *shard)
-{
-    while (shard->spare_outs != NULL) {
-        chat__out *next = shard->spare_outs->next;
-        chat__buf_done(&shard->spare_outs->bytes);
-        chat__alloc_free(chat__shard_allocator(shard), shard->spare_outs);
-        shard->spare_outs = next;
-    }
-    chat__alloc_free(chat__shard_allocator(shard), shard->peers);
-    chat__alloc_free(chat__shard_allocator(shard), shard->by_conn);
 }
 
 static size_t unsent_bytes(const chat__peer *peer)
@@ -158,16 +54,16 @@ static void drop(chat__peer *peer)
     peer->is_closing = 1;
     if (peer->id != 0) {
         chat__conn id = peer->id;
-        forget(shard, peer);
+        chat__peers_forget(shard, peer);
         chat__node_closed(shard->node, id);
     }
     if (peer->is_ending)
         chat__due_remove(&shard->ending, &peer->due);
-    give_back_out(shard, peer);
+    chat__peers_return_out(shard, peer);
     chat__ws_done(&peer->ws);
     chat__tls_free(peer->tls);
     peer->tls = NULL;
-    delist(shard, peer);
+    chat__peers_remove(shard, peer);
     uv_close((uv_handle_t *)&peer->poll, on_closed);
     close(fd);
     atomic_fetch_sub(&shard->server->n_connections, 1);
@@ -190,7 +86,7 @@ static void end(chat__shard *shard, chat__peer *peer, uint16_t code, const char 
     peer->is_ending = 1;
     chat__due_add(&shard->ending, &peer->due, chat__shard_now(shard) + CHAT__SERVER_LINGER_MS);
     if (peer->out == NULL)
-        peer->out = borrow_out(shard);
+        peer->out = chat__peers_borrow_out(shard);
     if (peer->out == NULL ||
         chat__ws_write_close(&peer->ws, code, text, &peer->out->bytes) != CHAT_OK)
         drop(peer);
@@ -200,7 +96,7 @@ static void end(chat__shard *shard, chat__peer *peer, uint16_t code, const char 
 
 void chat__peer_end(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text)
 {
-    forget(shard, peer);
+    chat__peers_forget(shard, peer);
     end(shard, peer, code != 0 ? code : CLOSE_INTERNAL, text);
 }
 
@@ -208,7 +104,7 @@ void chat__peer_end(chat__shard *shard, chat__peer *peer, uint16_t code, const c
 static void end_ourselves(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text)
 {
     chat__conn id = peer->id;
-    forget(shard, peer);
+    chat__peers_forget(shard, peer);
     if (id != 0)
         chat__node_closed(shard->node, id);
     end(shard, peer, code, text);
@@ -220,7 +116,7 @@ static void write_frame(chat__shard *shard, chat__peer *peer, chat__ws_opcode op
                         chat_view payload)
 {
     if (peer->out == NULL)
-        peer->out = borrow_out(shard);
+        peer->out = chat__peers_borrow_out(shard);
     if (peer->out == NULL ||
         chat__ws_write(&peer->ws, opcode, payload, &peer->out->bytes) != CHAT_OK)
         drop(peer); /* out of memory, or more unread than we keep */
@@ -232,17 +128,6 @@ void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message)
 {
     int is_text = peer->encoding == CHAT_ENCODING_JSON;
     write_frame(shard, peer, is_text ? CHAT__WS_OP_TEXT : CHAT__WS_OP_BINARY, message);
-}
-
-static chat_status send_plain(const chat__peer *peer, const uint8_t *bytes, size_t len,
-                              size_t *out_len)
-{
-    ssize_t sent = send(fd_of(peer), bytes, len, MSG_NOSIGNAL);
-    if (sent >= 0) {
-        *out_len = (size_t)sent;
-        return CHAT_OK;
-    }
-    return errno == EAGAIN || errno == EINTR ? CHAT_MORE : CHAT_ERR_NETWORK;
 }
 
 /* TLS wants what it could not send again in the same length; a record holds less than we have. */
@@ -267,7 +152,7 @@ static chat_status send_out(chat__peer *peer)
     if (peer->tls != NULL)
         return send_tls(peer);
     chat_status status =
-        send_plain(peer, out->bytes.data + out->sent, out->bytes.len - out->sent, &sent);
+        chat__io_send(fd_of(peer), out->bytes.data + out->sent, out->bytes.len - out->sent, &sent);
     out->sent += sent;
     return status;
 }
@@ -324,7 +209,7 @@ static void flush(chat__shard *shard, chat__peer *peer)
         }
     }
     if (unsent_bytes(peer) == 0) {
-        give_back_out(shard, peer);
+        chat__peers_return_out(shard, peer);
         if (peer->is_ending)
             shut(peer);
     } else if (peer->out->sent > MOVE_BYTES && peer->out->sent > peer->out->bytes.len / 2) {
@@ -415,20 +300,6 @@ static void take_bytes(chat__shard *shard, chat__peer *peer, uint8_t *bytes, siz
     }
 }
 
-static chat_status receive(chat__peer *peer, uint8_t *out, size_t cap, size_t *out_len)
-{
-    if (peer->tls != NULL)
-        return chat__tls_read(peer->tls, out, cap, out_len);
-    ssize_t got = recv(fd_of(peer), out, cap, 0);
-    if (got > 0) {
-        *out_len = (size_t)got;
-        return CHAT_OK;
-    }
-    if (got == 0)
-        return CHAT_ERR_CLOSED;
-    return errno == EAGAIN || errno == EINTR ? CHAT_MORE : CHAT_ERR_NETWORK;
-}
-
 static void on_event(uv_poll_t *poll, int status, int events)
 {
     chat__peer *peer = (chat__peer *)(void *)poll;
@@ -443,7 +314,8 @@ static void on_event(uv_poll_t *poll, int status, int events)
         mark_dirty(shard, peer);
     if (!(events & UV_READABLE))
         return;
-    chat_status read_status = receive(peer, shard->read, sizeof shard->read, &got);
+    chat_status read_status =
+        chat__io_receive(peer->tls, fd_of(peer), shard->read, sizeof shard->read, &got);
     if (read_status == CHAT_OK)
         take_bytes(shard, peer, shard->read, got);
     else if (read_status != CHAT_MORE)
@@ -472,12 +344,9 @@ static void open_in_node(chat__shard *shard, chat__peer *peer, const chat__guest
         chat__node_open(shard->node, chat__view(guest->user, guest->user_len),
                         (chat_encoding)guest->encoding, guest->expires_unix_ms, &id);
     if (status == CHAT_OK)
-        status = grow(shard, &shard->by_conn, &shard->by_conn_cap, (uint32_t)id);
-    if (status == CHAT_OK) {
-        peer->id = id;
-        shard->by_conn[(uint32_t)id] = peer;
+        status = chat__peers_number(shard, peer, id);
+    if (status == CHAT_OK)
         return;
-    }
     if (id != 0)
         chat__node_closed(shard->node, id);
     uint16_t code = status == CHAT_ERR_LIMIT ? chat_status_close_code(CHAT_ERR_BUSY)
@@ -492,11 +361,11 @@ static chat__peer *admit(chat__shard *shard, const chat__guest *guest)
     chat__peer *peer = chat__alloc_zero(allocator, sizeof *peer);
     if (peer == NULL)
         return NULL;
-    peer->out = borrow_out(shard);
-    if (peer->out == NULL || enlist(shard, peer) != CHAT_OK)
+    peer->out = chat__peers_borrow_out(shard);
+    if (peer->out == NULL || chat__peers_add(shard, peer) != CHAT_OK)
         goto fail;
     if (uv_poll_init(&shard->loop, &peer->poll, guest->fd) != 0) {
-        delist(shard, peer);
+        chat__peers_remove(shard, peer);
         goto fail;
     }
     peer->poll.data = shard;
@@ -504,7 +373,7 @@ static chat__peer *admit(chat__shard *shard, const chat__guest *guest)
     chat__ws_init(&peer->ws, shard->ws_pool, 0, guest->has_deflate);
     return peer;
 fail:
-    give_back_out(shard, peer);
+    chat__peers_return_out(shard, peer);
     chat__alloc_free(allocator, peer);
     return NULL;
 }

@@ -21,6 +21,7 @@
 #define MIN_OPTIONS offsetof(chat_server_options, data)
 #define NO_DEADLINE UINT64_MAX
 #define MAX_POLL_MS 60000u
+#define FRAME_EXTRA 1024u /* what a frame holds beside its body */
 
 uint64_t chat__server_unix_ms(void)
 {
@@ -77,6 +78,21 @@ static chat_status check_values(const chat_server_options *given)
     return status;
 }
 
+static const char *wrong_files(const chat_server_options *options)
+{
+    if (options->tls_cert != NULL && options->tls_key == NULL)
+        return "tls-cert without tls-key: name the private key with --tls-key FILE";
+    if (options->tls_key != NULL && options->tls_cert == NULL)
+        return "tls-key without tls-cert: name the certificate with --tls-cert FILE";
+    if (options->jwt_secret_file != NULL && options->jwt_public_key_file != NULL)
+        return "jwt-secret-file and jwt-public-key-file: choose one, the key decides the algorithm";
+    if (options->jwt_secret_file == NULL && options->jwt_public_key_file == NULL &&
+        options->hooks.authenticate == NULL && !options->dev)
+        return "no way to tell who is who: name the secret of your login service with "
+               "--jwt-secret-file FILE (or --jwt-public-key-file FILE), or try it out with --dev";
+    return NULL;
+}
+
 static const char *wrong_combination(const chat_server_options *options)
 {
     char host[LINE_BYTES];
@@ -86,19 +102,9 @@ static const char *wrong_combination(const chat_server_options *options)
     if (options->listen == NULL ||
         !chat__options_split_address(options->listen, host, sizeof host, &port))
         return "listen: HOST:PORT is needed, such as 127.0.0.1:8080 or [::1]:8080";
-    if (options->tls_cert != NULL && options->tls_key == NULL)
-        return "tls-cert without tls-key: name the private key with --tls-key FILE";
-    if (options->tls_key != NULL && options->tls_cert == NULL)
-        return "tls-key without tls-cert: name the certificate with --tls-cert FILE";
-    if (options->jwt_secret_file != NULL && options->jwt_public_key_file != NULL)
-        return "jwt-secret-file and jwt-public-key-file: choose one, the key decides the algorithm";
-    if (options->max_body_bytes + 1024 > options->max_frame_bytes)
+    if (options->max_body_bytes + FRAME_EXTRA > options->max_frame_bytes)
         return "max-body-bytes: must be at least 1024 below max-frame-bytes";
-    if (options->jwt_secret_file == NULL && options->jwt_public_key_file == NULL &&
-        options->hooks.authenticate == NULL && !options->dev)
-        return "no way to tell who is who: name the secret of your login service with "
-               "--jwt-secret-file FILE (or --jwt-public-key-file FILE), or try it out with --dev";
-    return NULL;
+    return wrong_files(options);
 }
 
 static chat_status check_options(const chat_server_options *options)

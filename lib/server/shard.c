@@ -319,7 +319,7 @@ void chat__shard_done(chat__shard *shard)
         chat__mailbox_done(&shard->box);
     shard->has_box = 0;
     chat__alloc_free(allocator, shard->links);
-    chat__peer_free_spares(shard);
+    chat__peers_free(shard);
     chat__node_free(shard->node);
     chat__ws_pool_free(shard->ws_pool);
     chat__tls_context_free(shard->tls);
