@@ -99,7 +99,7 @@ static void stage_all(chat_server *server, chat__batch *first)
         size_t at = 0;
         while ((head = chat__batch_next_record(batch, &at)) != NULL) {
             head->status = stage(server, head);
-            if (head->status == CHAT_ERR_LIMIT) { /* too much at once: make room */
+            if (head->status == CHAT_ERR_BUSY) { /* too much at once: make room */
                 commit(server, first);
                 head->status = stage(server, head);
             }
