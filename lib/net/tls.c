@@ -2,6 +2,7 @@
 /* See tls.h: one connection over a non-blocking socket. */
 #include "base/alloc.h"
 #include "net/tls_context.h"
+#include "net/tls_hello.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,6 +17,7 @@ struct chat__tls {
     mbedtls_ssl_context ssl;
     const chat__tls_context *context;
     int fd;
+    chat__tls_hello *hello; /* server, until mbedTLS has it */
     uint8_t wants_write;
     uint8_t is_ready;    /* the handshake is done and the certificate accepted */
     uint8_t host_ip_len; /* 4 or 16: the certificate must be for this address */
@@ -40,9 +42,9 @@ static int send_bytes(void *ctx, const unsigned char *bytes, size_t len)
                                                  : MBEDTLS_ERR_NET_SEND_FAILED;
 }
 
-static int receive_bytes(void *ctx, unsigned char *out, size_t cap)
+/* As receive_bytes(), straight from the socket. */
+static int receive_raw(const chat__tls *tls, unsigned char *out, size_t cap)
 {
-    const chat__tls *tls = ctx;
     ssize_t n;
     do {
         n = recv(tls->fd, out, cap, 0);
@@ -52,6 +54,34 @@ static int receive_bytes(void *ctx, unsigned char *out, size_t cap)
     if (errno == EAGAIN || errno == EWOULDBLOCK)
         return MBEDTLS_ERR_SSL_WANT_READ;
     return errno == ECONNRESET ? MBEDTLS_ERR_NET_CONN_RESET : MBEDTLS_ERR_NET_RECV_FAILED;
+}
+
+static void drop_hello(chat__tls *tls)
+{
+    chat_allocator libc = chat__alloc_or_libc(NULL);
+    chat__alloc_free(&libc, tls->hello);
+    tls->hello = NULL;
+}
+
+static int receive_bytes(void *ctx, unsigned char *out, size_t cap)
+{
+    chat__tls *tls = ctx;
+    uint8_t *to = NULL;
+    size_t want;
+    if (tls->hello == NULL)
+        return receive_raw(tls, out, cap);
+    while ((want = chat__tls_hello_want(tls->hello, &to)) > 0) {
+        int n = receive_raw(tls, to, want);
+        if (n <= 0)
+            return n;
+        if (!chat__tls_hello_got(tls->hello, (size_t)n))
+            return MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO;
+    }
+    size_t given = chat__tls_hello_give(tls->hello, out, cap);
+    if (given > 0)
+        return (int)given;
+    drop_hello(tls);
+    return receive_raw(tls, out, cap);
 }
 
 /* Names are left to mbedTLS; addresses it does not know (and they do not belong into SNI). */
@@ -76,7 +106,10 @@ chat_status chat__tls_new(chat__tls_context *context, int fd, const char *host, 
     tls->context = context;
     tls->why = "nothing went wrong";
     mbedtls_ssl_init(&tls->ssl);
-    if (mbedtls_ssl_setup(&tls->ssl, &context->config) != 0 ||
+    if (!context->is_client)
+        tls->hello = chat__alloc_zero(&libc, sizeof *tls->hello);
+    if ((!context->is_client && tls->hello == NULL) ||
+        mbedtls_ssl_setup(&tls->ssl, &context->config) != 0 ||
         (context->is_client && host != NULL && set_host(tls, host) != 0)) {
         chat__tls_free(tls);
         return CHAT_ERR_NOMEM;
@@ -92,6 +125,7 @@ void chat__tls_free(chat__tls *tls)
     if (tls == NULL)
         return;
     mbedtls_ssl_free(&tls->ssl);
+    drop_hello(tls);
     chat__alloc_free(&libc, tls);
 }
 
