@@ -85,7 +85,7 @@ void show_json(const struct cli *cli, const chat_event *event);
 void show_text(FILE *out, chat_view text); /* nothing in it can steer the terminal */
 void show_chat_name(FILE *out, const struct cli *cli, chat_view chat);
 void show_row(FILE *out, const struct cli *cli, const chat_frame *frame);
-void show_state(const struct cli *cli, const chat_event *event);
+void show_state(FILE *out, const chat_event *event);
 
 /* oneshot.c */
 extern const struct verb verb_send, verb_listen, verb_history, verb_chats, verb_create;

@@ -41,11 +41,14 @@ static struct {
 #ifdef HAVE_EDITLINE
 static void on_edited(char *line);
 
+/* After each line: libedit otherwise blocks until the next one is complete. */
 static void show_prompt(void)
 {
+    if (!ui.is_terminal)
+        return;
     snprintf(ui.prompt, sizeof ui.prompt, "%s> ", ui.current);
-    if (ui.is_terminal)
-        rl_callback_handler_install(ui.prompt, on_edited);
+    fflush(stdout);
+    rl_callback_handler_install(ui.prompt, on_edited);
 }
 
 static void hide_line(void)
@@ -56,7 +59,7 @@ static void hide_line(void)
 
 static void restore_line(void)
 {
-    if (!ui.is_terminal || ui.cli->result >= 0)
+    if (!ui.is_terminal || ui.cli->is_input_over)
         return;
     fflush(stdout);
     rl_forced_update_display();
@@ -164,7 +167,6 @@ static void command_to(struct cli *cli, char **words, size_t n_words)
         return;
     }
     snprintf(ui.current, sizeof ui.current, "%s", words[1]);
-    show_prompt();
     printf("  now talking to %s\n", ui.current);
 }
 
@@ -269,6 +271,7 @@ static void take_line(struct cli *cli, chat_view line)
 static void on_edited(char *line)
 {
     if (line == NULL) {
+        putchar('\n');
         command_quit(ui.cli, NULL, 0);
         return;
     }
@@ -276,6 +279,8 @@ static void on_edited(char *line)
         add_history(line);
     take_line(ui.cli, cli_view(line));
     free(line);
+    if (!ui.cli->is_input_over)
+        show_prompt();
 }
 #endif
 
@@ -334,6 +339,7 @@ static void show_event(struct cli *cli, const chat_event *event)
     case CHAT_EVENT_STATE:
         if (event->state == CHAT_CLIENT_ONLINE)
             printf("  -- online as %s --\n", cli->user);
+        show_state(ui.is_terminal ? stdout : stderr, event);
         break;
     case CHAT_EVENT_MESSAGE:
         if (event->gap_after != 0)

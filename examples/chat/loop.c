@@ -63,8 +63,8 @@ static void remember(struct cli *cli, const chat_event *event)
 static void on_state(struct cli *cli, const chat_event *event)
 {
     remember(cli, event);
-    if (!cli->args->is_json)
-        show_state(cli, event);
+    if (!cli->args->is_json && cli->verb != &verb_interactive)
+        show_state(stderr, event);
     if (event->state == CHAT_CLIENT_ONLINE && event->frame != NULL) {
         cli->progress_at_ms = cli->now_ms;
         snprintf(cli->user, sizeof cli->user, "%.*s", (int)event->frame->user.len,

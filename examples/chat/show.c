@@ -149,18 +149,17 @@ void show_row(FILE *out, const struct cli *cli, const chat_frame *frame)
     fputc('\n', out);
 }
 
-void show_state(const struct cli *cli, const chat_event *event)
+void show_state(FILE *out, const chat_event *event)
 {
-    (void)cli;
     if (event->state != CHAT_CLIENT_WAITING && event->state != CHAT_CLIENT_REFUSED)
         return;
-    fprintf(stderr, "chat: %s", event->state == CHAT_CLIENT_REFUSED ? "refused" : "not connected");
-    fprintf(stderr, " (%s)", chat_status_wire((chat_status)event->status));
+    fprintf(out, "chat: %s (%s)", event->state == CHAT_CLIENT_REFUSED ? "refused" : "not connected",
+            chat_status_wire((chat_status)event->status));
     if (event->text.len > 0) {
-        fputs(": ", stderr);
-        show_text(stderr, event->text);
+        fputs(": ", out);
+        show_text(out, event->text);
     }
     if (event->state == CHAT_CLIENT_WAITING)
-        fprintf(stderr, "; trying again in %.1f s", (double)event->retry_ms / 1000.0);
-    fputc('\n', stderr);
+        fprintf(out, "; trying again in %.1f s", (double)event->retry_ms / 1000.0);
+    fputc('\n', out);
 }
