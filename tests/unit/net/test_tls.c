@@ -34,11 +34,20 @@ static void write_file(const char *name, const void *text)
     fclose(file);
 }
 
+/* localhost and 127.0.0.1, in DER. */
+static void set_alternative_names(mbedtls_x509write_cert *cert)
+{
+    static const unsigned char san[] = "\x30\x11\x82\x09localhost\x87\x04\x7f\x00\x00\x01";
+    assert_int_equal(mbedtls_x509write_crt_set_extension(
+                         cert, MBEDTLS_OID_SUBJECT_ALT_NAME,
+                         MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME), 0, san, sizeof san - 1),
+                     0);
+}
+
 /* A self-signed certificate for localhost and 127.0.0.1 as NAME.crt and NAME.key. */
 static void make_certificate(const char *name, mbedtls_ctr_drbg_context *random, const char *from,
                              const char *to)
 {
-    static const unsigned char san[] = "\x30\x11\x82\x09localhost\x87\x04\x7f\x00\x00\x01";
     unsigned char text[4096];
     char file[64];
     mbedtls_pk_context key;
@@ -62,10 +71,7 @@ static void make_certificate(const char *name, mbedtls_ctr_drbg_context *random,
     assert_int_equal(mbedtls_x509write_crt_set_serial(&cert, &serial), 0);
     assert_int_equal(mbedtls_x509write_crt_set_validity(&cert, from, to), 0);
     assert_int_equal(mbedtls_x509write_crt_set_basic_constraints(&cert, 1, -1), 0);
-    assert_int_equal(mbedtls_x509write_crt_set_extension(
-                         &cert, MBEDTLS_OID_SUBJECT_ALT_NAME,
-                         MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME), 0, san, sizeof san - 1),
-                     0);
+    set_alternative_names(&cert);
     assert_int_equal(
         mbedtls_x509write_crt_pem(&cert, text, sizeof text, mbedtls_ctr_drbg_random, random), 0);
     snprintf(file, sizeof file, "%s.crt", name);
