@@ -68,7 +68,7 @@ extern "C" {
       "Largest content of a message.")                                                             \
     X(max_frame_bytes, "max-frame-bytes", NUMBER, 131072, 4096, 4194304, "bytes",                  \
       "Largest frame of a client.")                                                                \
-    X(max_unsent_bytes, "max-unsent-bytes", NUMBER, 1048576, 4096, 268435456, "bytes",             \
+    X(max_unsent_bytes, "max-unsent-bytes", NUMBER, 262144, 4096, 268435456, "bytes",              \
       "Above it, nothing more is pushed to a connection until it has read.")                       \
     X(window_count, "window-count", NUMBER, 256, 1, 65536, "frames",                               \
       "Frames on their way to a connection that it has not acknowledged.")                         \

@@ -136,7 +136,8 @@ static void consider(const char *name, const char *candidate, const char **best,
 static chat_status fail_unknown(chat_server_config *config, const place *at, const char *name)
 {
     const char *best = NULL;
-    size_t best_at = MAX_DISTANCE + 1;
+    size_t allowed = strlen(name) / 2;
+    size_t best_at = (allowed < MAX_DISTANCE ? allowed : MAX_DISTANCE) + 1;
     for (size_t i = 0; i < chat__option_count; i++)
         consider(name, chat__option_rows[i].name, &best, &best_at);
     for (size_t i = 0; i < chat__config_n_commands && at->dashes[0] != '\0'; i++)
