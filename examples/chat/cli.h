@@ -34,6 +34,7 @@ struct verb {
     int (*start)(struct cli *cli); /* -1 go on, else exit code */
     void (*on_event)(struct cli *cli, const chat_event *event);
     void (*on_input)(struct cli *cli); /* stdin is readable */
+    int keeps_rows;                    /* prints ROW and RESULT itself */
     void (*on_tick)(struct cli *cli);  /* once a turn, may be NULL */
 };
 
@@ -81,11 +82,15 @@ void cli_read_lines(struct cli *cli, void (*on_line)(struct cli *cli, chat_view 
 chat_view cli_view(const char *text);
 
 /* show.c: events for programs and for people. */
-void show_json(const struct cli *cli, const chat_event *event);
+void show_json(FILE *out, const chat_event *event);
 void show_text(FILE *out, chat_view text); /* nothing in it can steer the terminal */
 void show_chat_name(FILE *out, const struct cli *cli, chat_view chat);
 void show_row(FILE *out, const struct cli *cli, const chat_frame *frame);
 void show_state(FILE *out, const chat_event *event);
+
+/* People read downwards: rows that come newest first are kept, and printed in reverse. */
+void rows_keep(struct cli *cli, const chat_event *event);
+void rows_print(struct cli *cli, int is_oldest_first);
 
 /* oneshot.c */
 extern const struct verb verb_send, verb_listen, verb_history, verb_chats, verb_create;

@@ -12,7 +12,7 @@ static const char help[] =
     "  send CHAT -                send each line of stdin as a message\n"
     "  listen [--count N]         print what arrives; with N leave after N messages\n"
     "  history CHAT [--before SEQ | --after SEQ] [--limit N]\n"
-    "                             print a page of a chat; without SEQ the newest\n"
+    "                             print a page of a chat, downwards; without SEQ the newest\n"
     "  chats [--limit N]          print my chats\n"
     "  create CHAT USER... [--title T]\n"
     "                             make the group CHAT of me and the users\n"

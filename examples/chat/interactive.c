@@ -34,6 +34,7 @@ static struct {
     char prompt[CHAT_CHAT_ID_MAX_BYTES + 8];
     struct own own[N_OWN];
     size_t next_own;
+    uint64_t history_r; /* the request whose rows are kept */
 } ui;
 
 /* --- the line --- */
@@ -177,7 +178,7 @@ static void command_history(struct cli *cli, char **words, size_t n_words)
     query.struct_size = sizeof query;
     query.target = args_target(ui.current);
     query.limit = n_words > 1 ? (uint32_t)strtoul(words[1], NULL, 10) : 20;
-    say_status(ui.current[0] != '\0' ? chat_client_history(cli->client, &query, NULL)
+    say_status(ui.current[0] != '\0' ? chat_client_history(cli->client, &query, &ui.history_r)
                                      : CHAT_ERR_ARG);
 }
 
@@ -347,8 +348,13 @@ static void show_event(struct cli *cli, const chat_event *event)
         if (find_own(CHAT_FRAME_HAS(event->frame, CID) ? event->frame->cid : cli_view("")) == NULL)
             show_row(stdout, cli, event->frame);
         break;
-    case CHAT_EVENT_CHAT:
     case CHAT_EVENT_ROW:
+        if (event->frame->r == ui.history_r)
+            rows_keep(cli, event);
+        else
+            show_row(stdout, cli, event->frame);
+        break;
+    case CHAT_EVENT_CHAT:
         show_row(stdout, cli, event->frame);
         break;
     case CHAT_EVENT_SENT:
@@ -358,6 +364,8 @@ static void show_event(struct cli *cli, const chat_event *event)
         on_receipt(event->frame);
         break;
     default:
+        if (event->type == CHAT_EVENT_RESULT && event->frame->r == ui.history_r)
+            rows_print(cli, 0);
         show_result(event);
         break;
     }
@@ -397,4 +405,4 @@ static void interactive_on_tick(struct cli *cli)
 }
 
 const struct verb verb_interactive = {interactive_start, interactive_on_event, interactive_on_input,
-                                      interactive_on_tick};
+                                      0, interactive_on_tick};

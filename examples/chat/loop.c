@@ -88,8 +88,9 @@ static void on_event(struct cli *cli, const chat_event *event)
         on_state(cli, event);
     else if (is_mine)
         cli->progress_at_ms = cli->now_ms;
-    if (cli->args->is_json && (is_mine || !cli->is_one_shot))
-        show_json(cli, event);
+    int is_row = event->type == CHAT_EVENT_ROW || event->type == CHAT_EVENT_RESULT;
+    if (cli->args->is_json && (is_mine || !cli->is_one_shot) && !(is_row && cli->verb->keeps_rows))
+        show_json(stdout, event);
     cli->verb->on_event(cli, event);
 }
 

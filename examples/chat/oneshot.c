@@ -82,7 +82,7 @@ static void send_on_tick(struct cli *cli)
     }
 }
 
-const struct verb verb_send = {send_start, send_on_event, send_on_input, send_on_tick};
+const struct verb verb_send = {send_start, send_on_event, send_on_input, 0, send_on_tick};
 
 /* --- listen --- */
 
@@ -109,7 +109,7 @@ static void listen_on_event(struct cli *cli, const chat_event *event)
     }
 }
 
-const struct verb verb_listen = {listen_start, listen_on_event, NULL, NULL};
+const struct verb verb_listen = {listen_start, listen_on_event, NULL, 0, NULL};
 
 /* --- history, chats, create: one request each --- */
 
@@ -131,35 +131,6 @@ static int history_start(struct cli *cli)
     return status == CHAT_OK ? -1 : refuse_call(status, "the chat cannot be used");
 }
 
-/* People read downwards: rows that come newest first are kept and printed in reverse. */
-static void keep_row(struct cli *cli, const chat_frame *frame)
-{
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    char **rows = realloc(cli->rows, (cli->n_rows + 1) * sizeof *rows);
-    if (rows != NULL)
-        cli->rows = rows;
-    if (out != NULL) {
-        fprintf(out, "seq=%" PRIu64 " ", frame->seq);
-        show_row(out, cli, frame);
-        fclose(out);
-    }
-    if (out == NULL || rows == NULL) {
-        free(text);
-        return;
-    }
-    cli->rows[cli->n_rows++] = text;
-}
-
-static void print_rows(struct cli *cli, const chat_frame *result)
-{
-    for (size_t i = cli->n_rows; i-- > 0;)
-        fputs(cli->rows[cli->args->has_after ? cli->n_rows - 1 - i : i], stdout);
-    if (CHAT_FRAME_HAS(result, HAS_MORE) && result->more)
-        printf("-- more --\n");
-}
-
 static void request_on_event(struct cli *cli, const chat_event *event)
 {
     if (event->type == CHAT_EVENT_ERROR) {
@@ -175,14 +146,20 @@ static void request_on_event(struct cli *cli, const chat_event *event)
 
 static void history_on_event(struct cli *cli, const chat_event *event)
 {
-    if (!cli->args->is_json && event->type == CHAT_EVENT_ROW)
-        keep_row(cli, event->frame);
-    if (!cli->args->is_json && event->type == CHAT_EVENT_RESULT)
-        print_rows(cli, event->frame);
+    const chat_frame *frame = event->frame;
+    if (event->type == CHAT_EVENT_ROW)
+        rows_keep(cli, event);
+    if (event->type == CHAT_EVENT_RESULT) {
+        rows_print(cli, cli->args->has_after);
+        if (cli->args->is_json)
+            show_json(stdout, event);
+        else if (CHAT_FRAME_HAS(frame, HAS_MORE) && frame->more)
+            printf("-- more --\n");
+    }
     request_on_event(cli, event);
 }
 
-const struct verb verb_history = {history_start, history_on_event, NULL, NULL};
+const struct verb verb_history = {history_start, history_on_event, NULL, 1, NULL};
 
 static int chats_start(struct cli *cli)
 {
@@ -198,7 +175,7 @@ static void chats_on_event(struct cli *cli, const chat_event *event)
     request_on_event(cli, event);
 }
 
-const struct verb verb_chats = {chats_start, chats_on_event, NULL, NULL};
+const struct verb verb_chats = {chats_start, chats_on_event, NULL, 0, NULL};
 
 static int create_start(struct cli *cli)
 {
@@ -220,4 +197,4 @@ static void create_on_event(struct cli *cli, const chat_event *event)
     request_on_event(cli, event);
 }
 
-const struct verb verb_create = {create_start, create_on_event, NULL, NULL};
+const struct verb verb_create = {create_start, create_on_event, NULL, 0, NULL};

@@ -10,61 +10,63 @@
 static const char *const state_names[] = {"",       "waiting", "connecting",
                                           "online", "refused", "closed"};
 
-static void put_json_text(chat_view text)
+static void put_json_text(FILE *out, chat_view text)
 {
-    putchar('"');
+    fputc('"', out);
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.data[i];
         if (c == '"' || c == '\\')
-            printf("\\%c", c);
+            fprintf(out, "\\%c", c);
         else if (c < 0x20)
-            printf("\\u%04x", c);
+            fprintf(out, "\\u%04x", c);
         else
-            putchar(c);
+            fputc(c, out);
     }
-    putchar('"');
+    fputc('"', out);
 }
 
-static void put_json_state(const chat_event *event)
+static void put_json_state(FILE *out, const chat_event *event)
 {
-    printf("{\"t\":\"state\",\"state\":\"%s\",\"code\":\"%s\"", state_names[event->state],
-           chat_status_wire((chat_status)event->status));
+    fprintf(out, "{\"t\":\"state\",\"state\":\"%s\",\"code\":\"%s\"", state_names[event->state],
+            chat_status_wire((chat_status)event->status));
     if (event->text.len > 0) {
-        printf(",\"text\":");
-        put_json_text(event->text);
+        fprintf(out, ",\"text\":");
+        put_json_text(out, event->text);
     }
     if (event->state == CHAT_CLIENT_WAITING)
-        printf(",\"retry_ms\":%" PRIu64, event->retry_ms);
-    puts("}");
+        fprintf(out, ",\"retry_ms\":%" PRIu64, event->retry_ms);
+    fputs("}\n", out);
 }
 
-static void put_json_frame(const chat_frame *frame)
+static void put_json_frame(FILE *out, const chat_frame *frame)
 {
     size_t cap = chat_frame_size_bound(CHAT_ENCODING_JSON, frame);
     size_t len = 0;
     uint8_t *text = malloc(cap);
-    if (text == NULL || chat_frame_encode(CHAT_ENCODING_JSON, frame, text, cap, &len) != CHAT_OK)
+    if (text == NULL || chat_frame_encode(CHAT_ENCODING_JSON, frame, text, cap, &len) != CHAT_OK) {
         fprintf(stderr, "chat: an event could not be printed\n");
-    fwrite(text, 1, len, stdout);
-    if (len > 0)
-        putchar('\n');
+        len = 0;
+    }
+    if (len > 0) {
+        fwrite(text, 1, len, out);
+        fputc('\n', out);
+    }
     free(text);
 }
 
-void show_json(const struct cli *cli, const chat_event *event)
+void show_json(FILE *out, const chat_event *event)
 {
-    (void)cli;
     if (event->type == CHAT_EVENT_STATE)
-        put_json_state(event);
+        put_json_state(out, event);
     if (event->gap_after != 0) {
-        printf("{\"t\":\"gap\",\"chat\":");
-        put_json_text(event->frame->chat);
-        printf(",\"after\":\"%" PRIu64 "\",\"before\":\"%" PRIu64 "\"}\n", event->gap_after,
-               event->frame->seq);
+        fprintf(out, "{\"t\":\"gap\",\"chat\":");
+        put_json_text(out, event->frame->chat);
+        fprintf(out, ",\"after\":\"%" PRIu64 "\",\"before\":\"%" PRIu64 "\"}\n", event->gap_after,
+                event->frame->seq);
     }
     if (event->frame != NULL)
-        put_json_frame(event->frame);
-    fflush(stdout);
+        put_json_frame(out, event->frame);
+    fflush(out);
 }
 
 /* Control characters (C0, DEL, C1) of others never reach the terminal; a new line is indented. */
@@ -162,4 +164,35 @@ void show_state(FILE *out, const chat_event *event)
     if (event->state == CHAT_CLIENT_WAITING)
         fprintf(out, "; trying again in %.1f s", (double)event->retry_ms / 1000.0);
     fputc('\n', out);
+}
+
+void rows_keep(struct cli *cli, const chat_event *event)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    char **rows = realloc(cli->rows, (cli->n_rows + 1) * sizeof *rows);
+    if (rows != NULL)
+        cli->rows = rows;
+    if (out != NULL && cli->args->is_json) {
+        show_json(out, event);
+    } else if (out != NULL) {
+        fprintf(out, "seq=%" PRIu64 " ", event->frame->seq);
+        show_row(out, cli, event->frame);
+    }
+    if (out != NULL)
+        fclose(out);
+    if (out == NULL || rows == NULL)
+        free(text);
+    else
+        cli->rows[cli->n_rows++] = text;
+}
+
+void rows_print(struct cli *cli, int is_oldest_first)
+{
+    for (size_t i = 0; i < cli->n_rows; i++)
+        fputs(cli->rows[is_oldest_first ? i : cli->n_rows - 1 - i], stdout);
+    for (size_t i = 0; i < cli->n_rows; i++)
+        free(cli->rows[i]);
+    cli->n_rows = 0;
 }
