@@ -18,6 +18,7 @@
 #define MAX_DATE_SECONDS 253402300799.0 /* the end of the year 9999 */
 
 static const char why_malformed[] = "the token is malformed";
+static const char why_no_memory[] = "out of memory";
 
 typedef struct token_parts {
     chat_view header;
@@ -55,15 +56,18 @@ static int has_duplicates(const cJSON *object)
     return 0;
 }
 
-/* A part that is base64url of a JSON object; NULL otherwise. */
-static cJSON *read_object(chat_view part)
+/* A part that is base64url of a JSON object; NULL otherwise, and `*why` says why. */
+static cJSON *read_object(chat_view part, const char **why)
 {
     uint8_t text[MAX_PART_BYTES];
     size_t len = 0;
+    *why = why_malformed;
     if (chat__base64url_decode(part, text, sizeof text, &len) != CHAT_OK ||
         chat__json_scan(chat__view(text, len)) != CHAT_OK)
         return NULL;
     cJSON *object = cJSON_ParseWithLength((const char *)text, len);
+    if (object == NULL)
+        *why = why_no_memory; /* the scan has found nothing wrong with it */
     if (object != NULL && (!cJSON_IsObject(object) || has_duplicates(object))) {
         cJSON_Delete(object);
         return NULL;
@@ -71,13 +75,19 @@ static cJSON *read_object(chat_view part)
     return object;
 }
 
+static chat_status status_of(const char *why)
+{
+    return why == why_no_memory ? CHAT_ERR_NOMEM : CHAT_ERR_AUTH;
+}
+
 /* NULL: the header names the key's algorithm and asks for nothing that we do not know. */
 static const char *check_header(chat_view part, const chat__jwt_key *key)
 {
     const char *why = NULL;
-    cJSON *header = read_object(part);
+    cJSON *header = read_object(part, &why);
     if (header == NULL)
-        return why_malformed;
+        return why;
+    why = NULL;
     const cJSON *alg = cJSON_GetObjectItemCaseSensitive(header, "alg");
     if (!cJSON_IsString(alg))
         why = why_malformed;
@@ -148,10 +158,9 @@ static chat_status check_payload(const chat__jwt_check *check, chat_view part,
                                  chat__jwt_claims *out, const char **why)
 {
     chat__jwt_claims found = {0};
-    cJSON *claims = read_object(part);
-    *why = why_malformed;
+    cJSON *claims = read_object(part, why);
     if (claims == NULL)
-        return CHAT_ERR_AUTH;
+        return status_of(*why);
     chat_status status = check_claims(check, claims, &found, why);
     cJSON_Delete(claims);
     if (status == CHAT_OK && out != NULL)
@@ -176,7 +185,7 @@ chat_status chat__jwt_verify(const chat__jwt_check *check, chat_view token, chat
         why = check_signature(&parts, check->key);
     if (why != NULL) {
         *out_why = why;
-        return CHAT_ERR_AUTH;
+        return status_of(why);
     }
     if (!check->signature_only)
         return check_payload(check, parts.payload, out, out_why);
