@@ -40,7 +40,7 @@ def make_server(workdir, request):
     request.node.chat_servers = servers
 
     def make(name="data", **options):
-        server = Server(os.path.join(workdir, name), **options)
+        server = Server(os.path.join(workdir, name), secret_dir=workdir, **options)
         servers.append(server)
         return server
 

@@ -116,7 +116,7 @@ class Process:
 class Server:
     """A chatd over its restarts: one data directory, one secret, the port of the moment."""
 
-    def __init__(self, data, secret=None, options=(), auth=None, env=None):
+    def __init__(self, data, secret=None, options=(), auth=None, env=None, secret_dir=None):
         self.data = pathlib.Path(data)
         self.secret = secret or secrets.token_urlsafe(48)
         self.options = [str(option) for option in options]
@@ -124,7 +124,7 @@ class Server:
         self.runs = []
         self.host, self.port = "127.0.0.1", 0
         if auth is None:
-            secret_file = self.data.with_name(self.data.name + ".secret")
+            secret_file = pathlib.Path(secret_dir or self.data.parent, self.data.name + ".secret")
             secret_file.write_text(self.secret)
             secret_file.chmod(0o600)
             auth = ["--jwt-secret-file", secret_file]

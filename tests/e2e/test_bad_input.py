@@ -122,7 +122,6 @@ SYNTAX = {
     "comma": '{"t":"ping",}',
     "single_quotes": "{'t':'ping'}",
     "leading_zero": '{"t":"ping","r":01}',
-    "no_object": "[1]",
 }
 
 
@@ -246,6 +245,13 @@ def test_random_bytes_never_stop_the_server(server, steady):
             noise.greet("mallory").write(os.urandom(size))
             noise.socket.shutdown(socket.SHUT_WR)
             noise.read_to_end()
+
+
+def test_json_that_is_no_object_is_refused(server, steady):
+    mallory = Client(server, "mallory")
+    mallory.socket.send("[1]")
+    assert mallory.expect("error")["code"] == "bad_request"
+    mallory.ping()
 
 
 # --- HTTP ---
