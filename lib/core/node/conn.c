@@ -228,6 +228,12 @@ void chat__conn_break(chat__node *node, chat__node_conn *conn, chat_status statu
     node->has_broken = 1;
 }
 
+/* A whole window may be waiting, however little `max_unsent_bytes` allows on top of it. */
+static size_t unsent_limit(const chat__node *node)
+{
+    return ((size_t)node->limits.max_unsent_bytes + node->limits.window_bytes) * UNSENT_FACTOR;
+}
+
 /* How much may be written to a connection before its socket says how much it took. */
 static int is_over_turn_limit(chat__node *node, chat__node_conn *conn, size_t len)
 {
@@ -236,8 +242,7 @@ static int is_over_turn_limit(chat__node *node, chat__node_conn *conn, size_t le
         conn->turn_bytes = 0;
     }
     conn->turn_bytes += len;
-    return conn->turn_bytes + conn->session.unsent_bytes >
-           ((size_t)node->limits.max_unsent_bytes + node->limits.window_bytes) * UNSENT_FACTOR;
+    return conn->turn_bytes + conn->session.unsent_bytes > unsent_limit(node);
 }
 
 void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes)
@@ -316,7 +321,7 @@ void chat__node_unsent(chat__node *node, chat__conn id, size_t bytes)
     if (conn == NULL)
         return;
     chat__session_unsent(&conn->session, bytes, node->mono_ms);
-    if (bytes > (size_t)node->limits.max_unsent_bytes * UNSENT_FACTOR) {
+    if (bytes > unsent_limit(node)) {
         chat__conn_close(node, conn, CHAT_ERR_SLOW, why_closed(CHAT_ERR_SLOW));
         return;
     }
