@@ -88,6 +88,19 @@ static chat_status load(chat__chain *chain, const chat__segment *segment, uint64
     return status;
 }
 
+static void tell_damage(chat__chain_shared *shared, uint64_t at)
+{
+    int is_known = 0;
+    pthread_mutex_lock(&shared->lock);
+    for (size_t i = 0; i < CHAT__CHAIN_TOLD_MAX && i < shared->n_told; i++)
+        is_known |= shared->told[i] == at;
+    if (!is_known)
+        shared->told[shared->n_told++ % CHAT__CHAIN_TOLD_MAX] = at;
+    pthread_mutex_unlock(&shared->lock);
+    if (!is_known && shared->tell != NULL)
+        shared->tell(shared->tell_ctx, at);
+}
+
 chat_status chat__chain_read(chat__chain *chain, uint64_t at, chat__record *out)
 {
     chat__segment segment;
@@ -118,8 +131,10 @@ chat_status chat__chain_payload(chat__chain *chain, const chat__record *record, 
         return status;
     if (chain->bytes.len < want ||
         !chat__record_decode(chain->bytes.data, want, segment.salt, record->at, &again) ||
-        !chat__record_payload_is_good(record, chain->bytes.data + keyed))
+        !chat__record_payload_is_good(record, chain->bytes.data + keyed)) {
+        tell_damage(chain->shared, record->at);
         return CHAT_ERR_CORRUPT;
+    }
     *out = chat__view(chain->bytes.data + keyed, record->payload_len);
     return CHAT_OK;
 }
@@ -172,6 +187,7 @@ static chat_status find_detour(chat__chain *chain, uint64_t damaged_at, uint64_t
 {
     if (known_detour(chain->shared, damaged_at, out_found_at))
         return CHAT_OK;
+    tell_damage(chain->shared, damaged_at);
     chat_status status = scan_for_last(chain, floor_at, damaged_at, out_found_at);
     if (status == CHAT_OK && *out_found_at == 0 && floor_at > 0)
         status = scan_for_last(chain, 0, floor_at, out_found_at);

@@ -41,12 +41,18 @@ typedef struct chat__detour {
 } chat__detour;
 
 #define CHAT__CHAIN_DETOURS_MAX 256u
+#define CHAT__CHAIN_TOLD_MAX    256u
 
 /* What it takes to follow chains; any thread, each with its own reader. */
 typedef struct chat__chain_shared {
     pthread_mutex_t lock;
     chat__detour detours[CHAT__CHAIN_DETOURS_MAX]; /* a ring */
     size_t n_detours;
+    /* Damage that reading comes upon is told once; may be NULL. Called without the lock. */
+    void (*tell)(void *ctx, uint64_t at);
+    void *tell_ctx;
+    uint64_t told[CHAT__CHAIN_TOLD_MAX]; /* a ring */
+    size_t n_told;
 } chat__chain_shared;
 
 typedef struct chat__chain {

@@ -32,6 +32,14 @@ void chat__store_say(chat__store *store, chat_log_level level, const char *forma
     store->sink.write(store->sink.ctx, level, line);
 }
 
+static void tell_damage(void *ctx, uint64_t at)
+{
+    chat__store_say(ctx, CHAT_LOG_ERROR,
+                    "store: damaged record in the log at %" PRIu64
+                    ", left out; restore it from a backup if you have one",
+                    at);
+}
+
 static chat_status set_up(chat__store *store)
 {
     const chat__store_options *options = &store->options;
@@ -46,6 +54,8 @@ static chat_status set_up(chat__store *store)
     chat__log_init(&store->log, &store->allocator, store->files, store->log_dir,
                    options->segment_bytes, options->is_volatile);
     pthread_mutex_init(&store->chains.lock, NULL);
+    store->chains.tell = tell_damage;
+    store->chains.tell_ctx = store;
     pthread_mutex_init(&store->flush_lock, NULL);
     pthread_mutex_init(&store->read_lock, NULL);
     store->has_state = 1;
