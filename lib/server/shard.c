@@ -289,10 +289,9 @@ static void close_loop(chat__shard *shard)
         uv_close((uv_handle_t *)&shard->accept_timer, NULL);
     }
     shard->has_handles = 0;
-    if (shard->has_loop) {
+    /* More than once: a stop that nobody waited for ends the first run at once. */
+    while (shard->has_loop && uv_loop_close(&shard->loop) == UV_EBUSY)
         (void)uv_run(&shard->loop, UV_RUN_DEFAULT);
-        (void)uv_loop_close(&shard->loop);
-    }
     shard->has_loop = 0;
 }
 
