@@ -36,7 +36,8 @@ typedef struct chat__jwt_claims {
 /*
  * Verify the signature, then the claims: `sub` required, `exp` and `nbf` checked with `leeway_ms`.
  * `*out_why` is always written: one line for people, static. With `signature_only` the payload is
- * not read and `out` may be NULL. CHAT_OK; CHAT_ERR_AUTH; CHAT_ERR_EXPIRED (exp is over); CHAT_ERR_NOMEM.
+ * not read and `out` may be NULL. CHAT_OK; CHAT_ERR_AUTH; CHAT_ERR_EXPIRED (exp is over);
+ * CHAT_ERR_NOMEM.
  */
 typedef struct chat__jwt_check {
     const chat__jwt_key *key;

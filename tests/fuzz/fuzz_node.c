@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A live node that is fed anything: the first byte says whether the rest comes from a client (JSON or
- * CBOR) or from another node. Storage answers every question with nothing.
+ * A live node that is fed anything: the first byte says whether the rest comes from a client (JSON
+ * or CBOR) or from another node. Storage answers every question with nothing.
  */
 #include "node/node.h"
 
