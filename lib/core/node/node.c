@@ -2,6 +2,7 @@
 /* The turn: time in, effects out, and answers of storage on their way to who asked. See node.h. */
 #include "node/internal.h"
 #include "base/alloc.h"
+#include "wire/wire.h"
 
 #include <string.h>
 
@@ -379,6 +380,11 @@ void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,
 
 /* --- links --- */
 
+static int has_all(const chat_frame *frame, uint64_t fields)
+{
+    return (frame->has & fields) == fields;
+}
+
 static int is_valid_submit(const chat__node *node, const chat_frame *frame, uint32_t from_node)
 {
     const uint64_t message =
@@ -388,8 +394,31 @@ static int is_valid_submit(const chat__node *node, const chat_frame *frame, uint
     if (frame->node != from_node || owner != node->options.self)
         return 0;
     if (frame->kind == CHAT_FRAME_SEND)
-        return (frame->has & message) == message;
+        return has_all(frame, message);
     return frame->kind == CHAT_FRAME_CHAT_CREATE;
+}
+
+/* Whether the client's frame that this one becomes will have what it must. */
+static int is_valid_push(const chat_frame *frame)
+{
+    uint64_t origin = 0;
+    if (frame->kind != CHAT_FRAME_MSG && frame->kind != CHAT_FRAME_CHAT)
+        return 0;
+    if (CHAT_FRAME_HAS(frame, CONN))
+        origin = frame->kind == CHAT_FRAME_MSG ? CHAT_FIELD_BIT(CHAT_FIELD_KEY_CID)
+                                               : CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
+    return has_all(frame, chat__frame_required((uint32_t)frame->kind) | origin |
+                              CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS));
+}
+
+static int is_valid_answer(const chat_frame *frame)
+{
+    if (frame->kind == CHAT_FRAME_ACK)
+        return 1;
+    if (frame->kind != CHAT_FRAME_SENT && frame->kind != CHAT_FRAME_RESULT &&
+        frame->kind != CHAT_FRAME_ERROR)
+        return 0;
+    return has_all(frame, chat__frame_required((uint32_t)frame->kind));
 }
 
 chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view bytes)
@@ -407,9 +436,13 @@ chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view byte
         chat__owner_submit(node, &frame);
         return CHAT_OK;
     case CHAT_FRAME_ANSWER:
+        if (!is_valid_answer(&frame))
+            return CHAT_ERR_ARG;
         chat__deliver_answer(node, &frame);
         return CHAT_OK;
     case CHAT_FRAME_PUSH:
+        if (!is_valid_push(&frame))
+            return CHAT_ERR_ARG;
         chat__deliver_push(node, &frame);
         return CHAT_OK;
     case CHAT_FRAME_DELIVERED:
