@@ -75,7 +75,8 @@ def connect_url(server, user=None, path="/", codec="json", token=None, protocols
     options.setdefault("compression", None)
     return connect(server.url + path, additional_headers=given, ping_interval=None,
                    subprotocols=protocols or [f"chat.v1.{codec}"], open_timeout=DEADLINE_S,
-                   close_timeout=DEADLINE_S, max_size=None, legacy=True, **options)
+                   close_timeout=DEADLINE_S, max_size=None, max_queue=None, legacy=True,
+                   **options)
 
 
 class Client:
