@@ -150,9 +150,10 @@ class Typist:
 
     def type(self):
         try:
-            while not self.stop.is_set():
-                self.n += 1
-                self.run.write(f"{self.user} line {self.n}\n")
+            while not self.stop.wait(0.02):  # the pace: more would only make the reading long
+                for _ in range(10):
+                    self.n += 1
+                    self.run.write(f"{self.user} line {self.n}\n")
         except (BrokenPipeError, ValueError):
             pass
 
@@ -167,7 +168,7 @@ def test_lines_that_the_command_line_client_calls_sent_survive_kill_9(make_serve
     try:
         for typist in typists:
             typist.thread.start()
-        for _ in range(max(1, ROUNDS // 5)):
+        for _ in range(max(1, ROUNDS // 6)):
             at = [len(typist.run.lines) for typist in typists]
             for typist, start in zip(typists, at):
                 typist.run.wait_line('"sent"', start=start)
