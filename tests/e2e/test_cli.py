@@ -94,7 +94,7 @@ def test_create_history_and_chats(server):
     plain = ok(run_chat("history", "team", server=server, user="bob"))
     assert plain.index("one") < plain.index("two") and "alice" in plain
     rows = of_type(events(run_chat("--json", "history", "team", server=server, user="bob")), "msg")
-    assert [row["body"] for row in rows] == ["two", "one"], "as the server answers: newest first"
+    assert [row["body"] for row in rows] == ["one", "two"], "history reads downwards"
     assert isinstance(rows[0]["id"], str) and isinstance(rows[0]["seq"], str)
     plain = ok(run_chat("chats", server=server, user="alice"))
     assert "team" in plain and "dave" in plain
