@@ -379,8 +379,16 @@ def other_cases(address):
         (f"offer {text}", lambda text=text, want=want: offer(text, want)) for text, want in offers]
 
 
+def programs():
+    """WS_ECHO WS_ECHO_CLIENT as arguments, or those of the build directory in LIBCHAT_BUILD."""
+    if len(sys.argv) == 3:
+        return sys.argv[1:]
+    folder = os.path.join(os.environ.get("LIBCHAT_BUILD", "build/plain"), "tests", "conformance")
+    return os.path.join(folder, "ws-echo"), os.path.join(folder, "ws-echo-client")
+
+
 def main():
-    echo, client = sys.argv[1:3]
+    echo, client = programs()
     server = subprocess.Popen([echo, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
     address = ("127.0.0.1", int(server.stdout.readline().rsplit(":", 1)[1]))
     cases = []
