@@ -13,8 +13,8 @@
 
 enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_HELP, KIND_VERSION };
 
-#define ALL "send listen history chats create interactive token"
-#define NET "send listen history chats create interactive"
+#define ALL "send listen history chats create presence watch hide interactive token"
+#define NET "send listen history chats create presence watch hide interactive"
 
 static const struct option {
     const char *name;
@@ -61,6 +61,9 @@ static const struct {
     {"history", 1, 1, "history CHAT [--before SEQ | --after SEQ] [--limit N]"},
     {"chats", 0, 0, "chats [--limit N]"},
     {"create", 1, CHAT_GROUP_MAX_MEMBERS + 1, "create CHAT USER... [--title T]"},
+    {"presence", 1, CHAT_GROUP_MAX_MEMBERS, "presence USER..."},
+    {"watch", 1, CHAT_GROUP_MAX_MEMBERS, "watch USER..."},
+    {"hide", 1, 1, "hide on|off"},
     {"token", 0, 4, "token --secret-file F --user U [--ttl SECONDS]"},
 };
 
@@ -157,7 +160,8 @@ static int check_verb(const struct args *args, int argc, char **argv)
         i++;
     if (i == N_VERBS)
         return refuse("unknown verb", args->verb,
-                      "Verbs: send, listen, history, chats, create, token. See chat --help.");
+                      "Verbs: send, listen, history, chats, create, presence, watch, hide, token. "
+                      "See chat --help.");
     if (args->n_items < verbs[i].min_items)
         return refuse("an argument is missing", NULL, verbs[i].usage);
     if (args->n_items > verbs[i].max_items)

@@ -86,6 +86,7 @@ void show_json(FILE *out, const chat_event *event);
 void show_text(FILE *out, chat_view text); /* nothing in it can steer the terminal */
 void show_chat_name(FILE *out, const struct cli *cli, chat_view chat);
 void show_row(FILE *out, const struct cli *cli, const chat_frame *frame);
+void show_presence(FILE *out, const chat_frame *frame);
 void show_state(FILE *out, const chat_event *event);
 
 /* People read downwards: rows that come newest first are kept, and printed in reverse. */
@@ -94,6 +95,13 @@ void rows_print(struct cli *cli, int is_oldest_first);
 
 /* oneshot.c */
 extern const struct verb verb_send, verb_listen, verb_history, verb_chats, verb_create;
+/* Say why the library took a call not; the exit code. */
+int oneshot_refuse(chat_status status, const char *what);
+/* Leave when the request is answered. */
+void oneshot_on_event(struct cli *cli, const chat_event *event);
+
+/* presence.c */
+extern const struct verb verb_presence, verb_watch, verb_hide;
 
 /* token.c */
 int token_main(const struct args *args);

@@ -16,6 +16,7 @@
 
 #define N_OWN         64 /* own messages whose marks are followed */
 #define SNIPPET_BYTES 48
+#define TYPING_MS     3000
 #define MAX_WORDS     (CHAT_GROUP_MAX_MEMBERS + 2)
 
 struct own {
@@ -34,7 +35,8 @@ static struct {
     char prompt[CHAT_CHAT_ID_MAX_BYTES + 8];
     struct own own[N_OWN];
     size_t next_own;
-    uint64_t history_r; /* the request whose rows are kept */
+    uint64_t history_r;    /* the request whose rows are kept */
+    uint64_t typing_at_ms; /* when it may be told again */
 } ui;
 
 /* --- the line --- */
@@ -203,12 +205,28 @@ static void command_chats(struct cli *cli, char **words, size_t n_words)
     say_status(chat_client_chats(cli->client, 0, NULL));
 }
 
+static void tell_typing(struct cli *cli)
+{
+    chat_target target = args_target(ui.current);
+    if (ui.current[0] == '\0' || cli->now_ms < ui.typing_at_ms)
+        return;
+    ui.typing_at_ms = cli->now_ms + TYPING_MS;
+    (void)chat_client_typing(cli->client, &target);
+}
+
+static void command_typing(struct cli *cli, char **words, size_t n_words)
+{
+    (void)words;
+    (void)n_words;
+    tell_typing(cli);
+}
+
 static void command_help(struct cli *cli, char **words, size_t n_words)
 {
     (void)cli;
     (void)words;
     (void)n_words;
-    printf("  /to CHAT   /history [N]   /create CHAT USER...   /chats   /help   /quit\n"
+    printf("  /to CHAT   /history [N]   /create CHAT USER...   /chats   /typing   /help   /quit\n"
            "  CHAT is a group, or @USER. Any other line is sent; // sends a line with one /.\n");
 }
 
@@ -227,7 +245,8 @@ static void run_command(struct cli *cli, char *text)
         void (*run)(struct cli *cli, char **words, size_t n_words);
     } commands[] = {{"/to", command_to},         {"/history", command_history},
                     {"/create", command_create}, {"/chats", command_chats},
-                    {"/help", command_help},     {"/quit", command_quit}};
+                    {"/help", command_help},     {"/quit", command_quit},
+                    {"/typing", command_typing}};
     char *words[MAX_WORDS];
     char *rest = NULL;
     size_t n = 0;
@@ -308,6 +327,8 @@ static void interactive_on_input(struct cli *cli)
 #ifdef HAVE_EDITLINE
     if (ui.is_terminal) {
         rl_callback_read_char();
+        if (rl_line_buffer != NULL && rl_line_buffer[0] != '\0' && rl_line_buffer[0] != '/')
+            tell_typing(cli);
         return;
     }
 #endif
@@ -334,6 +355,23 @@ static void show_result(const chat_event *event)
     putchar('\n');
 }
 
+static void show_typing(const struct cli *cli, const chat_frame *frame)
+{
+    fputs("  ", stdout);
+    show_text(stdout, frame->user);
+    fputs(" is typing in ", stdout);
+    show_chat_name(stdout, cli, frame->chat);
+    putchar('\n');
+}
+
+static void show_message(const struct cli *cli, const chat_event *event)
+{
+    if (event->gap_after != 0)
+        printf("  -- something is missing before this; /history has it --\n");
+    if (find_own(CHAT_FRAME_HAS(event->frame, CID) ? event->frame->cid : cli_view("")) == NULL)
+        show_row(stdout, cli, event->frame);
+}
+
 static void show_event(struct cli *cli, const chat_event *event)
 {
     switch (event->type) {
@@ -343,10 +381,7 @@ static void show_event(struct cli *cli, const chat_event *event)
         show_state(ui.is_terminal ? stdout : stderr, event);
         break;
     case CHAT_EVENT_MESSAGE:
-        if (event->gap_after != 0)
-            printf("  -- something is missing before this; /history has it --\n");
-        if (find_own(CHAT_FRAME_HAS(event->frame, CID) ? event->frame->cid : cli_view("")) == NULL)
-            show_row(stdout, cli, event->frame);
+        show_message(cli, event);
         break;
     case CHAT_EVENT_ROW:
         if (event->frame->r == ui.history_r)
@@ -356,6 +391,9 @@ static void show_event(struct cli *cli, const chat_event *event)
         break;
     case CHAT_EVENT_CHAT:
         show_row(stdout, cli, event->frame);
+        break;
+    case CHAT_EVENT_TYPING:
+        show_typing(cli, event->frame);
         break;
     case CHAT_EVENT_SENT:
         on_sent(event->frame);

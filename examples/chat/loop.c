@@ -89,7 +89,8 @@ static void on_event(struct cli *cli, const chat_event *event)
     else if (is_mine)
         cli->progress_at_ms = cli->now_ms;
     int is_row = event->type == CHAT_EVENT_ROW || event->type == CHAT_EVENT_RESULT;
-    if (cli->args->is_json && (is_mine || !cli->is_one_shot) && !(is_row && cli->verb->keeps_rows))
+    int has_stream = !cli->is_one_shot && cli->verb != &verb_watch;
+    if (cli->args->is_json && (is_mine || has_stream) && !(is_row && cli->verb->keeps_rows))
         show_json(stdout, event);
     cli->verb->on_event(cli, event);
 }
@@ -157,7 +158,10 @@ static int make_client(struct cli *cli)
     chat_client_options_init(&options);
     options.url = args->url != NULL ? args->url : getenv("CHAT_URL");
     options.token = args->token;
-    options.device = args->device != NULL ? args->device : cli->is_one_shot ? "cli-once" : "cli";
+    options.device = args->device != NULL       ? args->device
+                     : cli->verb == &verb_watch ? "cli-watch"
+                     : cli->is_one_shot         ? "cli-once"
+                                                : "cli";
     options.ignore_stream = (uint32_t)cli->is_one_shot;
     options.agent = "chat/" CHAT_CLI_VERSION;
     options.ca_file = args->ca_file;

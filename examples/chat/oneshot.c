@@ -8,7 +8,7 @@
 
 #define MAX_PIPELINE 1000 /* messages of stdin that wait for `sent` */
 
-static int refuse_call(chat_status status, const char *what)
+int oneshot_refuse(chat_status status, const char *what)
 {
     fprintf(stderr, "chat: %s: %s\n", what, chat_status_text(status));
     return status == CHAT_ERR_ARG ? EXIT_USAGE : EXIT_REFUSED;
@@ -35,7 +35,7 @@ static void send_line(struct cli *cli, chat_view line)
     chat_target target = args_target(cli->args->items[0]);
     chat_status status = chat_client_send(cli->client, &target, line, NULL);
     if (status != CHAT_OK) {
-        (void)refuse_call(status, "a line was not sent");
+        (void)oneshot_refuse(status, "a line was not sent");
         cli->n_failed++;
     }
 }
@@ -50,7 +50,7 @@ static int send_start(struct cli *cli)
     cli->is_input_over = 1;
     chat_status status =
         chat_client_send(cli->client, &target, cli_view(cli->args->items[1]), NULL);
-    return status == CHAT_OK ? -1 : refuse_call(status, "the chat or the text cannot be used");
+    return status == CHAT_OK ? -1 : oneshot_refuse(status, "the chat or the text cannot be used");
 }
 
 static void send_on_event(struct cli *cli, const chat_event *event)
@@ -128,10 +128,10 @@ static int history_start(struct cli *cli)
         query.seq = cli->args->after;
     }
     chat_status status = chat_client_history(cli->client, &query, NULL);
-    return status == CHAT_OK ? -1 : refuse_call(status, "the chat cannot be used");
+    return status == CHAT_OK ? -1 : oneshot_refuse(status, "the chat cannot be used");
 }
 
-static void request_on_event(struct cli *cli, const chat_event *event)
+void oneshot_on_event(struct cli *cli, const chat_event *event)
 {
     if (event->type == CHAT_EVENT_ERROR) {
         show_error(cli, event);
@@ -156,7 +156,7 @@ static void history_on_event(struct cli *cli, const chat_event *event)
         else if (CHAT_FRAME_HAS(frame, HAS_MORE) && frame->more)
             printf("-- more --\n");
     }
-    request_on_event(cli, event);
+    oneshot_on_event(cli, event);
 }
 
 const struct verb verb_history = {history_start, history_on_event, NULL, 1, NULL};
@@ -165,14 +165,14 @@ static int chats_start(struct cli *cli)
 {
     uint32_t limit = cli->args->limit > UINT32_MAX ? UINT32_MAX : (uint32_t)cli->args->limit;
     chat_status status = chat_client_chats(cli->client, limit, NULL);
-    return status == CHAT_OK ? -1 : refuse_call(status, "cannot ask");
+    return status == CHAT_OK ? -1 : oneshot_refuse(status, "cannot ask");
 }
 
 static void chats_on_event(struct cli *cli, const chat_event *event)
 {
     if (!cli->args->is_json && event->type == CHAT_EVENT_ROW)
         show_row(stdout, cli, event->frame);
-    request_on_event(cli, event);
+    oneshot_on_event(cli, event);
 }
 
 const struct verb verb_chats = {chats_start, chats_on_event, NULL, 0, NULL};
@@ -187,14 +187,14 @@ static int create_start(struct cli *cli)
     chat_status status =
         chat_client_create(cli->client, cli_view(args->items[0]),
                            cli_view(args->title != NULL ? args->title : ""), list, NULL);
-    return status == CHAT_OK ? -1 : refuse_call(status, "the group or a user cannot be used");
+    return status == CHAT_OK ? -1 : oneshot_refuse(status, "the group or a user cannot be used");
 }
 
 static void create_on_event(struct cli *cli, const chat_event *event)
 {
     if (!cli->args->is_json && event->type == CHAT_EVENT_RESULT)
         printf("created %s\n", cli->args->items[0]);
-    request_on_event(cli, event);
+    oneshot_on_event(cli, event);
 }
 
 const struct verb verb_create = {create_start, create_on_event, NULL, 0, NULL};

@@ -151,6 +151,17 @@ void show_row(FILE *out, const struct cli *cli, const chat_frame *frame)
     fputc('\n', out);
 }
 
+void show_presence(FILE *out, const chat_frame *frame)
+{
+    show_text(out, frame->user);
+    fputs(frame->online ? " online" : " offline", out);
+    if (!frame->online && CHAT_FRAME_HAS(frame, TS)) {
+        fputs(", last seen ", out);
+        show_time(out, frame->ts);
+    }
+    fputc('\n', out);
+}
+
 void show_state(FILE *out, const chat_event *event)
 {
     if (event->state != CHAT_CLIENT_WAITING && event->state != CHAT_CLIENT_REFUSED)

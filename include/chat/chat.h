@@ -10,6 +10,7 @@
 #include <chat/frame.h>
 #include <chat/id.h>
 #include <chat/partition.h>
+#include <chat/presence.h>
 #include <chat/status.h>
 #include <chat/types.h>
 

@@ -108,10 +108,12 @@ typedef enum chat_event_type {
     CHAT_EVENT_CHAT,      /**< `frame`: chat, made with me in it */
     CHAT_EVENT_SENT,      /**< `frame`: sent, my message `cid` is durable */
     CHAT_EVENT_RECEIPT,   /**< `frame`: receipt */
-    CHAT_EVENT_ROW,       /**< `frame`: msg or chat with `r`, a row of a request's answer */
-    CHAT_EVENT_RESULT,    /**< `frame`: result or pong, request `r` is done */
-    CHAT_EVENT_ERROR,     /**< `frame`: error; request `r` failed for `status` */
-    CHAT_EVENT_FAILED     /**< `frame`: error; message `cid` will not be sent for `status` */
+    CHAT_EVENT_ROW,    /**< `frame`: msg, chat or presence with `r`, a row of a request's answer */
+    CHAT_EVENT_RESULT, /**< `frame`: result or pong, request `r` is done */
+    CHAT_EVENT_ERROR,  /**< `frame`: error; request `r` failed for `status` */
+    CHAT_EVENT_FAILED, /**< `frame`: error; message `cid` will not be sent for `status` */
+    CHAT_EVENT_PRESENCE, /**< `frame`: presence, a watched user came or went */
+    CHAT_EVENT_TYPING    /**< `frame`: typing; it counts for some 5 s */
 } chat_event_type;
 
 /** One event, owned by the client and borrowed until the next _next_event, _process or _free. */
@@ -210,6 +212,27 @@ CHAT_API chat_status chat_client_chats(chat_client *client, uint32_t limit, uint
 /** Make the group `chat` of the user and `users`; `title` may be empty. Answer: RESULT. */
 CHAT_API chat_status chat_client_create(chat_client *client, chat_view chat, chat_view title,
                                         chat_view_list users, uint64_t *out_r);
+
+/** Ask who of at most 256 `users` is online: a ROW (presence) for each, then RESULT. */
+CHAT_API chat_status chat_client_presence(chat_client *client, chat_view_list users,
+                                          uint64_t *out_r);
+
+/**
+ * The same, and events PRESENCE when they come and go. The list replaces the one before, and ends
+ * with the connection: ask again at each state ONLINE. An empty one ends it. A connection that
+ * reads slowly may miss changes.
+ */
+CHAT_API chat_status chat_client_watch(chat_client *client, chat_view_list users, uint64_t *out_r);
+
+/** Look offline to others (1), or no longer (0). Answer: RESULT. */
+CHAT_API chat_status chat_client_hide(chat_client *client, int is_hidden, uint64_t *out_r);
+
+/**
+ * Tell the others that the user is typing. Call as often as keys are hit: the server passes on one
+ * in 3 s. Without a connection nothing happens, and nothing is kept.
+ * @return CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_STATE, CHAT_ERR_NOMEM
+ */
+CHAT_API chat_status chat_client_typing(chat_client *client, const chat_target *target);
 
 /** Ask for a sign of life. Answer: RESULT with a `pong`. */
 CHAT_API chat_status chat_client_ping(chat_client *client, uint64_t *out_r);

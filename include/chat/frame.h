@@ -56,6 +56,9 @@ extern "C" {
     X(RESEND, 28, resend, BOOL, 0, "this may have been sent before, over another connection")      \
     X(COUNT, 29, count, UINT, 0, "in `result` the number of rows before it, in `msg` of members")  \
     X(LAST_SEQ, 30, last_seq, U64, 0, "`seq` of the newest record of the chat")                    \
+    X(ONLINE, 36, online, BOOL, 0,                                                                 \
+      "a device of the user is connected, and the user does not hide")                             \
+    X(HIDDEN, 37, hidden, BOOL, 0, "look offline to others")                                       \
     X(CONN, 40, conn, U64, 0, "between nodes: connection that asked")                              \
     X(NODE, 41, node, UINT, 0, "between nodes: node of that connection")                           \
     X(KIND, 42, kind, UINT, 0, "between nodes: type of the frame that is forwarded")
@@ -79,6 +82,14 @@ extern "C" {
     X(CHAT_CREATE, 6, "chat.create", CLIENT, F(R) | F(CHAT), F(TITLE) | F(USERS) | F(RESEND),      \
       "Make a group of me and `users`; answered by `result`.")                                     \
     X(PING, 7, "ping", CLIENT, 0, F(R), "Answered by `pong`.")                                     \
+    X(TYPING, 20, "typing", BOTH, 0, F(CHAT) | F(TO) | F(USER),                                    \
+      "I am typing in `chat` or to `to`; to the other members: `user` is typing in `chat`.")       \
+    X(PRESENCE_GET, 21, "presence.get", CLIENT, F(R) | F(USERS), 0,                                \
+      "Who of `users` is online: `presence` rows with `r`, then `result`.")                        \
+    X(PRESENCE_WATCH, 22, "presence.watch", CLIENT, F(R) | F(USERS), 0,                            \
+      "The same, and `presence` without `r` on change; replaces the list of this connection.")     \
+    X(PRESENCE_HIDE, 23, "presence.hide", CLIENT, F(R) | F(HIDDEN), 0,                             \
+      "Look offline to others, or no longer; answered by `result`.")                               \
     X(WELCOME, 32, "welcome", SERVER, F(USER) | F(DEVICE) | F(HEARTBEAT) | F(MAX_BODY),            \
       F(AGENT) | F(TS), "Answer to `hello`: the connection is live.")                              \
     X(SENT, 33, "sent", SERVER, F(CID) | F(CHAT) | F(ID) | F(SEQ) | F(TS), F(R),                   \
@@ -99,6 +110,8 @@ extern "C" {
     X(BYE, 39, "bye", SERVER, F(CODE), F(TEXT) | F(RETRY_AFTER),                                   \
       "The server closes next; come back after `retry_after_ms`.")                                 \
     X(PONG, 40, "pong", SERVER, 0, F(R) | F(TS), "Answer to `ping`.")                              \
+    X(PRESENCE, 45, "presence", SERVER, F(USER) | F(ONLINE), F(R) | F(TS),                         \
+      "`user` is online, or was last seen at `ts`; with `r` a row.")                               \
     X(SUBMIT, 128, "node.submit", NODE, F(CONN) | F(NODE) | F(KIND) | F(FROM) | F(CHAT),           \
       F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND),                       \
       "A user's request on its way to the chat's owner.")                                          \
@@ -110,7 +123,22 @@ extern "C" {
       F(BODY) | F(CID) | F(TITLE) | F(USERS) | F(CONN) | F(R) | F(TO) | F(COUNT),                  \
       "A durable record for members that live on this node.")                                      \
     X(DELIVERED, 131, "node.delivered", NODE, F(TO) | F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,    \
-      "A receipt on its way to the author `to`.")
+      "A receipt on its way to the author `to`.")                                                  \
+    X(PRESENCE_ASK, 132, "node.presence.ask", NODE, F(CONN) | F(N) | F(KIND) | F(USERS), 0,        \
+      "Who of `users`, who live on this node, is online? `kind` presence.watch: tell changes "     \
+      "too.")                                                                                      \
+    X(PRESENCE_ROW, 133, "node.presence.row", NODE, F(CONN) | F(N) | F(USER) | F(ONLINE), F(TS),   \
+      "A row of the answer.")                                                                      \
+    X(PRESENCE_END, 134, "node.presence.end", NODE, F(CONN) | F(N), F(CODE),                       \
+      "The answer of this node is complete.")                                                      \
+    X(PRESENCE_DROP, 135, "node.presence.drop", NODE, F(USERS), 0,                                 \
+      "Nobody on the sending node watches these users any more.")                                  \
+    X(PRESENCE_TELL, 136, "node.presence.tell", NODE, F(USER) | F(ONLINE), F(TS),                  \
+      "A watched user came or went.")                                                              \
+    X(TYPING_ASK, 137, "node.typing", NODE, F(CHAT) | F(FROM), 0,                                  \
+      "`from` is typing, on its way to the chat's owner.")                                         \
+    X(TYPING_PUSH, 138, "node.typing.push", NODE, F(CHAT) | F(USER) | F(USERS), 0,                 \
+      "`user` is typing, on its way to `users`.")
 
 /** Types of frames; the value is the number in CBOR. */
 typedef enum chat_frame_type {
@@ -154,7 +182,7 @@ typedef struct chat_frame {
 #define CHAT_FIELD_MEMBER(name, key, json, kind, max, text) CHAT_FIELD_TYPE_##kind json;
     CHAT_FIELD_TABLE(CHAT_FIELD_MEMBER)
 #undef CHAT_FIELD_MEMBER
-    uint64_t reserved[24];
+    uint64_t reserved[22];
 } chat_frame;
 
 /** Set a field and its bit: CHAT_FRAME_SET(&frame, SEQ, seq, 17). */

@@ -81,7 +81,11 @@ extern "C" {
     X(allow_query_token, "allow-query-token", SWITCH, 0, 0, 1, "",                                 \
       "Take the token from ?token= too. Addresses end up in logs of proxies.")                     \
     X(deflate, "deflate", SWITCH, 1, 0, 1, "", "Compress long messages when the client can.")      \
-    X(log_level, "log-level", LEVEL, 3, 1, 4, "", "Least severity of the lines that are written.")
+    X(log_level, "log-level", LEVEL, 3, 1, 4, "", "Least severity of the lines that are written.") \
+    X(presence_count, "presence-count", NUMBER, 65536, 1, 16777216, "users",                       \
+      "Users of a shard who are watched, hide, or whose last sight is remembered while away.")     \
+    X(presence_max_watched, "presence-max-watched", NUMBER, 256, 1, 256, "users",                  \
+      "Users whose presence a connection may watch.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

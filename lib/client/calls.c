@@ -102,6 +102,53 @@ chat_status chat_client_create(chat_client *client, chat_view chat, chat_view ti
     return request(client, &frame, out_r);
 }
 
+static chat_status request_about_users(chat_client *client, chat_frame_type type,
+                                       chat_view_list users, uint64_t *out_r)
+{
+    chat_frame frame;
+    if (client == NULL || users.n_items > CHAT_GROUP_MAX_MEMBERS ||
+        (users.items == NULL && users.n_items > 0))
+        return CHAT_ERR_ARG;
+    for (size_t i = 0; i < users.n_items; i++)
+        if (!chat_id_is_valid(users.items[i]))
+            return CHAT_ERR_ARG;
+    chat_frame_init(&frame, type);
+    CHAT_FRAME_SET(&frame, USERS, users, users);
+    return request(client, &frame, out_r);
+}
+
+chat_status chat_client_presence(chat_client *client, chat_view_list users, uint64_t *out_r)
+{
+    return request_about_users(client, CHAT_FRAME_PRESENCE_GET, users, out_r);
+}
+
+chat_status chat_client_watch(chat_client *client, chat_view_list users, uint64_t *out_r)
+{
+    return request_about_users(client, CHAT_FRAME_PRESENCE_WATCH, users, out_r);
+}
+
+chat_status chat_client_hide(chat_client *client, int is_hidden, uint64_t *out_r)
+{
+    chat_frame frame;
+    if (client == NULL)
+        return CHAT_ERR_ARG;
+    chat_frame_init(&frame, CHAT_FRAME_PRESENCE_HIDE);
+    CHAT_FRAME_SET(&frame, HIDDEN, hidden, is_hidden != 0);
+    return request(client, &frame, out_r);
+}
+
+chat_status chat_client_typing(chat_client *client, const chat_target *target)
+{
+    if (client == NULL || target == NULL)
+        return CHAT_ERR_ARG;
+    if (client->is_leaving)
+        return CHAT_ERR_STATE;
+    chat_status status = chat__client_typing(client->core, target);
+    if (status == CHAT_OK)
+        chat__client_wake_self(client);
+    return status;
+}
+
 chat_status chat_client_ping(chat_client *client, uint64_t *out_r)
 {
     chat_frame frame;

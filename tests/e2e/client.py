@@ -24,12 +24,13 @@ FIELDS = {
     "from": 11, "user": 12, "users": 13, "device": 14, "title": 15, "state": 16, "code": 17,
     "text": 18, "retry_after_ms": 19, "before": 20, "after": 21, "limit": 22, "more": 23,
     "agent": 24, "needs": 25, "heartbeat_ms": 26, "max_body_bytes": 27, "resend": 28, "count": 29,
-    "last_seq": 30,
+    "last_seq": 30, "online": 36, "hidden": 37,
 }
 TYPES = {
     "hello": 1, "send": 2, "ack": 3, "history": 4, "chats": 5, "chat.create": 6, "ping": 7,
+    "typing": 20, "presence.get": 21, "presence.watch": 22, "presence.hide": 23,
     "welcome": 32, "sent": 33, "msg": 34, "receipt": 35, "chat": 36, "result": 37, "error": 38,
-    "bye": 39, "pong": 40,
+    "bye": 39, "pong": 40, "presence": 45,
 }
 NAMES = {key: name for name, key in FIELDS.items()}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}

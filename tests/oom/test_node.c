@@ -152,6 +152,12 @@ static void talk(oom_memory *memory, void *ctx)
     ask(&w, memory, &BOB, "{\"t\":\"history\",\"r\":1,\"to\":\"alice\"}", "\"t\":\"result\"");
     ask(&w, memory, &BOB, "{\"t\":\"chats\",\"r\":2}", "\"t\":\"result\"");
     ask(&w, memory, &BOB, "{\"t\":\"ping\",\"r\":3}", "\"t\":\"pong\"");
+    ask(&w, memory, &BOB, "{\"t\":\"presence.get\",\"r\":4,\"users\":[\"alice\"]}",
+        "\"t\":\"result\"");
+    ask(&w, memory, &BOB, "{\"t\":\"presence.watch\",\"r\":5,\"users\":[\"alice\",\"carol\"]}",
+        "\"count\":2");
+    ask(&w, memory, &BOB, "{\"t\":\"presence.hide\",\"r\":6,\"hidden\":true}", "\"t\":\"result\"");
+    say(&w, ALICE.conn, "{\"t\":\"typing\",\"to\":\"bob\"}"); /* may be lost, and no more */
     chat__node_drain(w.node, 100);
     settle(&w);
     chat__node_free(w.node);

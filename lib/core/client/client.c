@@ -117,6 +117,7 @@ void chat__client_free(chat__client *client)
     chat__client_outbox_done(&client->outbox);
     chat__client_list_free(&client->requests, &allocator);
     chat__client_list_free(&client->dead, &allocator);
+    chat__client_list_free(&client->hints, &allocator);
     chat__client_seen_done(&client->seen);
     chat__alloc_free(&allocator, client->told);
     chat__buf_done(&client->out);
@@ -219,6 +220,7 @@ static void forget_connection(chat__client *client)
     client->n_taken = 0;
     client->n_acked = 0;
     chat__client_outbox_rewind(&client->outbox);
+    chat__client_list_free(&client->hints, &client->allocator);
     rewind_requests(client);
 }
 

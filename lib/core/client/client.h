@@ -103,6 +103,10 @@ size_t chat__client_outbox_count(const chat__client *client);
 /* `frame` is a request of the client without `r`; it is copied. */
 chat_status chat__client_request(chat__client *client, const chat_frame *frame, uint64_t *out_r);
 
+/* "I am typing": dropped when there is no connection, or much of it waits. CHAT_OK, CHAT_ERR_ARG,
+   CHAT_ERR_STATE, CHAT_ERR_NOMEM. */
+chat_status chat__client_typing(chat__client *client, const chat_target *target);
+
 /* CHAT_OK, CHAT_ERR_STATE. */
 chat_status chat__client_reconnect(chat__client *client);
 

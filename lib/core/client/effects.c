@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes out, made when there is room for it: nothing is encoded before it can be written. */
+#include "base/alloc.h"
 #include "base/view.h"
 #include "client/internal.h"
 
@@ -123,6 +124,36 @@ static chat_status write_waiting(chat__client *client, chat__client_effect *out)
     }
 }
 
+chat_status chat__client_typing(chat__client *client, const chat_target *target)
+{
+    chat_frame frame;
+    chat__client_item *item;
+    if (chat__client_target_check(target) != CHAT_OK)
+        return CHAT_ERR_ARG;
+    if (client->phase == CHAT__PHASE_CLOSED)
+        return CHAT_ERR_STATE;
+    if (client->phase != CHAT__PHASE_LIVE || client->hints.n_items >= CHAT__CLIENT_HINTS)
+        return CHAT_OK;
+    chat_frame_init(&frame, CHAT_FRAME_TYPING);
+    if (target->chat.len > 0)
+        CHAT_FRAME_SET(&frame, CHAT, chat, target->chat);
+    else
+        CHAT_FRAME_SET(&frame, TO, to, target->to);
+    chat_status status = chat__client_item_new(&client->allocator, &frame, &item);
+    if (status == CHAT_OK)
+        chat__client_list_append(&client->hints, item);
+    return status;
+}
+
+static chat_status write_hint(chat__client *client, chat__client_effect *out)
+{
+    chat__client_item *item = client->hints.first;
+    chat_status status = encode(client, &item->frame, out);
+    chat__client_list_remove(&client->hints, item);
+    chat__alloc_free(&client->allocator, item);
+    return status == CHAT_OK ? CHAT_OK : CHAT_EMPTY;
+}
+
 chat_status chat__client_next_effect(chat__client *client, int may_write, chat__client_effect *out)
 {
     memset(out, 0, sizeof *out);
@@ -150,5 +181,7 @@ chat_status chat__client_next_effect(chat__client *client, int may_write, chat__
         return write_ping(client, out);
     if (!may_write || client->bye_ms != 0)
         return CHAT_EMPTY;
+    if (client->hints.first != NULL)
+        return write_hint(client, out);
     return write_waiting(client, out);
 }

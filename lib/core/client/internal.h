@@ -10,6 +10,7 @@
 
 #define CHAT__CLIENT_WHY_BYTES     200u
 #define CHAT__CLIENT_STATES        8u
+#define CHAT__CLIENT_HINTS         8u
 #define CHAT__CLIENT_BYE_GRACE_MS  5000u    /* from `bye` to the end of the connection */
 #define CHAT__CLIENT_MAX_RETRY_MS  3600000u /* longest advice of a server that is followed */
 #define CHAT__CLIENT_HOLD_MS       1000u    /* for a refusal without advice */
@@ -81,7 +82,8 @@ struct chat__client {
 
     chat__client_outbox outbox;
     chat__client_list requests;
-    chat__client_list dead; /* requests without an answer, to be told */
+    chat__client_list hints; /* typing, to be written over this connection or never */
+    chat__client_list dead;  /* requests without an answer, to be told */
     uint64_t next_r;
     uint64_t next_order;
     chat__client_seen seen;

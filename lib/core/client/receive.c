@@ -86,6 +86,23 @@ static void on_msg_or_chat(chat__client *client)
     }
 }
 
+static void on_presence(chat__client *client)
+{
+    chat__client_item *item = request_of(client, &client->frame);
+    if (!CHAT_FRAME_HAS(&client->frame, R)) {
+        give(client, CHAT_EVENT_PRESENCE, CHAT_OK);
+    } else if (item != NULL) {
+        item->n_rows++;
+        give(client, CHAT_EVENT_ROW, CHAT_OK);
+    }
+}
+
+static void on_typing(chat__client *client)
+{
+    if (CHAT_FRAME_HAS(&client->frame, CHAT) && CHAT_FRAME_HAS(&client->frame, USER))
+        give(client, CHAT_EVENT_TYPING, CHAT_OK);
+}
+
 static void on_sent(chat__client *client)
 {
     const chat_frame *frame = &client->frame;
@@ -154,39 +171,32 @@ static void on_bye(chat__client *client)
     chat__client_lost(client, client->bye_status, 0, "");
 }
 
+static void on_receipt(chat__client *client)
+{
+    give(client, CHAT_EVENT_RECEIPT, CHAT_OK);
+}
+
+/* What is not here is of a newer server, or not meant for a client. */
 static void on_frame(chat__client *client)
 {
+    static const struct {
+        chat_frame_type type;
+        int needs_live;
+        void (*take)(chat__client *client);
+    } HANDLERS[] = {
+        {CHAT_FRAME_WELCOME, 0, on_welcome},  {CHAT_FRAME_ERROR, 0, on_error},
+        {CHAT_FRAME_BYE, 0, on_bye},          {CHAT_FRAME_MSG, 1, on_msg_or_chat},
+        {CHAT_FRAME_CHAT, 1, on_msg_or_chat}, {CHAT_FRAME_SENT, 1, on_sent},
+        {CHAT_FRAME_RECEIPT, 1, on_receipt},  {CHAT_FRAME_RESULT, 1, on_result},
+        {CHAT_FRAME_PONG, 1, on_result},      {CHAT_FRAME_PRESENCE, 1, on_presence},
+        {CHAT_FRAME_TYPING, 1, on_typing},
+    };
     int is_live = client->phase == CHAT__PHASE_LIVE;
-    switch (client->frame.type) {
-    case CHAT_FRAME_WELCOME:
-        on_welcome(client);
-        break;
-    case CHAT_FRAME_ERROR:
-        on_error(client);
-        break;
-    case CHAT_FRAME_BYE:
-        on_bye(client);
-        break;
-    case CHAT_FRAME_MSG:
-    case CHAT_FRAME_CHAT:
-        if (is_live)
-            on_msg_or_chat(client);
-        break;
-    case CHAT_FRAME_SENT:
-        if (is_live)
-            on_sent(client);
-        break;
-    case CHAT_FRAME_RECEIPT:
-        if (is_live)
-            give(client, CHAT_EVENT_RECEIPT, CHAT_OK);
-        break;
-    case CHAT_FRAME_RESULT:
-    case CHAT_FRAME_PONG:
-        if (is_live)
-            on_result(client);
-        break;
-    default: /* of a newer server, or not meant for a client */
-        break;
+    for (size_t i = 0; i < sizeof HANDLERS / sizeof *HANDLERS; i++) {
+        if (HANDLERS[i].type == client->frame.type && (is_live || !HANDLERS[i].needs_live)) {
+            HANDLERS[i].take(client);
+            return;
+        }
     }
 }
 

@@ -154,6 +154,8 @@ chat_status chat__node_open(chat__node *node, chat_view user, chat_encoding enco
 
 void chat__conn_destroy(chat__node *node, chat__node_conn *conn)
 {
+    chat__presence_leave(node, conn);
+    chat__node_dealloc(node, conn->typing);
     chat__deliver_drop_all(node, conn);
     (void)chat__session_step(&conn->session, CHAT__SESSION_EV_CLOSE);
     chat__session_done(&conn->session);
@@ -267,6 +269,13 @@ void chat__conn_write_frame(chat__node *node, chat__node_conn *conn, const chat_
     chat__conn_write(node, conn, chat__node_encode(node, (chat_encoding)conn->encoding, frame));
 }
 
+void chat__conn_write_hint(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    size_t waiting = conn->session.unsent_bytes + (conn->turn == node->turn ? conn->turn_bytes : 0);
+    if (conn->session.state != CHAT__SESSION_HELLO && waiting <= node->limits.max_unsent_bytes / 2)
+        chat__conn_write_frame(node, conn, frame);
+}
+
 /* --- time --- */
 
 void chat__conn_reschedule(chat__node *node, chat__node_conn *conn)
@@ -370,7 +379,8 @@ void chat__node_receive(chat__node *node, chat__conn id, chat_view message)
     chat_frame_init(&frame, (chat_frame_type)0);
     chat_status status =
         chat_frame_decode(node->decoder, (chat_encoding)conn->encoding, message, &frame);
-    if (status == CHAT_OK && chat_frame_direction(frame.type) != 'c')
+    if (status == CHAT_OK && chat_frame_direction(frame.type) != 'c' &&
+        chat_frame_direction(frame.type) != 'b')
         status = CHAT_ERR_UNSUPPORTED;
     int is_hello = frame.type == CHAT_FRAME_HELLO;
     if (conn->session.state == CHAT__SESSION_HELLO && (status != CHAT_OK || !is_hello)) {

@@ -12,6 +12,7 @@
 #include "session/session.h"
 
 #include <chat/id.h>
+#include <chat/presence.h>
 
 /* A record on its way to devices: encoded once for each encoding, counted by references. */
 typedef struct chat__msg {
@@ -34,6 +35,8 @@ typedef struct chat__behind {
 } chat__behind;
 
 typedef struct chat__user chat__user;
+typedef struct chat__lookup chat__lookup;
+typedef struct chat__typing chat__typing;
 
 typedef struct chat__node_conn {
     chat__heap_item timer; /* first: the heap gives it back */
@@ -43,13 +46,16 @@ typedef struct chat__node_conn {
     chat__user *user;
     chat__behind *behind; /* the first is being read */
     chat__behind *last_behind;
-    size_t turn_bytes; /* written in turn `turn` */
+    chat__lookup *lookups; /* questions about presence that are not answered */
+    chat__typing *typing;  /* what was passed on lately, may be NULL */
+    size_t turn_bytes;     /* written in turn `turn` */
     uint32_t turn;
     uint32_t n_submitted; /* requests whose answer is outstanding */
     uint8_t encoding;
     uint8_t is_reading;
     int8_t broken; /* a status: close it for that in the next turn */
     uint8_t is_bye_said;
+    uint8_t is_watching; /* presence of others */
     uint8_t device_len;
     uint8_t device[CHAT_ID_MAX_BYTES];
 } chat__node_conn;
@@ -128,6 +134,20 @@ struct chat__cid {
     uint8_t key[]; /* user, 0, cid */
 };
 
+/* A question about presence, asked at the nodes where the users live. */
+struct chat__lookup {
+    chat__lookup *prev, *next; /* of the node, oldest first */
+    chat__lookup *next_of_conn;
+    chat__node_conn *conn;
+    uint64_t number;
+    uint64_t r;
+    uint64_t due_ms;
+    uint64_t count;  /* rows given */
+    uint32_t n_open; /* nodes that have not answered */
+    uint32_t is_watch;
+    int32_t status;
+};
+
 struct chat__node {
     chat__node_options options;
     chat_allocator allocator;
@@ -152,8 +172,12 @@ struct chat__node {
     chat__op *ops;
     chat__op *stalled, *last_stalled; /* durable, not yet pushed: memory ran out */
     uint32_t n_ops;
-    uint64_t n_submitted; /* requests to owners whose answer is outstanding */
-    chat__msg *dead;      /* freed at the next turn: effects may point into them */
+    uint64_t n_submitted;    /* requests to owners whose answer is outstanding */
+    chat_presence *presence; /* users who live here; watchers are nodes */
+    chat_presence *watched;  /* users watched from here; watchers are connections */
+    chat__lookup *lookup_first, *lookup_last;
+    uint64_t n_lookups; /* ever begun */
+    chat__msg *dead;    /* freed at the next turn: effects may point into them */
     uint32_t retry_after_ms;
     uint32_t turn;
     uint8_t is_draining;
@@ -185,6 +209,8 @@ chat__node_conn *chat__conn_of(const chat__node *node, chat__conn id);
 chat_view chat__conn_user(const chat__node_conn *conn);
 void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes);
 void chat__conn_write_frame(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+/* The same for what nobody misses: dropped for who has not said hello or reads slowly. */
+void chat__conn_write_hint(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
 /* Say `bye`, close, forget. */
 void chat__conn_close(chat__node *node, chat__node_conn *conn, chat_status status,
                       const char *text);
@@ -199,6 +225,9 @@ void chat__conn_free_all(chat__node *node);
 
 /* --- requests.c: frames of a client, answered on the user's node --- */
 void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+/* The chat that a frame names, by `chat` or `to`; the user is a member if it is a direct one. */
+chat_status chat__request_chat(const chat__node_conn *conn, const chat_frame *frame,
+                               chat_direct_name *storage, chat_view *out, const char **why);
 /* `r`, `cid` and `chat` are taken from `about` (may be NULL). */
 void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_frame *about,
                           chat_status status, const char *text);
@@ -266,5 +295,24 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
 void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows *rows);
 void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn);
 void chat__msg_release(chat__node *node, chat__msg *msg);
+
+/* --- presence.c: who is online, asked and watched over all nodes --- */
+chat_status chat__presence_init(chat__node *node);
+void chat__presence_done(chat__node *node);
+/* CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__presence_arrive(chat__node *node, const chat__node_conn *conn);
+void chat__presence_leave(chat__node *node, chat__node_conn *conn);
+void chat__presence_on_get(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+void chat__presence_on_watch(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+void chat__presence_on_hide(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+/* Refuse what was not answered in time. */
+void chat__presence_do_due(chat__node *node);
+/* A frame of another node. CHAT_OK, CHAT_ERR_ARG. */
+chat_status chat__presence_link(chat__node *node, uint32_t from_node, const chat_frame *frame);
+
+/* --- typing.c: never stored, lost without harm --- */
+void chat__typing_on_client(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+void chat__typing_on_owner(chat__node *node, const chat_frame *frame);
+void chat__typing_on_push(chat__node *node, const chat_frame *frame);
 
 #endif

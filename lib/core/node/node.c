@@ -36,6 +36,8 @@ void chat__node_options_init(chat__node_options *options)
     options->dedupe_count = 65536;
     options->max_pending = 65536;
     options->chat_cache_count = 65536;
+    options->presence_count = 65536;
+    options->max_watched = 256;
 }
 
 static int options_are_sane(const chat__node_options *options)
@@ -82,6 +84,8 @@ chat_status chat__node_new(const chat__node_options *options, chat__node **out)
         status = chat_decoder_new(&node->allocator, max_bytes, &node->decoder);
     if (status == CHAT_OK)
         status = chat_decoder_new(&node->allocator, max_bytes, &node->row_decoder);
+    if (status == CHAT_OK)
+        status = chat__presence_init(node);
     if (status != CHAT_OK) {
         chat__node_free(node);
         return status;
@@ -105,6 +109,7 @@ void chat__node_free(chat__node *node)
     if (node == NULL)
         return;
     chat_allocator allocator = node->allocator;
+    chat__presence_done(node);
     chat__conn_free_all(node);
     while (node->ops != NULL)
         chat__op_free(node, node->ops);
@@ -293,6 +298,7 @@ void chat__node_begin(chat__node *node, uint64_t mono_ms, uint64_t unix_ms)
     if (node->has_broken)
         close_broken(node);
     chat__owner_push_stalled(node);
+    chat__presence_do_due(node);
     chat__heap_item *item = chat__heap_first(&node->timers);
     while (item != NULL && item->at_ms <= node->mono_ms) {
         chat__conn_timer_due(node, (chat__node_conn *)(void *)item);
@@ -309,7 +315,8 @@ uint64_t chat__node_deadline(const chat__node *node)
         return node->mono_ms;
     if (node->is_draining && node->n_conns > 0)
         return node->mono_ms + DRAIN_POLL_MS;
-    return first == NULL ? NEVER : first->at_ms;
+    uint64_t at_ms = node->lookup_first != NULL ? node->lookup_first->due_ms : NEVER;
+    return first != NULL && first->at_ms < at_ms ? first->at_ms : at_ms;
 }
 
 void chat__node_drain(chat__node *node, uint32_t retry_after_ms)
@@ -448,7 +455,13 @@ chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view byte
     case CHAT_FRAME_DELIVERED:
         chat__deliver_receipt(node, &frame);
         return CHAT_OK;
+    case CHAT_FRAME_TYPING_ASK:
+        chat__typing_on_owner(node, &frame);
+        return CHAT_OK;
+    case CHAT_FRAME_TYPING_PUSH:
+        chat__typing_on_push(node, &frame);
+        return CHAT_OK;
     default:
-        return CHAT_ERR_ARG;
+        return chat__presence_link(node, from_node, &frame);
     }
 }

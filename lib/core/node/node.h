@@ -51,6 +51,8 @@ typedef struct chat__node_options {
     uint32_t dedupe_count;     /* 65,536: cids that are remembered */
     uint32_t max_pending;      /* 65,536: requests that wait for storage; above it: busy */
     uint32_t chat_cache_count; /* 65,536: groups whose members are remembered */
+    uint32_t presence_count;   /* 65,536: users who are watched or whose last sight is remembered */
+    uint32_t max_watched;      /* 256: users that a connection may watch */
 } chat__node_options;
 
 /* Defaults as above, struct otherwise zero (NULL allocator: libc; 1 node, 64 partitions). */

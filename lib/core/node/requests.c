@@ -26,9 +26,8 @@ void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_fr
     chat__conn_write_frame(node, conn, &error);
 }
 
-/* The chat that a frame names, by `chat` or `to`; the user is a member if it is a direct one. */
-static chat_status resolve_chat(const chat__node_conn *conn, const chat_frame *frame,
-                                chat_direct_name *storage, chat_view *out, const char **why)
+chat_status chat__request_chat(const chat__node_conn *conn, const chat_frame *frame,
+                               chat_direct_name *storage, chat_view *out, const char **why)
 {
     chat_view members[2];
     chat_view user = chat__conn_user(conn);
@@ -141,6 +140,10 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
     memcpy(conn->device, frame->device.data, frame->device.len);
     conn->device_len = (uint8_t)frame->device.len;
     (void)chat__session_step(&conn->session, CHAT__SESSION_EV_HELLO);
+    if (chat__presence_arrive(node, conn) != CHAT_OK) {
+        chat__conn_close(node, conn, CHAT_ERR_NOMEM, "out of memory");
+        return;
+    }
     replace_same_device(node, conn);
     write_welcome(node, conn);
     chat__op *op = request_op(node, conn, CHAT__OP_DEVICE, frame, chat__view(NULL, 0));
@@ -192,7 +195,7 @@ static void on_send(chat__node *node, chat__node_conn *conn, const chat_frame *f
     chat_direct_name name;
     chat_view chat;
     const char *why = "";
-    chat_status status = resolve_chat(conn, frame, &name, &chat, &why);
+    chat_status status = chat__request_chat(conn, frame, &name, &chat, &why);
     if (status == CHAT_OK && frame->body.len == 0) {
         status = CHAT_ERR_ARG;
         why = "`body` is empty";
@@ -237,7 +240,7 @@ static void on_history(chat__node *node, chat__node_conn *conn, const chat_frame
     chat_direct_name name;
     chat_view chat;
     const char *why = "";
-    chat_status status = resolve_chat(conn, frame, &name, &chat, &why);
+    chat_status status = chat__request_chat(conn, frame, &name, &chat, &why);
     if (status == CHAT_OK && CHAT_FRAME_HAS(frame, AFTER) && CHAT_FRAME_HAS(frame, BEFORE)) {
         status = CHAT_ERR_ARG;
         why = "give either `before` or `after`";
@@ -390,10 +393,17 @@ void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *fr
         uint32_t type;
         handler handle;
     } HANDLERS[] = {
-        {CHAT_FRAME_SEND, on_send},       {CHAT_FRAME_ACK, on_ack},
-        {CHAT_FRAME_HISTORY, on_history}, {CHAT_FRAME_CHATS, on_chats},
-        {CHAT_FRAME_HELLO, on_hello},     {CHAT_FRAME_CHAT_CREATE, on_create},
+        {CHAT_FRAME_SEND, on_send},
+        {CHAT_FRAME_ACK, on_ack},
+        {CHAT_FRAME_HISTORY, on_history},
+        {CHAT_FRAME_CHATS, on_chats},
+        {CHAT_FRAME_HELLO, on_hello},
+        {CHAT_FRAME_CHAT_CREATE, on_create},
         {CHAT_FRAME_PING, on_ping},
+        {CHAT_FRAME_TYPING, chat__typing_on_client},
+        {CHAT_FRAME_PRESENCE_GET, chat__presence_on_get},
+        {CHAT_FRAME_PRESENCE_WATCH, chat__presence_on_watch},
+        {CHAT_FRAME_PRESENCE_HIDE, chat__presence_on_hide},
     };
     for (size_t i = 0; i < sizeof HANDLERS / sizeof HANDLERS[0]; i++) {
         if (HANDLERS[i].type == frame->type) {

@@ -193,8 +193,8 @@ static inline void both_turn(struct peer *peer, chat_client *client)
 /* Turns until the next event; "TYPE status text". */
 static inline const char *both_event(struct peer *peer, chat_client *client)
 {
-    static const char *const types[] = {"",        "STATE", "MESSAGE", "CHAT",  "SENT",
-                                        "RECEIPT", "ROW",   "RESULT",  "ERROR", "FAILED"};
+    static const char *const types[] = {"",    "STATE",  "MESSAGE", "CHAT",   "SENT",     "RECEIPT",
+                                        "ROW", "RESULT", "ERROR",   "FAILED", "PRESENCE", "TYPING"};
     static const char *const states[] = {"",       "waiting", "connecting",
                                          "online", "refused", "closed"};
     static char text[512];

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who is online, over all nodes. The node where a user lives has the user's connections as leases
+ * and tells the nodes that watch; the node of who watches passes it on to its connections. So a
+ * change travels once to each node. The silence of a connection ends it, and its lease with it.
+ */
+#include "node/internal.h"
+
+#include "route/fanout.h"
+
+#define LOOKUP_MS       5000u
+#define MAX_LOOKUPS     16u /* of a connection at the same time */
+#define BUSY_TEXT       "too many questions about presence at the same time"
+#define WATCH_FULL_TEXT "too many users are watched"
+
+chat_status chat__presence_init(chat__node *node)
+{
+    chat_presence_options options;
+    chat_presence_options_init(&options);
+    options.allocator = &node->allocator;
+    options.seed[0] = node->options.seed[0];
+    options.seed[1] = node->options.seed[1];
+    options.ttl_ms = 0;
+    options.max_leases = node->options.max_connections;
+    options.max_users = node->options.presence_count;
+    options.max_watched = UINT32_MAX;
+    chat_status status = chat_presence_new(&options, &node->presence);
+    options.max_watched = node->options.max_watched;
+    if (status == CHAT_OK)
+        status = chat_presence_new(&options, &node->watched);
+    return status;
+}
+
+static void end_lookup(chat__node *node, chat__lookup *lookup)
+{
+    chat__lookup **link = &lookup->conn->lookups;
+    while (*link != lookup)
+        link = &(*link)->next_of_conn;
+    *link = lookup->next_of_conn;
+    if (lookup->prev != NULL)
+        lookup->prev->next = lookup->next;
+    else
+        node->lookup_first = lookup->next;
+    if (lookup->next != NULL)
+        lookup->next->prev = lookup->prev;
+    else
+        node->lookup_last = lookup->prev;
+    chat__node_dealloc(node, lookup);
+}
+
+void chat__presence_done(chat__node *node)
+{
+    while (node->lookup_first != NULL)
+        end_lookup(node, node->lookup_first);
+    chat_presence_free(node->presence);
+    chat_presence_free(node->watched);
+    node->presence = NULL;
+    node->watched = NULL;
+}
+
+/* --- changes --- */
+
+static void fill_state(chat_frame *out, chat_view user, const chat_presence_state *state)
+{
+    CHAT_FRAME_SET(out, USER, user, user);
+    CHAT_FRAME_SET(out, ONLINE, online, state->is_online);
+    if (!state->is_online && state->seen_ms != 0)
+        CHAT_FRAME_SET(out, TS, ts, state->seen_ms);
+}
+
+/* A user who lives here came or went: tell a node that watches. */
+static void tell_node(chat__node *node, const chat_presence_change *change)
+{
+    chat_frame tell;
+    uint32_t to_node = (uint32_t)change->watcher;
+    if (to_node == node->options.self) {
+        chat_presence_tell(node->watched, change->user, (int)change->state.is_online,
+                           change->state.seen_ms);
+        return;
+    }
+    chat_frame_init(&tell, CHAT_FRAME_PRESENCE_TELL);
+    fill_state(&tell, change->user, &change->state);
+    (void)chat__node_emit_link(node, to_node, &tell); /* the next change tells it again */
+}
+
+static void tell_conn(chat__node *node, const chat_presence_change *change)
+{
+    chat_frame out;
+    chat__node_conn *conn = chat__conn_of(node, change->watcher);
+    if (conn == NULL)
+        return;
+    chat_frame_init(&out, CHAT_FRAME_PRESENCE);
+    fill_state(&out, change->user, &change->state);
+    chat__conn_write_hint(node, conn, &out);
+}
+
+/* Nobody here watches the user any more. */
+static void drop_user(chat__node *node, chat_view user)
+{
+    chat_frame drop;
+    uint32_t home = chat__node_of_user(user, node->options.n_nodes);
+    chat_view_list users = {&user, 1};
+    if (home == node->options.self) {
+        chat_presence_watch_remove(node->presence, home, user);
+        return;
+    }
+    chat_frame_init(&drop, CHAT_FRAME_PRESENCE_DROP);
+    CHAT_FRAME_SET(&drop, USERS, users, users);
+    (void)chat__node_emit_link(node, home, &drop); /* what is told in vain is dropped here */
+}
+
+static void tell_changes(chat__node *node)
+{
+    chat_presence_change change;
+    int is_done = 0;
+    while (!is_done) {
+        is_done = 1;
+        while (chat_presence_next_change(node->presence, &change) == CHAT_OK) {
+            if (change.type == CHAT_PRESENCE_CHANGED)
+                tell_node(node, &change);
+        }
+        while (chat_presence_next_change(node->watched, &change) == CHAT_OK) {
+            is_done = 0;
+            if (change.type == CHAT_PRESENCE_CHANGED)
+                tell_conn(node, &change);
+            else
+                drop_user(node, change.user);
+        }
+    }
+}
+
+/* --- connections --- */
+
+chat_status chat__presence_arrive(chat__node *node, const chat__node_conn *conn)
+{
+    chat_status status =
+        chat_presence_renew(node->presence, chat__conn_user(conn), conn->id, node->unix_ms);
+    tell_changes(node);
+    return status;
+}
+
+void chat__presence_leave(chat__node *node, chat__node_conn *conn)
+{
+    uint64_t silent_ms = node->mono_ms - conn->session.seen_ms;
+    while (conn->lookups != NULL)
+        end_lookup(node, conn->lookups);
+    chat_presence_release(node->presence, chat__conn_user(conn), conn->id,
+                          node->unix_ms > silent_ms ? node->unix_ms - silent_ms : 0);
+    if (conn->is_watching)
+        chat_presence_unwatch(node->watched, conn->id);
+    conn->is_watching = 0;
+    tell_changes(node);
+}
+
+void chat__presence_on_hide(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat_frame result;
+    chat_status status = chat_presence_hide(node->presence, chat__conn_user(conn),
+                                            (int)frame->hidden, node->unix_ms);
+    if (status != CHAT_OK) {
+        chat__request_refuse(node, conn, frame, CHAT_ERR_BUSY, chat_status_text(CHAT_ERR_BUSY));
+        return;
+    }
+    tell_changes(node);
+    chat_frame_init(&result, CHAT_FRAME_RESULT);
+    CHAT_FRAME_SET(&result, R, r, frame->r);
+    chat__conn_write_frame(node, conn, &result);
+}
+
+/* --- questions --- */
+
+static void stop_watching(chat__node *node, chat__node_conn *conn)
+{
+    chat_presence_unwatch(node->watched, conn->id);
+    conn->is_watching = 0;
+    tell_changes(node);
+}
+
+/* A list of which a part could not be watched is none. */
+static void answer_lookup(chat__node *node, chat__lookup *lookup)
+{
+    chat_frame out;
+    chat__node_conn *conn = lookup->conn;
+    chat_frame_init(&out, CHAT_FRAME_RESULT);
+    CHAT_FRAME_SET(&out, R, r, lookup->r);
+    if (lookup->status == CHAT_OK) {
+        CHAT_FRAME_SET(&out, COUNT, count, lookup->count);
+        chat__conn_write_frame(node, conn, &out);
+    } else {
+        const char *text = lookup->status == CHAT_ERR_BUSY
+                               ? WATCH_FULL_TEXT
+                               : chat_status_text((chat_status)lookup->status);
+        chat__request_refuse(node, conn, &out, (chat_status)lookup->status, text);
+        if (lookup->is_watch)
+            stop_watching(node, conn);
+    }
+    end_lookup(node, lookup);
+}
+
+/* One node has answered, or could not be asked. */
+static void close_part(chat__node *node, chat__lookup *lookup, chat_status status)
+{
+    if (status != CHAT_OK)
+        lookup->status = status;
+    if (--lookup->n_open == 0)
+        answer_lookup(node, lookup);
+}
+
+static chat__lookup *find_lookup(const chat__node *node, const chat_frame *frame)
+{
+    chat__node_conn *conn = chat__conn_of(node, frame->conn);
+    chat__lookup *lookup = conn != NULL ? conn->lookups : NULL;
+    while (lookup != NULL && lookup->number != frame->n)
+        lookup = lookup->next_of_conn;
+    return lookup;
+}
+
+static void take_row(chat__node *node, const chat_frame *row)
+{
+    chat_frame out = *row;
+    chat__lookup *lookup = find_lookup(node, row);
+    if (lookup == NULL)
+        return;
+    out.type = CHAT_FRAME_PRESENCE;
+    CHAT_FRAME_SET(&out, R, r, lookup->r);
+    lookup->count++;
+    chat__conn_write_frame(node, lookup->conn, &out);
+}
+
+static void take_end(chat__node *node, const chat_frame *end)
+{
+    chat__lookup *lookup = find_lookup(node, end);
+    if (lookup != NULL)
+        close_part(node, lookup,
+                   CHAT_FRAME_HAS(end, CODE) ? chat_status_from_wire(end->code) : CHAT_OK);
+}
+
+static chat_status answer(chat__node *node, uint32_t to_node, const chat_frame *frame)
+{
+    if (to_node != node->options.self)
+        return chat__node_emit_link(node, to_node, frame);
+    if (frame->type == CHAT_FRAME_PRESENCE_ROW)
+        take_row(node, frame);
+    else
+        take_end(node, frame);
+    return CHAT_OK;
+}
+
+static void init_answer(chat_frame *out, chat_frame_type type, const chat_frame *ask)
+{
+    chat_frame_init(out, type);
+    CHAT_FRAME_SET(out, CONN, conn, ask->conn);
+    CHAT_FRAME_SET(out, N, n, ask->n);
+}
+
+/* Users who live here, asked by a node; without an end the asking one gives up in time. */
+static void take_ask(chat__node *node, uint32_t from_node, const chat_frame *ask)
+{
+    chat_frame out;
+    chat_status result = CHAT_OK;
+    for (size_t i = 0; i < ask->users.n_items; i++) {
+        chat_presence_state state;
+        chat_view user = ask->users.items[i];
+        chat_status status = CHAT_OK;
+        if (chat__node_of_user(user, node->options.n_nodes) != node->options.self)
+            continue;
+        if (ask->kind == CHAT_FRAME_PRESENCE_WATCH)
+            status = chat_presence_watch_add(node->presence, from_node, user);
+        chat_presence_get(node->presence, user, &state);
+        init_answer(&out, CHAT_FRAME_PRESENCE_ROW, ask);
+        fill_state(&out, user, &state);
+        if (status == CHAT_OK)
+            status = answer(node, from_node, &out);
+        if (status != CHAT_OK)
+            result = status == CHAT_ERR_LIMIT ? CHAT_ERR_BUSY : status;
+    }
+    init_answer(&out, CHAT_FRAME_PRESENCE_END, ask);
+    if (result != CHAT_OK)
+        CHAT_FRAME_SET(&out, CODE, code, chat__view_str(chat_status_wire(result)));
+    (void)answer(node, from_node, &out);
+}
+
+static chat__lookup *begin_lookup(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    size_t n = 0;
+    for (const chat__lookup *at = conn->lookups; at != NULL; at = at->next_of_conn)
+        n++;
+    chat__lookup *lookup = n < MAX_LOOKUPS ? chat__node_alloc(node, sizeof *lookup) : NULL;
+    if (lookup == NULL)
+        return NULL;
+    lookup->conn = conn;
+    lookup->number = ++node->n_lookups;
+    lookup->r = frame->r;
+    lookup->is_watch = frame->type == CHAT_FRAME_PRESENCE_WATCH;
+    lookup->due_ms = node->mono_ms + LOOKUP_MS;
+    lookup->n_open = 1; /* until all have been asked */
+    lookup->next_of_conn = conn->lookups;
+    conn->lookups = lookup;
+    lookup->prev = node->lookup_last;
+    if (node->lookup_last != NULL)
+        node->lookup_last->next = lookup;
+    else
+        node->lookup_first = lookup;
+    node->lookup_last = lookup;
+    return lookup;
+}
+
+static void ask_part(chat__node *node, chat__lookup *lookup, const chat_frame *frame,
+                     const chat__route_part *part)
+{
+    chat_frame ask;
+    chat_view *users = chat__arena_get(&node->arena, part->n_stops * sizeof *users);
+    chat_status status = CHAT_ERR_NOMEM;
+    lookup->n_open++;
+    if (users != NULL) {
+        chat_view_list list = {users, part->n_stops};
+        for (size_t i = 0; i < part->n_stops; i++)
+            users[i] = frame->users.items[part->stops[i].member];
+        chat_frame_init(&ask, CHAT_FRAME_PRESENCE_ASK);
+        CHAT_FRAME_SET(&ask, CONN, conn, lookup->conn->id);
+        CHAT_FRAME_SET(&ask, N, n, lookup->number);
+        CHAT_FRAME_SET(&ask, KIND, kind, frame->type);
+        CHAT_FRAME_SET(&ask, USERS, users, list);
+        if (part->node == node->options.self) {
+            take_ask(node, part->node, &ask);
+            return;
+        }
+        status = chat__node_emit_link(node, part->node, &ask);
+    }
+    if (status != CHAT_OK)
+        close_part(node, lookup, status);
+}
+
+static void ask_all(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat__route_plan plan;
+    chat__route_part part;
+    const chat_view_list *users = &frame->users;
+    chat__lookup *lookup = begin_lookup(node, conn, frame);
+    if (lookup == NULL) {
+        chat__request_refuse(node, conn, frame, CHAT_ERR_BUSY, BUSY_TEXT);
+        if (frame->type == CHAT_FRAME_PRESENCE_WATCH)
+            stop_watching(node, conn);
+        return;
+    }
+    chat__route_stop *scratch =
+        chat__arena_get(&node->arena, (users->n_items + 1) * sizeof *scratch);
+    if (scratch == NULL) {
+        close_part(node, lookup, CHAT_ERR_NOMEM);
+        return;
+    }
+    chat__route_plan_init(&plan, users->items, users->n_items, node->options.n_nodes, scratch);
+    while (chat__route_plan_next(&plan, users->n_items, &part) == CHAT_OK)
+        ask_part(node, lookup, frame, &part);
+    close_part(node, lookup, CHAT_OK);
+}
+
+void chat__presence_on_get(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    ask_all(node, conn, frame);
+}
+
+void chat__presence_on_watch(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat_status status =
+        chat_presence_watch(node->watched, conn->id, frame->users.items, frame->users.n_items);
+    if (status != CHAT_OK) {
+        chat__request_refuse(node, conn, frame,
+                             frame->users.n_items > node->options.max_watched ? CHAT_ERR_LIMIT
+                                                                              : CHAT_ERR_BUSY,
+                             WATCH_FULL_TEXT);
+        return;
+    }
+    conn->is_watching = frame->users.n_items > 0;
+    tell_changes(node);
+    ask_all(node, conn, frame);
+}
+
+void chat__presence_do_due(chat__node *node)
+{
+    while (node->lookup_first != NULL && node->lookup_first->due_ms <= node->mono_ms) {
+        node->lookup_first->status = CHAT_ERR_TIMEOUT;
+        answer_lookup(node, node->lookup_first);
+    }
+}
+
+/* --- links --- */
+
+chat_status chat__presence_link(chat__node *node, uint32_t from_node, const chat_frame *frame)
+{
+    switch (frame->type) {
+    case CHAT_FRAME_PRESENCE_ASK:
+        take_ask(node, from_node, frame);
+        break;
+    case CHAT_FRAME_PRESENCE_ROW:
+        take_row(node, frame);
+        return CHAT_OK;
+    case CHAT_FRAME_PRESENCE_END:
+        take_end(node, frame);
+        return CHAT_OK;
+    case CHAT_FRAME_PRESENCE_DROP:
+        for (size_t i = 0; i < frame->users.n_items; i++)
+            chat_presence_watch_remove(node->presence, from_node, frame->users.items[i]);
+        break;
+    case CHAT_FRAME_PRESENCE_TELL:
+        chat_presence_tell(node->watched, frame->user, (int)frame->online,
+                           CHAT_FRAME_HAS(frame, TS) ? frame->ts : 0);
+        break;
+    default:
+        return CHAT_ERR_ARG;
+    }
+    tell_changes(node);
+    return CHAT_OK;
+}
