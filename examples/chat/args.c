@@ -13,8 +13,8 @@
 
 enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_HELP, KIND_VERSION };
 
-#define ALL "send listen history chats create presence watch hide interactive token"
-#define NET "send listen history chats create presence watch hide interactive"
+#define ALL "send listen history chats create presence watch hide read receipts interactive token"
+#define NET "send listen history chats create presence watch hide read receipts interactive"
 
 static const struct option {
     const char *name;
@@ -64,6 +64,8 @@ static const struct {
     {"presence", 1, CHAT_GROUP_MAX_MEMBERS, "presence USER..."},
     {"watch", 1, CHAT_GROUP_MAX_MEMBERS, "watch USER..."},
     {"hide", 1, 1, "hide on|off"},
+    {"read", 2, 2, "read CHAT SEQ"},
+    {"receipts", 2, 2, "receipts CHAT MESSAGE   (MESSAGE is its id)"},
     {"token", 0, 4, "token --secret-file F --user U [--ttl SECONDS]"},
 };
 
@@ -76,7 +78,7 @@ static int refuse(const char *what, const char *detail, const char *remedy)
     return EXIT_USAGE;
 }
 
-static int parse_number(const char *text, uint64_t *out)
+int args_number(const char *text, uint64_t *out)
 {
     char *end;
     errno = 0;
@@ -111,7 +113,7 @@ static int take_option(const struct option *option, const char *value, struct ar
         *(const char **)(void *)(base + option->offset) = value;
         return -1;
     case KIND_NUMBER:
-        if (!parse_number(value, (uint64_t *)(void *)(base + option->offset)))
+        if (!args_number(value, (uint64_t *)(void *)(base + option->offset)))
             return refuse("not a number", value, option->name);
         if (option->has != 0)
             *(int *)(void *)(base + option->has) = 1;
@@ -160,8 +162,8 @@ static int check_verb(const struct args *args, int argc, char **argv)
         i++;
     if (i == N_VERBS)
         return refuse("unknown verb", args->verb,
-                      "Verbs: send, listen, history, chats, create, presence, watch, hide, token. "
-                      "See chat --help.");
+                      "Verbs: send, listen, history, chats, create, presence, watch, hide, "
+                      "read, receipts, token. See chat --help.");
     if (args->n_items < verbs[i].min_items)
         return refuse("an argument is missing", NULL, verbs[i].usage);
     if (args->n_items > verbs[i].max_items)

@@ -67,6 +67,8 @@ struct cli {
 /* args.c: -1 to go on, else the exit code. */
 int args_parse(int argc, char **argv, struct args *out);
 chat_target args_target(const char *chat);
+/* A decimal number. 0: it is none. */
+int args_number(const char *text, uint64_t *out);
 uint64_t args_now_unix_ms(void);
 /* NULL: said why. The caller frees; `*out_len` bytes and a zero. */
 char *args_read_file(const char *path, size_t *out_len);
@@ -87,6 +89,8 @@ void show_text(FILE *out, chat_view text); /* nothing in it can steer the termin
 void show_chat_name(FILE *out, const struct cli *cli, chat_view chat);
 void show_row(FILE *out, const struct cli *cli, const chat_frame *frame);
 void show_presence(FILE *out, const chat_frame *frame);
+void show_receipt(FILE *out, const struct cli *cli, const chat_frame *frame);
+void show_marker(FILE *out, const struct cli *cli, const chat_frame *frame);
 void show_state(FILE *out, const chat_event *event);
 
 /* People read downwards: rows that come newest first are kept, and printed in reverse. */
@@ -102,6 +106,13 @@ void oneshot_on_event(struct cli *cli, const chat_event *event);
 
 /* presence.c */
 extern const struct verb verb_presence, verb_watch, verb_hide;
+
+/* marks.c: what was read */
+extern const struct verb verb_read, verb_receipts;
+
+/* oneshot.c: how a request ends, for the verbs that make one */
+void oneshot_on_event(struct cli *cli, const chat_event *event);
+int oneshot_refuse(chat_status status, const char *what);
 
 /* token.c */
 int token_main(const struct args *args);

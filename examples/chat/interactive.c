@@ -23,7 +23,7 @@ struct own {
     char cid[CHAT_ID_MAX_BYTES + 1];
     char chat[CHAT_CHAT_ID_MAX_BYTES + 1];
     uint64_t seq; /* 0: not sent yet */
-    int is_delivered;
+    int is_delivered, is_read;
     char snippet[SNIPPET_BYTES];
 };
 
@@ -126,14 +126,16 @@ static void on_sent(const chat_frame *frame)
 /* A receipt covers everything up to its seq. */
 static void on_receipt(const chat_frame *frame)
 {
+    int is_read = frame->state.len == 4 && memcmp(frame->state.data, "read", 4) == 0;
     for (size_t i = 0; i < N_OWN; i++) {
         struct own *own = &ui.own[(ui.next_own + i) % N_OWN];
-        if (own->seq == 0 || own->seq > frame->seq || own->is_delivered ||
-            strlen(own->chat) != frame->chat.len ||
+        if (own->seq == 0 || own->seq > frame->seq || own->is_read ||
+            (own->is_delivered && !is_read) || strlen(own->chat) != frame->chat.len ||
             memcmp(own->chat, frame->chat.data, frame->chat.len) != 0)
             continue;
         own->is_delivered = 1;
-        show_mark("\xe2\x9c\x93\xe2\x9c\x93", own);
+        own->is_read = is_read;
+        show_mark(is_read ? "\xe2\x9c\x93\xe2\x9c\x93 read" : "\xe2\x9c\x93\xe2\x9c\x93", own);
     }
 }
 
@@ -304,6 +306,21 @@ static void on_edited(char *line)
 }
 #endif
 
+/* What is shown of the current chat counts as read; its answer is not shown. */
+static void mark_read(struct cli *cli, const chat_frame *frame)
+{
+    chat_direct_name name;
+    chat_target target = args_target(ui.current);
+    chat_view chat = target.chat;
+    if (chat.len == 0 && chat_direct_id(cli_view(cli->user), target.to, &name) == CHAT_OK) {
+        chat.data = name.bytes;
+        chat.len = name.len;
+    }
+    if (chat.len > 0 && chat.len == frame->chat.len &&
+        memcmp(chat.data, frame->chat.data, chat.len) == 0)
+        (void)chat_client_read(cli->client, &target, frame->seq, NULL);
+}
+
 /* --- the verb --- */
 
 static int interactive_start(struct cli *cli)
@@ -338,6 +355,10 @@ static void interactive_on_input(struct cli *cli)
 static void show_result(const chat_event *event)
 {
     const chat_frame *frame = event->frame;
+    /* The answer to mark_read(): what else names a chat gives an id too. */
+    if (event->type == CHAT_EVENT_RESULT && CHAT_FRAME_HAS(frame, SEQ) &&
+        !CHAT_FRAME_HAS(frame, ID))
+        return;
     if (event->type == CHAT_EVENT_RESULT && CHAT_FRAME_HAS(frame, COUNT))
         printf("  -- %" PRIu64 " rows%s --\n", frame->count,
                CHAT_FRAME_HAS(frame, HAS_MORE) && frame->more ? ", and more" : "");
@@ -364,12 +385,13 @@ static void show_typing(const struct cli *cli, const chat_frame *frame)
     putchar('\n');
 }
 
-static void show_message(const struct cli *cli, const chat_event *event)
+static void show_message(struct cli *cli, const chat_event *event)
 {
     if (event->gap_after != 0)
         printf("  -- something is missing before this; /history has it --\n");
     if (find_own(CHAT_FRAME_HAS(event->frame, CID) ? event->frame->cid : cli_view("")) == NULL)
         show_row(stdout, cli, event->frame);
+    mark_read(cli, event->frame);
 }
 
 static void show_event(struct cli *cli, const chat_event *event)
@@ -394,6 +416,8 @@ static void show_event(struct cli *cli, const chat_event *event)
         break;
     case CHAT_EVENT_TYPING:
         show_typing(cli, event->frame);
+        break;
+    case CHAT_EVENT_MARKER: /* what another device shows is no news here */
         break;
     case CHAT_EVENT_SENT:
         on_sent(event->frame);

@@ -147,6 +147,8 @@ void show_row(FILE *out, const struct cli *cli, const chat_frame *frame)
         show_users(out, frame);
         if (CHAT_FRAME_HAS(frame, LAST_SEQ))
             fprintf(out, "  last_seq=%" PRIu64, frame->last_seq);
+        if (CHAT_FRAME_HAS(frame, UNREAD))
+            fprintf(out, "  unread=%s%" PRIu64, frame->unread >= 999 ? ">=" : "", frame->unread);
     }
     fputc('\n', out);
 }
@@ -160,6 +162,22 @@ void show_presence(FILE *out, const chat_frame *frame)
         show_time(out, frame->ts);
     }
     fputc('\n', out);
+}
+
+/* A row of `receipts`, or one that came by itself. */
+void show_receipt(FILE *out, const struct cli *cli, const chat_frame *frame)
+{
+    (void)cli;
+    show_text(out, frame->user);
+    fputs("  ", out);
+    show_text(out, frame->state);
+    fputc('\n', out);
+}
+
+void show_marker(FILE *out, const struct cli *cli, const chat_frame *frame)
+{
+    show_chat_name(out, cli, frame->of);
+    fprintf(out, "  read up to %" PRIu64 "\n", frame->read_seq);
 }
 
 void show_state(FILE *out, const chat_event *event)

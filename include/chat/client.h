@@ -108,12 +108,13 @@ typedef enum chat_event_type {
     CHAT_EVENT_CHAT,      /**< `frame`: chat, made with me in it */
     CHAT_EVENT_SENT,      /**< `frame`: sent, my message `cid` is durable */
     CHAT_EVENT_RECEIPT,   /**< `frame`: receipt */
-    CHAT_EVENT_ROW,    /**< `frame`: msg, chat or presence with `r`, a row of a request's answer */
-    CHAT_EVENT_RESULT, /**< `frame`: result or pong, request `r` is done */
-    CHAT_EVENT_ERROR,  /**< `frame`: error; request `r` failed for `status` */
-    CHAT_EVENT_FAILED, /**< `frame`: error; message `cid` will not be sent for `status` */
-    CHAT_EVENT_PRESENCE, /**< `frame`: presence, a watched user came or went */
-    CHAT_EVENT_TYPING    /**< `frame`: typing; it counts for some 5 s */
+    CHAT_EVENT_ROW,       /**< `frame`: msg, chat, presence or receipt with `r`: a row */
+    CHAT_EVENT_RESULT,    /**< `frame`: result or pong, request `r` is done */
+    CHAT_EVENT_ERROR,     /**< `frame`: error; request `r` failed for `status` */
+    CHAT_EVENT_FAILED,    /**< `frame`: error; message `cid` will not be sent for `status` */
+    CHAT_EVENT_PRESENCE,  /**< `frame`: presence, a watched user came or went */
+    CHAT_EVENT_TYPING,    /**< `frame`: typing; it counts for some 5 s */
+    CHAT_EVENT_MARKER     /**< `frame`: marker, how far I have read a chat on another device */
 } chat_event_type;
 
 /** One event, owned by the client and borrowed until the next _next_event, _process or _free. */
@@ -206,7 +207,8 @@ typedef struct chat_history_query {
 CHAT_API chat_status chat_client_history(chat_client *client, const chat_history_query *query,
                                          uint64_t *out_r);
 
-/** Ask for the user's chats: ROW for each, then RESULT. `limit` 0: the server's default. */
+/** Ask for the user's chats, with what is unread: ROW for each, then RESULT. `limit` 0: the
+ * server's default. */
 CHAT_API chat_status chat_client_chats(chat_client *client, uint32_t limit, uint64_t *out_r);
 
 /** Make the group `chat` of the user and `users`; `title` may be empty. Answer: RESULT. */
@@ -233,6 +235,17 @@ CHAT_API chat_status chat_client_hide(chat_client *client, int is_hidden, uint64
  * @return CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_STATE, CHAT_ERR_NOMEM
  */
 CHAT_API chat_status chat_client_typing(chat_client *client, const chat_target *target);
+
+/**
+ * Say that I have read the chat up to `seq`. Never moves back; the answer, RESULT, has in `seq`
+ * what counts now. My other devices get MARKER, the other members of a small chat RECEIPT.
+ */
+CHAT_API chat_status chat_client_read(chat_client *client, const chat_target *target, uint64_t seq,
+                                      uint64_t *out_r);
+
+/** Ask who has message `id`: ROW with a `receipt` for each member but the author, then RESULT. */
+CHAT_API chat_status chat_client_receipts(chat_client *client, const chat_target *target,
+                                          uint64_t id, uint64_t *out_r);
 
 /** Ask for a sign of life. Answer: RESULT with a `pong`. */
 CHAT_API chat_status chat_client_ping(chat_client *client, uint64_t *out_r);

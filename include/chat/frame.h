@@ -18,7 +18,7 @@ extern "C" {
  *
  * `key` is the integer key in CBOR; `t`, the type of the frame, has key 0 and is no row.
  * KIND  ID    text, chat_id_is_valid()                    -> chat_view
- *       CHAT  text, a group's or a direct chat's id       -> chat_view
+ *       CHAT  text, id of a group, direct chat or self stream -> chat_view
  *       TEXT  UTF-8 of at most `max` bytes, no U+0000     -> chat_view
  *       U64   any 64-bit number, in JSON a decimal string -> uint64_t
  *       UINT  a number up to 2^53, in JSON a number       -> uint64_t
@@ -27,7 +27,7 @@ extern "C" {
  */
 #define CHAT_FIELD_TABLE(X)                                                                        \
     X(R, 1, r, UINT, 0, "number of a request, repeated by everything that answers it")             \
-    X(CHAT, 2, chat, CHAT, 0, "chat id: of a group, or of a direct chat")                          \
+    X(CHAT, 2, chat, CHAT, 0, "chat id: of a group, a direct chat or a self stream")               \
     X(TO, 3, to, ID, 0, "user id: the direct chat with this user, instead of `chat`")              \
     X(CID, 4, cid, ID, 0, "the client's own id of a message, the same in every resend")            \
     X(BODY, 5, body, TEXT, UINT32_MAX, "content")                                                  \
@@ -41,7 +41,7 @@ extern "C" {
     X(USERS, 13, users, IDS, CHAT_GROUP_MAX_MEMBERS, "user ids")                                   \
     X(DEVICE, 14, device, ID, 0, "device id, chosen by the client, stable over restarts")          \
     X(TITLE, 15, title, TEXT, CHAT_TITLE_MAX_BYTES, "title of a group, for people")                \
-    X(STATE, 16, state, TEXT, 16, "`delivered` or `read`")                                         \
+    X(STATE, 16, state, TEXT, 16, "`sent`, `delivered` or `read`")                                 \
     X(CODE, 17, code, TEXT, 32, "machine-readable cause, see the table of codes")                  \
     X(TEXT, 18, text, TEXT, 512, "one line for people")                                            \
     X(RETRY_AFTER, 19, retry_after_ms, UINT, 0, "try again after so many milliseconds")            \
@@ -59,17 +59,20 @@ extern "C" {
     X(ONLINE, 36, online, BOOL, 0,                                                                 \
       "a device of the user is connected, and the user does not hide")                             \
     X(HIDDEN, 37, hidden, BOOL, 0, "look offline to others")                                       \
+    X(OF, 38, of, CHAT, 0, "the chat that a record of the self stream is about")                   \
+    X(READ_SEQ, 39, read_seq, U64, 0, "I have read everything up to here")                         \
     X(CONN, 40, conn, U64, 0, "between nodes: connection that asked")                              \
     X(NODE, 41, node, UINT, 0, "between nodes: node of that connection")                           \
-    X(KIND, 42, kind, UINT, 0, "between nodes: type of the frame that is forwarded")
+    X(KIND, 42, kind, UINT, 0, "between nodes: type of the frame that is forwarded")               \
+    X(UNREAD, 43, unread, UINT, 0, "messages of others behind `read_seq`; 999 stands for more too")
 
 /**
  * X(NAME, number, json name, direction, REQUIRED fields, OPTIONAL fields, text)
  *
  * direction: CLIENT (to server), SERVER (to client), BOTH, NODE (between nodes; refused elsewhere).
- * A stream frame (text starts with "Stream.") is one of the device's delivery stream: `msg` and
- * `chat` without `r`. They are counted from `welcome` on, and `ack{n}` acknowledges the first n:
- * the number is not written into them, so that all recipients get the same bytes.
+ * A stream frame (text starts with "Stream.") is one of the device's delivery stream: `msg`, `chat`
+ * and `marker` without `r`. They are counted from `welcome` on, and `ack{n}` acknowledges the first
+ * n: the number is not written into them, so that all recipients get the same bytes.
  */
 #define CHAT_FRAME_TABLE(X)                                                                        \
     X(HELLO, 1, "hello", CLIENT, F(DEVICE), F(AGENT) | F(NEEDS), "First frame of a connection.")   \
@@ -90,6 +93,10 @@ extern "C" {
       "The same, and `presence` without `r` on change; replaces the list of this connection.")     \
     X(PRESENCE_HIDE, 23, "presence.hide", CLIENT, F(R) | F(HIDDEN), 0,                             \
       "Look offline to others, or no longer; answered by `result`.")                               \
+    X(READ, 24, "read", CLIENT, F(R) | F(SEQ), F(CHAT) | F(TO),                                    \
+      "I have read everything up to `seq`; `result` says what counts now.")                        \
+    X(RECEIPTS, 25, "receipts", CLIENT, F(R) | F(ID), F(CHAT) | F(TO),                             \
+      "Who has message `id`? `receipt` rows with `r`, then `result`.")                             \
     X(WELCOME, 32, "welcome", SERVER, F(USER) | F(DEVICE) | F(HEARTBEAT) | F(MAX_BODY),            \
       F(AGENT) | F(TS), "Answer to `hello`: the connection is live.")                              \
     X(SENT, 33, "sent", SERVER, F(CID) | F(CHAT) | F(ID) | F(SEQ) | F(TS), F(R),                   \
@@ -97,11 +104,11 @@ extern "C" {
     X(MSG, 34, "msg", SERVER, F(CHAT) | F(FROM) | F(ID) | F(TS) | F(BODY),                         \
       F(R) | F(SEQ) | F(PREV) | F(CID) | F(COUNT),                                                 \
       "Stream. A message, sent to `count` members; with `r` a row of `history`.")                  \
-    X(RECEIPT, 35, "receipt", SERVER, F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,                    \
-      "`user` has everything of mine in this chat up to `seq`.")                                   \
+    X(RECEIPT, 35, "receipt", SERVER, F(CHAT) | F(USER) | F(SEQ) | F(STATE), F(R),                 \
+      "`user` has, or has read, everything up to `seq`; with `r` a row of `receipts`.")            \
     X(CHAT, 36, "chat", SERVER, F(CHAT),                                                           \
       F(R) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS) | F(TITLE) | F(USERS) | F(LAST_SEQ) |      \
-          F(CID),                                                                                  \
+          F(CID) | F(READ_SEQ) | F(UNREAD),                                                        \
       "Stream. A chat was made; with `r` a row of `chats` or `history`.")                          \
     X(RESULT, 37, "result", SERVER, F(R), F(COUNT) | F(HAS_MORE) | F(CHAT) | F(ID) | F(SEQ),       \
       "A request is done.")                                                                        \
@@ -112,15 +119,19 @@ extern "C" {
     X(PONG, 40, "pong", SERVER, 0, F(R) | F(TS), "Answer to `ping`.")                              \
     X(PRESENCE, 45, "presence", SERVER, F(USER) | F(ONLINE), F(R) | F(TS),                         \
       "`user` is online, or was last seen at `ts`; with `r` a row.")                               \
+    X(MARKER, 46, "marker", SERVER, F(OF) | F(READ_SEQ),                                           \
+      F(CHAT) | F(FROM) | F(ID) | F(TS) | F(SEQ) | F(PREV),                                        \
+      "Stream. I have read the chat `of` up to `read_seq`, here or on another device.")            \
     X(SUBMIT, 128, "node.submit", NODE, F(CONN) | F(NODE) | F(KIND) | F(FROM) | F(CHAT),           \
-      F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND),                       \
+      F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND) | F(OF) | F(READ_SEQ), \
       "A user's request on its way to the chat's owner.")                                          \
     X(ANSWER, 129, "node.answer", NODE, F(CONN) | F(KIND),                                         \
       F(R) | F(CHAT) | F(CID) | F(ID) | F(SEQ) | F(TS) | F(CODE) | F(TEXT) | F(RETRY_AFTER),       \
       "The owner's answer on its way to the connection.")                                          \
     X(PUSH, 130, "node.push", NODE,                                                                \
       F(KIND) | F(CHAT) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS),                              \
-      F(BODY) | F(CID) | F(TITLE) | F(USERS) | F(CONN) | F(R) | F(TO) | F(COUNT),                  \
+      F(BODY) | F(CID) | F(TITLE) | F(USERS) | F(CONN) | F(R) | F(TO) | F(COUNT) | F(OF) |         \
+          F(READ_SEQ),                                                                             \
       "A durable record for members that live on this node.")                                      \
     X(DELIVERED, 131, "node.delivered", NODE, F(TO) | F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,    \
       "A receipt on its way to the author `to`.")                                                  \
@@ -182,7 +193,7 @@ typedef struct chat_frame {
 #define CHAT_FIELD_MEMBER(name, key, json, kind, max, text) CHAT_FIELD_TYPE_##kind json;
     CHAT_FIELD_TABLE(CHAT_FIELD_MEMBER)
 #undef CHAT_FIELD_MEMBER
-    uint64_t reserved[22];
+    uint64_t reserved[18];
 } chat_frame;
 
 /** Set a field and its bit: CHAT_FRAME_SET(&frame, SEQ, seq, 17). */

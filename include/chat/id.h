@@ -108,10 +108,10 @@ CHAT_API chat_status chat_idgen_shared_next(chat_idgen_shared *gen, uint64_t now
  */
 CHAT_API int chat_id_is_valid(chat_view id);
 
-/** Whether `id` may name a group: as chat_id_is_valid() and not starting with "dm:". */
+/** Whether `id` may name a group: as chat_id_is_valid(), starting with neither "dm:" nor "me:". */
 CHAT_API int chat_group_id_is_valid(chat_view id);
 
-/** A direct chat's id in the caller's memory. */
+/** The id of a direct chat or a self stream, in the caller's memory. */
 typedef struct chat_direct_name {
     uint8_t bytes[CHAT_CHAT_ID_MAX_BYTES];
     uint8_t len;
@@ -131,6 +131,19 @@ CHAT_API chat_status chat_direct_id(chat_view a, chat_view b, chat_direct_name *
  *         but is not exactly what chat_direct_id() gives
  */
 CHAT_API chat_status chat_direct_members(chat_view chat, chat_view out_members[2]);
+
+/**
+ * Name the self stream of a user: "me:" + user id. What a user does for himself (how far he has
+ * read, say) is a record in it; nobody else gets it.
+ * @return CHAT_OK; CHAT_ERR_ARG when the id is not valid
+ */
+CHAT_API chat_status chat_self_id(chat_view user, chat_direct_name *out);
+
+/**
+ * Whose self stream `chat` is; borrowed from `chat`.
+ * @return CHAT_OK; CHAT_EMPTY when it does not start with "me:"; CHAT_ERR_ARG when no id follows
+ */
+CHAT_API chat_status chat_self_user(chat_view chat, chat_view *out_user);
 
 #ifdef __cplusplus
 }

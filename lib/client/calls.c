@@ -72,6 +72,42 @@ chat_status chat_client_history(chat_client *client, const chat_history_query *q
     return request(client, &frame, out_r);
 }
 
+/* A request about a chat. CHAT_OK, CHAT_ERR_ARG. */
+static chat_status about(chat_client *client, const chat_target *target, chat_frame_type type,
+                         chat_frame *out)
+{
+    if (client == NULL || target == NULL || chat__client_target_check(target) != CHAT_OK)
+        return CHAT_ERR_ARG;
+    chat_frame_init(out, type);
+    if (target->chat.len > 0)
+        CHAT_FRAME_SET(out, CHAT, chat, target->chat);
+    else
+        CHAT_FRAME_SET(out, TO, to, target->to);
+    return CHAT_OK;
+}
+
+chat_status chat_client_read(chat_client *client, const chat_target *target, uint64_t seq,
+                             uint64_t *out_r)
+{
+    chat_frame frame;
+    chat_status status = about(client, target, CHAT_FRAME_READ, &frame);
+    if (status != CHAT_OK)
+        return status;
+    CHAT_FRAME_SET(&frame, SEQ, seq, seq);
+    return request(client, &frame, out_r);
+}
+
+chat_status chat_client_receipts(chat_client *client, const chat_target *target, uint64_t id,
+                                 uint64_t *out_r)
+{
+    chat_frame frame;
+    chat_status status = about(client, target, CHAT_FRAME_RECEIPTS, &frame);
+    if (status != CHAT_OK)
+        return status;
+    CHAT_FRAME_SET(&frame, ID, id, id);
+    return request(client, &frame, out_r);
+}
+
 chat_status chat_client_chats(chat_client *client, uint32_t limit, uint64_t *out_r)
 {
     chat_frame frame;

@@ -80,7 +80,11 @@ static void on_user_chat(void *ctx, const chat__store_user_chat *row)
     rows *all = ctx;
     if (all->limit != 0 && all->n_rows == all->limit)
         return;
-    chat__node_user_chat copy = {.cursor = row->cursor, .last_seq = row->last_seq};
+    chat__node_user_chat copy = {.cursor = row->cursor,
+                                 .last_seq = row->last_seq,
+                                 .read_seq = row->read_seq,
+                                 .unread = row->unread,
+                                 .has_unread = row->has_unread};
     copy.chat = keep(all, row->chat);
     copy.title = keep(all, row->title);
     if (all->status == CHAT_OK)
@@ -135,6 +139,29 @@ static void answer_read(chat__shard *shard, const chat__effect *effect)
         list[i].payload = settle(&all, list[i].payload);
     chat__node_rows_read(shard->node, effect->tag, status, list, n_rows, has_more);
     rows_done(&all);
+}
+
+static void on_marks(void *ctx, const chat__store_marks *marks)
+{
+    load_chat *load = ctx;
+    chat__node_mark items[CHAT_GROUP_MAX_MEMBERS];
+    chat__node_marks copy = {items, 0, marks->seq};
+    for (size_t i = 0; i < marks->n_items && i < CHAT_GROUP_MAX_MEMBERS; i++) {
+        items[copy.n_items].user = marks->items[i].user;
+        items[copy.n_items].read_seq = marks->items[i].read_seq;
+        items[copy.n_items++].delivered_seq = marks->items[i].delivered_seq;
+    }
+    chat__node_marks_loaded(load->node, load->tag, CHAT_OK, &copy);
+}
+
+static void answer_load_marks(chat__shard *shard, const chat__effect *effect)
+{
+    load_chat load = {shard->node, effect->tag};
+    chat__node_marks none = {NULL, 0, 0};
+    chat_status status = chat__store_load_marks(shard->server->store, effect->chat, effect->user,
+                                                effect->seq, on_marks, &load);
+    if (status != CHAT_OK)
+        chat__node_marks_loaded(shard->node, effect->tag, status, &none);
 }
 
 /* --- what goes to other threads --- */
@@ -225,6 +252,9 @@ static void do_effect(chat__shard *shard, const chat__effect *effect)
         break;
     case CHAT__EFFECT_LOAD_CHAT:
         answer_load_chat(shard, effect);
+        break;
+    case CHAT__EFFECT_LOAD_MARKS:
+        answer_load_marks(shard, effect);
         break;
     case CHAT__EFFECT_LOAD_USER:
         answer_load_user(shard, effect);

@@ -67,7 +67,7 @@ static int was_sent_by(const sim_client *client, const sim_record *record)
 }
 
 /* The first device of a user gets everything; a later one starts where the user is. */
-static int is_first_device(const sim *s, const sim_client *client)
+int chat__sim_is_first_device(const sim *s, const sim_client *client)
 {
     for (size_t i = 0; i < s->storage.n_devices; i++) {
         if (strcmp(s->storage.devices[i][0], client->user) == 0)
@@ -84,9 +84,9 @@ static void check_device(sim *s, const sim_client *client, const char *chat)
     for (size_t i = 0; i < s->storage.n_records; i++) {
         const sim_record *record = &s->storage.records[i];
         if (strcmp(record->chat, chat) != 0 || was_sent_by(client, record) ||
-            has_seen(seen, record->seq))
+            chat__sim_marks_has_asked(s, client, record) || has_seen(seen, record->seq))
             continue;
-        if (!is_first_device(s, client) && (seen == NULL || record->seq < seen->seqs[0]))
+        if (!chat__sim_is_first_device(s, client) && (seen == NULL || record->seq < seen->seqs[0]))
             continue;
         chat__sim_violate(s, "delivered or queued: %s/%s never saw %s seq %llu", client->user,
                           client->device, chat, (unsigned long long)record->seq);
@@ -139,6 +139,7 @@ static void check_seen(sim *s, const sim_client *client, const sim_seen *seen)
 void chat__sim_check(sim *s)
 {
     check_log(s);
+    chat__sim_marks_check(s);
     for (uint32_t i = 0; i < s->n_clients; i++) {
         const sim_client *client = &s->clients[i];
         for (size_t k = 0; k < client->n_outs; k++) {

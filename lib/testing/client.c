@@ -27,7 +27,7 @@ static uint64_t arrival(sim *s, uint64_t *last_ms)
     return at_ms;
 }
 
-static void say(sim *s, sim_client *client, const chat_frame *frame)
+void chat__sim_client_say(sim *s, sim_client *client, const chat_frame *frame)
 {
     uint8_t bytes[FRAME_BYTES];
     size_t len = 0;
@@ -59,6 +59,7 @@ void chat__sim_client_lost(sim *s, sim_client *client)
     client->acked = 0;
     for (size_t i = 0; i < client->n_outs; i++)
         client->outs[i].is_flying_here = 0;
+    chat__sim_marks_lost(client);
 }
 
 /* The client goes; the server hears of it later, or never. */
@@ -94,7 +95,7 @@ static void connect_client(sim *s, sim_client *client)
     chat__sim_trace(s, "%s/%s connects", client->user, client->device);
     chat_frame_init(&hello, CHAT_FRAME_HELLO);
     CHAT_FRAME_SET(&hello, DEVICE, device, chat__sim_view(client->device));
-    say(s, client, &hello);
+    chat__sim_client_say(s, client, &hello);
 }
 
 /* --- sending --- */
@@ -148,7 +149,7 @@ static void send_out(sim *s, sim_client *client, sim_out *out)
     out->is_flying_here = 1;
     chat__sim_trace(s, "%s/%s sends %s to %s%s", client->user, client->device, out->cid, out->chat,
                     frame.type == CHAT_FRAME_CHAT_CREATE ? " (create)" : "");
-    say(s, client, &frame);
+    chat__sim_client_say(s, client, &frame);
 }
 
 /* In order: what is not known to be sent goes before what is new. */
@@ -175,7 +176,7 @@ int chat__sim_client_is_settled(const sim_client *client)
         if (!client->outs[i].is_done && !client->outs[i].is_failed)
             return 0;
     }
-    return 1;
+    return chat__sim_marks_are_settled(client);
 }
 
 /* --- receiving --- */
@@ -288,13 +289,19 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
         if (!CHAT_FRAME_HAS(&frame, R))
             on_record(s, client, &frame);
         break;
+    case CHAT_FRAME_MARKER:
+        chat__sim_marks_frame(s, client, &frame);
+        on_record(s, client, &frame);
+        break;
     case CHAT_FRAME_SENT:
         on_sent(s, client, &frame);
         break;
     case CHAT_FRAME_ERROR:
+        chat__sim_marks_frame(s, client, &frame);
         on_error(s, client, &frame);
         break;
     case CHAT_FRAME_RESULT:
+        chat__sim_marks_frame(s, client, &frame);
         on_result(client, &frame);
         break;
     default:
@@ -312,7 +319,7 @@ static void ack(sim *s, sim_client *client)
     client->acked = client->counted;
     chat_frame_init(&frame, CHAT_FRAME_ACK);
     CHAT_FRAME_SET(&frame, N, n, client->counted);
-    say(s, client, &frame);
+    chat__sim_client_say(s, client, &frame);
 }
 
 static int is_answer_late(const sim *s, const sim_client *client)
@@ -343,10 +350,11 @@ static void online_step(sim *s, sim_client *client)
     if (s->n_to_send > 0 && !s->is_settling && chat__sim_chance(s, 50))
         write_message(s, client);
     send_waiting(s, client);
+    chat__sim_marks_step(s, client);
     ack(s, client);
     if (s->now_ms > client->said_ms + PING_MS) {
         chat_frame_init(&ping, CHAT_FRAME_PING);
-        say(s, client, &ping);
+        chat__sim_client_say(s, client, &ping);
     }
 }
 

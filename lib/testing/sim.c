@@ -21,6 +21,7 @@ static const struct {
     {"live-overtakes-queue", SIM_PLANT_LIVE_OVERTAKES},
     {"resend-without-dedupe", SIM_PLANT_NO_DEDUPE},
     {"ids-from-a-stepped-clock", SIM_PLANT_CLOCK_FLOOR},
+    {"marker-goes-back", SIM_PLANT_MARKER_GOES_BACK},
 };
 
 #define N_PLANTS (sizeof PLANTS / sizeof PLANTS[0])

@@ -13,6 +13,8 @@
 #define SIM_PARTITIONS  8u
 #define SIM_NAME_BYTES  16u
 #define SIM_CHAT_BYTES  64u
+#define SIM_MARKS       24u
+#define SIM_READ_R      1000000u /* numbers of `read` requests begin here */
 
 typedef enum sim_plant {
     SIM_PLANT_NONE,
@@ -20,7 +22,8 @@ typedef enum sim_plant {
     SIM_PLANT_CURSOR_TOO_EARLY,
     SIM_PLANT_LIVE_OVERTAKES,
     SIM_PLANT_NO_DEDUPE,
-    SIM_PLANT_CLOCK_FLOOR
+    SIM_PLANT_CLOCK_FLOOR,
+    SIM_PLANT_MARKER_GOES_BACK
 } sim_plant;
 
 typedef enum sim_event_type {
@@ -79,7 +82,7 @@ typedef struct sim_storage {
 /* A question to storage with its answer, as of the moment when it was asked or answered. */
 typedef struct sim_answer {
     chat__effect_type type;
-    uint64_t tag, after, before;
+    uint64_t tag, after, before, seq;
     uint32_t limit;
     char chat[SIM_CHAT_BYTES], user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
     int is_taken;
@@ -112,6 +115,17 @@ typedef struct sim_seen {
     size_t n_seqs, cap;
 } sim_seen;
 
+/* What a client knows of how far its user has read a chat. */
+typedef struct sim_mark {
+    char chat[SIM_CHAT_BYTES];
+    uint64_t wanted; /* said and not answered, 0: nothing */
+    uint64_t not_before_ms;
+    uint64_t told;  /* answered: must survive */
+    uint64_t known; /* by answers and by the stream */
+    uint64_t streamed;
+    int is_flying_here;
+} sim_mark;
+
 typedef struct sim_client {
     char user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
     chat_encoding encoding;
@@ -126,6 +140,8 @@ typedef struct sim_client {
     size_t n_outs, outs_cap;
     sim_seen *seen;
     size_t n_seen;
+    sim_mark marks[SIM_MARKS];
+    size_t n_marks;
 } sim_client;
 
 typedef struct sim {
@@ -177,7 +193,21 @@ uint64_t chat__sim_storage_max_id(const sim *s);
 /* Members of a chat in the arena of the answer, NULL-terminated count in *n; 0: no such chat. */
 size_t chat__sim_storage_members(sim *s, const char *chat, chat_view *out, size_t max);
 
+/* --- marks.c: how far users have read --- */
+void chat__sim_marks_give(sim *s, chat__node *node, const sim_answer *answer);
+/* Say what was read, now and then, and again what has no answer. */
+void chat__sim_marks_step(sim *s, sim_client *client);
+void chat__sim_marks_frame(sim *s, sim_client *client, const chat_frame *frame);
+void chat__sim_marks_lost(sim_client *client);
+int chat__sim_marks_are_settled(const sim_client *client);
+void chat__sim_marks_check(sim *s);
+/* Whether the client ever said to have read what the marker is about. */
+int chat__sim_marks_has_asked(sim *s, const sim_client *client, const sim_record *record);
+uint64_t chat__sim_storage_delivered(const sim *s, const char *user, const char *chat);
+int chat__sim_is_first_device(const sim *s, const sim_client *client);
+
 /* --- client.c --- */
+void chat__sim_client_say(sim *s, sim_client *client, const chat_frame *frame);
 void chat__sim_client_step(sim *s, sim_client *client);
 void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes);
 void chat__sim_client_lost(sim *s, sim_client *client);

@@ -213,6 +213,8 @@ void chat__sim_storage_flush(sim *s)
 size_t chat__sim_storage_members(sim *s, const char *chat, chat_view *out, size_t max)
 {
     chat_frame frame;
+    if (chat_self_user(chat__sim_view(chat), out) == CHAT_OK)
+        return 1;
     if (chat_direct_members(chat__sim_view(chat), out) == CHAT_OK)
         return 2;
     for (size_t i = 0; i < s->storage.n_records; i++) {
@@ -249,7 +251,7 @@ static int is_known(const sim *s, const char *user, const char *device)
     return 0;
 }
 
-static uint64_t furthest_cursor(const sim *s, const char *user, const char *chat)
+uint64_t chat__sim_storage_delivered(const sim *s, const char *user, const char *chat)
 {
     uint64_t seq = 0;
     for (size_t i = 0; i < s->storage.n_cursors; i++) {
@@ -267,7 +269,7 @@ static void take_user_chat(sim *s, sim_answer *answer, const char *chat, int is_
     if (cursor == NULL)
         return;
     if (is_new) {
-        cursor->seq = furthest_cursor(s, answer->user, chat);
+        cursor->seq = chat__sim_storage_delivered(s, answer->user, chat);
         cursor->flushed_seq = cursor->seq;
     }
     char *name = answer->names + (answer->n_rows - 1) * SIM_CHAT_BYTES;
@@ -355,11 +357,13 @@ sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect)
     answer->tag = effect->tag;
     answer->after = effect->after;
     answer->before = effect->before;
+    answer->seq = effect->seq;
     answer->limit = effect->limit;
     chat__sim_copy_name(answer->chat, sizeof answer->chat, effect->chat);
     chat__sim_copy_name(answer->user, sizeof answer->user, effect->user);
     chat__sim_copy_name(answer->device, sizeof answer->device, effect->device);
-    if (answer->type != CHAT__EFFECT_LOAD_CHAT && chat__sim_chance(s, 50))
+    if (answer->type != CHAT__EFFECT_LOAD_CHAT && answer->type != CHAT__EFFECT_LOAD_MARKS &&
+        chat__sim_chance(s, 50))
         chat__sim_storage_take(s, answer);
     return answer;
 }
@@ -367,6 +371,10 @@ sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect)
 void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer)
 {
     chat_view none = {NULL, 0};
+    if (answer->type == CHAT__EFFECT_LOAD_MARKS) {
+        chat__sim_marks_give(s, node, answer);
+        return;
+    }
     if (!answer->is_taken)
         chat__sim_storage_take(s, answer);
     if (answer->type == CHAT__EFFECT_LOAD_CHAT) {

@@ -62,14 +62,15 @@ static void on_stream(chat__client *client, chat_event_type type)
     client->n_stream++;
     if (client->options.ignore_stream)
         return;
-    if (CHAT_FRAME_HAS(frame, SEQ) &&
+    if (CHAT_FRAME_HAS(frame, SEQ) && CHAT_FRAME_HAS(frame, CHAT) &&
         chat__client_seen_frame(&client->seen, frame->chat, frame->seq,
                                 CHAT_FRAME_HAS(frame, PREV) ? frame->prev : 0,
                                 &gap_after) == CHAT_EMPTY)
         return;
     if (chat__client_is_own(client, frame))
         return;
-    client->event.gap_after = gap_after;
+    /* A marker says it all: one that is missing is made up for by the next. */
+    client->event.gap_after = type == CHAT_EVENT_MARKER ? 0 : gap_after;
     give(client, type, CHAT_OK);
 }
 
@@ -101,6 +102,22 @@ static void on_typing(chat__client *client)
 {
     if (CHAT_FRAME_HAS(&client->frame, CHAT) && CHAT_FRAME_HAS(&client->frame, USER))
         give(client, CHAT_EVENT_TYPING, CHAT_OK);
+}
+
+static void on_receipt(chat__client *client)
+{
+    chat__client_item *item = request_of(client, &client->frame);
+    if (!CHAT_FRAME_HAS(&client->frame, R)) {
+        give(client, CHAT_EVENT_RECEIPT, CHAT_OK);
+    } else if (item != NULL) {
+        item->n_rows++;
+        give(client, CHAT_EVENT_ROW, CHAT_OK);
+    }
+}
+
+static void on_marker(chat__client *client)
+{
+    on_stream(client, CHAT_EVENT_MARKER);
 }
 
 static void on_sent(chat__client *client)
@@ -171,11 +188,6 @@ static void on_bye(chat__client *client)
     chat__client_lost(client, client->bye_status, 0, "");
 }
 
-static void on_receipt(chat__client *client)
-{
-    give(client, CHAT_EVENT_RECEIPT, CHAT_OK);
-}
-
 /* What is not here is of a newer server, or not meant for a client. */
 static void on_frame(chat__client *client)
 {
@@ -189,7 +201,7 @@ static void on_frame(chat__client *client)
         {CHAT_FRAME_CHAT, 1, on_msg_or_chat}, {CHAT_FRAME_SENT, 1, on_sent},
         {CHAT_FRAME_RECEIPT, 1, on_receipt},  {CHAT_FRAME_RESULT, 1, on_result},
         {CHAT_FRAME_PONG, 1, on_result},      {CHAT_FRAME_PRESENCE, 1, on_presence},
-        {CHAT_FRAME_TYPING, 1, on_typing},
+        {CHAT_FRAME_TYPING, 1, on_typing},    {CHAT_FRAME_MARKER, 1, on_marker},
     };
     int is_live = client->phase == CHAT__PHASE_LIVE;
     for (size_t i = 0; i < sizeof HANDLERS / sizeof *HANDLERS; i++) {

@@ -7,6 +7,8 @@
 
 #define DIRECT_PREFIX     "dm:"
 #define DIRECT_PREFIX_LEN (sizeof DIRECT_PREFIX - 1)
+#define SELF_PREFIX       "me:"
+#define SELF_PREFIX_LEN   (sizeof SELF_PREFIX - 1)
 
 int chat_id_is_valid(chat_view id)
 {
@@ -16,7 +18,8 @@ int chat_id_is_valid(chat_view id)
 
 int chat_group_id_is_valid(chat_view id)
 {
-    return chat_id_is_valid(id) && !chat__view_starts_with(id, DIRECT_PREFIX);
+    return chat_id_is_valid(id) && !chat__view_starts_with(id, DIRECT_PREFIX) &&
+           !chat__view_starts_with(id, SELF_PREFIX);
 }
 
 static size_t put(chat_direct_name *name, size_t at, const void *bytes, size_t len)
@@ -80,5 +83,25 @@ chat_status chat_direct_members(chat_view chat, chat_view out_members[2])
         return CHAT_ERR_ARG;
     out_members[0] = smaller;
     out_members[1] = larger;
+    return CHAT_OK;
+}
+
+chat_status chat_self_id(chat_view user, chat_direct_name *out)
+{
+    if (out == NULL || !chat_id_is_valid(user))
+        return CHAT_ERR_ARG;
+    size_t len = put(out, 0, SELF_PREFIX, SELF_PREFIX_LEN);
+    out->len = (uint8_t)put(out, len, user.data, user.len);
+    return CHAT_OK;
+}
+
+chat_status chat_self_user(chat_view chat, chat_view *out_user)
+{
+    if (!chat__view_starts_with(chat, SELF_PREFIX))
+        return CHAT_EMPTY;
+    chat_view user = chat__view(chat.data + SELF_PREFIX_LEN, chat.len - SELF_PREFIX_LEN);
+    if (!chat_id_is_valid(user))
+        return CHAT_ERR_ARG;
+    *out_user = user;
     return CHAT_OK;
 }

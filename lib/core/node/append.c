@@ -13,12 +13,19 @@
 #define BUSY_RETRY_MS  1000u
 #define CLOCK_RETRY_MS 2u
 
+static chat_frame_type record_type(uint64_t request)
+{
+    if (request == CHAT_FRAME_READ)
+        return CHAT_FRAME_MARKER;
+    return request == CHAT_FRAME_SEND ? CHAT_FRAME_MSG : CHAT_FRAME_CHAT;
+}
+
 /* The payload of a record: the frame that readers get, without its place. */
 static void payload_of(const chat__node *node, const chat_frame *submit, uint64_t id,
                        uint32_t n_members, chat_frame *out)
 {
     int is_message = submit->kind == CHAT_FRAME_SEND;
-    chat_frame_init(out, is_message ? CHAT_FRAME_MSG : CHAT_FRAME_CHAT);
+    chat_frame_init(out, record_type(submit->kind));
     CHAT_FRAME_SET(out, CHAT, chat, submit->chat);
     CHAT_FRAME_SET(out, FROM, from, submit->from);
     CHAT_FRAME_SET(out, ID, id, id);
@@ -27,6 +34,11 @@ static void payload_of(const chat__node *node, const chat_frame *submit, uint64_
         CHAT_FRAME_SET(out, CID, cid, submit->cid);
         CHAT_FRAME_SET(out, BODY, body, submit->body);
         CHAT_FRAME_SET(out, COUNT, count, n_members);
+        return;
+    }
+    if (submit->kind == CHAT_FRAME_READ) {
+        CHAT_FRAME_SET(out, OF, of, submit->of);
+        CHAT_FRAME_SET(out, READ_SEQ, read_seq, submit->read_seq);
         return;
     }
     CHAT_FRAME_SET(out, USERS, users, submit->users);
@@ -93,6 +105,8 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
         chat__room_pin(node, room);
         if (submit->kind == CHAT_FRAME_CHAT_CREATE)
             room->state = CHAT__ROOM_CREATING;
+        if (submit->kind == CHAT_FRAME_READ)
+            room->state = CHAT__ROOM_MARKING;
     }
     effect->tag = (uint64_t)(uintptr_t)op;
     effect->partition = chat_partition_of(submit->chat, node->options.n_partitions);
@@ -144,7 +158,9 @@ static chat_status push_record(chat__node *node, const chat__op *op)
     assert(status == CHAT_OK);
     if (status != CHAT_OK)
         return status;
-    if (chat_direct_members(push.chat, direct) != CHAT_OK) {
+    if (chat_self_user(push.chat, direct) == CHAT_OK) {
+        members.n_items = 1;
+    } else if (chat_direct_members(push.chat, direct) != CHAT_OK) {
         members.items = op->room->members;
         members.n_items = op->room->n_members;
     }
@@ -171,6 +187,8 @@ static void refuse_append(chat__node *node, const chat__op *op, chat_status stat
 static void finish(chat__node *node, chat__op *op)
 {
     chat__room *room = op->room;
+    if (op->kind == CHAT_FRAME_READ)
+        chat__self_finish(node, op);
     chat__op_free(node, op);
     if (room != NULL) {
         room->n_pins--;
@@ -202,7 +220,8 @@ void chat__owner_push_stalled(chat__node *node)
 
 static void note_durable(chat__node *node, chat__op *op, uint64_t seq, uint64_t prev)
 {
-    node->counts.accepted_msgs++;
+    if (op->kind != CHAT_FRAME_READ)
+        node->counts.accepted_msgs++;
     op->seq = seq;
     op->prev = prev;
     if (op->cid != NULL) {

@@ -210,9 +210,14 @@ static void answer_origin(chat__node *node, const chat_frame *push)
     if (conn == NULL)
         return;
     chat_frame_init(&out, push->kind == CHAT_FRAME_MSG ? CHAT_FRAME_SENT : CHAT_FRAME_RESULT);
-    CHAT_FRAME_SET(&out, CHAT, chat, push->chat);
-    CHAT_FRAME_SET(&out, ID, id, push->id);
-    CHAT_FRAME_SET(&out, SEQ, seq, push->seq);
+    if (push->kind == CHAT_FRAME_MARKER) {
+        CHAT_FRAME_SET(&out, CHAT, chat, push->of);
+        CHAT_FRAME_SET(&out, SEQ, seq, push->read_seq);
+    } else {
+        CHAT_FRAME_SET(&out, CHAT, chat, push->chat);
+        CHAT_FRAME_SET(&out, ID, id, push->id);
+        CHAT_FRAME_SET(&out, SEQ, seq, push->seq);
+    }
     if (push->kind == CHAT_FRAME_MSG) {
         CHAT_FRAME_SET(&out, CID, cid, push->cid);
         CHAT_FRAME_SET(&out, TS, ts, push->ts);
@@ -245,7 +250,8 @@ void chat__deliver_push(chat__node *node, const chat_frame *push)
 {
     chat_frame frame;
     chat__msg *msg = NULL;
-    if (push->kind != CHAT_FRAME_MSG && push->kind != CHAT_FRAME_CHAT)
+    if (push->kind != CHAT_FRAME_MSG && push->kind != CHAT_FRAME_CHAT &&
+        push->kind != CHAT_FRAME_MARKER)
         return;
     if (CHAT_FRAME_HAS(push, CONN))
         answer_origin(node, push);
@@ -401,7 +407,8 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
 
 static int is_record(const chat_frame *frame)
 {
-    return (frame->type == CHAT_FRAME_MSG || frame->type == CHAT_FRAME_CHAT) &&
+    return (frame->type == CHAT_FRAME_MSG || frame->type == CHAT_FRAME_CHAT ||
+            frame->type == CHAT_FRAME_MARKER) &&
            CHAT_FRAME_HAS(frame, CHAT) && CHAT_FRAME_HAS(frame, FROM);
 }
 

@@ -75,7 +75,10 @@ typedef enum chat__op_type {
     CHAT__OP_BACKLOG,  /* user's node: reading behind a device's cursor */
     CHAT__OP_CHATS,    /* user's node: request `chats` */
     CHAT__OP_MEMBERS,  /* user's node: may the user read this chat? */
-    CHAT__OP_HISTORY   /* user's node: request `history` */
+    CHAT__OP_HISTORY,  /* user's node: request `history` */
+    CHAT__OP_FIND,     /* user's node: request `receipts`, looking for the message */
+    CHAT__OP_RECEIPTS, /* user's node: request `receipts`, who has it */
+    CHAT__OP_MARKS     /* owner of a self stream: may the marker move? */
 } chat__op_type;
 
 typedef struct chat__room chat__room;
@@ -86,7 +89,7 @@ typedef struct chat__op {
     struct chat__op *prev_all, *next_all;
     struct chat__op *next; /* in its chat's queue */
     chat__op_type type;
-    chat_frame_type kind; /* SEND or CHAT_CREATE */
+    chat_frame_type kind; /* SEND, CHAT_CREATE or READ */
     chat__conn conn;
     uint32_t node;
     uint32_t n_pages;
@@ -108,7 +111,8 @@ typedef enum chat__room_state {
     CHAT__ROOM_LOADING,
     CHAT__ROOM_READY,
     CHAT__ROOM_MISSING, /* storage knows no such group */
-    CHAT__ROOM_CREATING
+    CHAT__ROOM_CREATING,
+    CHAT__ROOM_MARKING /* a self stream: a marker is on its way to the disk */
 } chat__room_state;
 
 /* A chat that this node owns and has used lately. */
@@ -228,6 +232,17 @@ void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *fr
 /* The chat that a frame names, by `chat` or `to`; the user is a member if it is a direct one. */
 chat_status chat__request_chat(const chat__node_conn *conn, const chat_frame *frame,
                                chat_direct_name *storage, chat_view *out, const char **why);
+/* An op that answers to a request of this connection, with a copy of `keep` and room for more. */
+chat__op *chat__request_op(chat__node *node, const chat__node_conn *conn, chat__op_type type,
+                           const chat_frame *frame, chat_view keep, size_t more);
+/* Emit the effect of an op (may be NULL); on failure the op is gone and the request refused. */
+chat__effect *chat__request_emit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                                 chat__effect_type type, chat__op *op);
+/* Hand a request to the owner of `chat`. */
+void chat__request_submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                          chat_view chat);
+/* Whether it was refused because the server is going away. */
+int chat__request_is_draining(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
 /* `r`, `cid` and `chat` are taken from `about` (may be NULL). */
 void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_frame *about,
                           chat_status status, const char *text);
@@ -264,6 +279,19 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
                         chat__room *room);
 void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
                           uint64_t prev);
+
+/* --- self.c: what users do for themselves --- */
+void chat__self_read(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+void chat__self_receipts(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+void chat__self_found(chat__node *node, chat__op *op, const chat__rows *rows);
+void chat__self_receipts_loaded(chat__node *node, chat__op *op, chat_status status,
+                                const chat__node_marks *marks);
+/* Ask for what it takes to judge the head of a self stream's queue. 0: it was refused. */
+int chat__self_ask(chat__node *node, chat__room *room, const chat_frame *submit);
+void chat__self_marks_loaded(chat__node *node, chat__op *op, chat_status status,
+                             const chat__node_marks *marks);
+/* A marker was pushed, or did not become durable. */
+void chat__self_finish(chat__node *node, const chat__op *op);
 
 /* --- room.c: chats that a node owns, with their members and waiting requests --- */
 chat__room *chat__room_find(chat__node *node, chat_view chat);

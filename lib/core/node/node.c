@@ -377,12 +377,24 @@ void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,
 {
     chat__op *op = op_of(tag);
     chat__rows all = {status, has_more, rows, n_rows};
-    if (op->type == CHAT__OP_BACKLOG)
+    if (op->type == CHAT__OP_FIND)
+        chat__self_found(node, op, &all);
+    else if (op->type == CHAT__OP_BACKLOG)
         chat__deliver_backlog_read(node, op, &all);
     else if (op->type == CHAT__OP_SEARCH)
         chat__owner_searched(node, op, &all);
     else
         chat__request_history_read(node, op, &all);
+}
+
+void chat__node_marks_loaded(chat__node *node, uint64_t tag, chat_status status,
+                             const chat__node_marks *marks)
+{
+    chat__op *op = op_of(tag);
+    if (op->type == CHAT__OP_MARKS)
+        chat__self_marks_loaded(node, op, status, marks);
+    else
+        chat__self_receipts_loaded(node, op, status, marks);
 }
 
 /* --- links --- */
@@ -396,12 +408,18 @@ static int is_valid_submit(const chat__node *node, const chat_frame *frame, uint
 {
     const uint64_t message =
         CHAT_FIELD_BIT(CHAT_FIELD_KEY_CID) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
+    const uint64_t read = CHAT_FIELD_BIT(CHAT_FIELD_KEY_R) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_OF) |
+                          CHAT_FIELD_BIT(CHAT_FIELD_KEY_READ_SEQ);
+    chat_view user;
     uint32_t owner =
         chat__node_of_chat(frame->chat, node->options.n_partitions, node->options.n_nodes);
     if (frame->node != from_node || owner != node->options.self)
         return 0;
     if (frame->kind == CHAT_FRAME_SEND)
         return has_all(frame, message);
+    if (frame->kind == CHAT_FRAME_READ)
+        return has_all(frame, read) && chat_self_user(frame->chat, &user) == CHAT_OK &&
+               chat__view_equal(user, frame->from);
     return frame->kind == CHAT_FRAME_CHAT_CREATE;
 }
 
@@ -409,7 +427,8 @@ static int is_valid_submit(const chat__node *node, const chat_frame *frame, uint
 static int is_valid_push(const chat_frame *frame)
 {
     uint64_t origin = 0;
-    if (frame->kind != CHAT_FRAME_MSG && frame->kind != CHAT_FRAME_CHAT)
+    if (frame->kind != CHAT_FRAME_MSG && frame->kind != CHAT_FRAME_CHAT &&
+        frame->kind != CHAT_FRAME_MARKER)
         return 0;
     if (CHAT_FRAME_HAS(frame, CONN))
         origin = frame->kind == CHAT_FRAME_MSG ? CHAT_FIELD_BIT(CHAT_FIELD_KEY_CID)

@@ -66,18 +66,23 @@ typedef enum chat__effect_type {
     CHAT__EFFECT_CLOSE,
     /* Hand `bytes` to node `to_node`. */
     CHAT__EFFECT_LINK,
-    /* Append to `partition`: key `chat`, `id`, `kind` (chat_frame_type MSG or CHAT), payload
+    /* Append to `partition`: key `chat`, `id`, `kind` (type MSG, CHAT or MARKER), payload
        `bytes`, a CBOR frame of that type without seq and prev. Answer: chat__node_appended(tag),
        in the order of the effects. */
     CHAT__EFFECT_APPEND,
     /* Who is in `chat`? Answer: chat__node_chat_loaded(tag). */
     CHAT__EFFECT_LOAD_CHAT,
     /* Chats of `user` and what `device` has of each. Makes the device known. Answer:
-       chat__node_user_loaded(tag). `limit` rows at most when not 0. */
+       chat__node_user_loaded(tag). `limit` rows at most when not 0. Without a device: how far the
+       user has read each, and how much is unread. */
     CHAT__EFFECT_LOAD_USER,
     /* Records of `chat` with seq > `after` oldest first, or (when `after` is UINT64_MAX) with seq <
        `before` newest first; at most `limit`. Answer: chat__node_rows_read(tag). */
     CHAT__EFFECT_READ,
+    /* Who is in `chat`, and how far has each of them read it and got it? With a `user` only his own
+       marks are wanted. Which is the newest record with a seq of at most `seq`? Answer:
+       chat__node_marks_loaded(tag). */
+    CHAT__EFFECT_LOAD_MARKS,
     /* `user`'s `device` has everything of `chat` up to `seq`. No answer; may be written late. */
     CHAT__EFFECT_CURSOR,
     /* One line for the operator in `text`. */
@@ -117,7 +122,23 @@ typedef struct chat__node_user_chat {
     chat_view title;
     uint64_t cursor;
     uint64_t last_seq;
+    uint64_t read_seq;   /* without a device: the user has read so far */
+    uint32_t unread;     /* messages of others behind it, 999 at most */
+    uint32_t has_unread; /* else it was too much to count */
 } chat__node_user_chat;
+
+/* A member of a chat and how far he is. */
+typedef struct chat__node_mark {
+    chat_view user;
+    uint64_t read_seq;
+    uint64_t delivered_seq; /* of his furthest device */
+} chat__node_mark;
+
+typedef struct chat__node_marks {
+    const chat__node_mark *items;
+    size_t n_items;
+    uint64_t seq; /* of the newest record up to the one that was asked for, 0: none */
+} chat__node_marks;
 
 /* CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM. */
 chat_status chat__node_new(const chat__node_options *options, chat__node **out);
@@ -167,6 +188,10 @@ void chat__node_user_loaded(chat__node *node, uint64_t tag, chat_status status,
                             const chat__node_user_chat *chats, size_t n_chats);
 void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,
                           const chat__node_row *rows, size_t n_rows, int has_more);
+
+/* CHAT_ERR_NOT_FOUND: no such chat. */
+void chat__node_marks_loaded(chat__node *node, uint64_t tag, chat_status status,
+                             const chat__node_marks *marks);
 
 /* Say `bye` to everybody and refuse what is new; what was accepted is still finished. */
 void chat__node_drain(chat__node *node, uint32_t retry_after_ms);

@@ -38,7 +38,7 @@ static void init_answer(chat_frame *out, const chat_frame *submit, chat_frame_ty
         CHAT_FRAME_SET(out, R, r, submit->r);
     if (CHAT_FRAME_HAS(submit, CID))
         CHAT_FRAME_SET(out, CID, cid, submit->cid);
-    CHAT_FRAME_SET(out, CHAT, chat, submit->chat);
+    CHAT_FRAME_SET(out, CHAT, chat, CHAT_FRAME_HAS(submit, OF) ? submit->of : submit->chat);
 }
 
 void chat__owner_refuse(chat__node *node, const chat_frame *submit, chat_status status,
@@ -232,6 +232,8 @@ static step take(chat__node *node, const chat_frame *submit, chat__room *room, i
 {
     if (room != NULL && (room->is_busy || room->state == CHAT__ROOM_CREATING))
         return STEP_WAIT;
+    if (submit->kind == CHAT_FRAME_READ)
+        return STEP_WAIT;
     if (submit->kind == CHAT_FRAME_CHAT_CREATE)
         return take_create(node, submit, room);
     return take_send(node, submit, room, is_searched);
@@ -240,6 +242,8 @@ static step take(chat__node *node, const chat_frame *submit, chat__room *room, i
 /* The head of a chat's queue could not be taken: ask storage for what it lacks. */
 static step ask_for(chat__node *node, const chat_frame *submit, chat__room *room)
 {
+    if (submit->kind == CHAT_FRAME_READ)
+        return chat__self_ask(node, room, submit) ? STEP_WAIT : STEP_DONE;
     if (room->is_busy || room->state == CHAT__ROOM_CREATING)
         return STEP_WAIT;
     if (!room->is_direct && room->state == CHAT__ROOM_NEW)

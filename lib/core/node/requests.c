@@ -42,6 +42,9 @@ chat_status chat__request_chat(const chat__node_conn *conn, const chat_frame *fr
         *out = chat__view(storage->bytes, storage->len);
         return CHAT_OK;
     }
+    *why = "a self stream is nobody's chat";
+    if (chat_self_user(frame->chat, members) == CHAT_OK)
+        return CHAT_ERR_FORBIDDEN;
     *why = "you are no member of this chat";
     if (chat_direct_members(frame->chat, members) == CHAT_OK &&
         !chat__view_equal(members[0], user) && !chat__view_equal(members[1], user))
@@ -56,11 +59,10 @@ static int is_direct(chat_view chat)
     return chat_direct_members(chat, members) == CHAT_OK;
 }
 
-/* An op that answers to a request of this connection. */
-static chat__op *request_op(chat__node *node, const chat__node_conn *conn, chat__op_type type,
-                            const chat_frame *frame, chat_view keep)
+chat__op *chat__request_op(chat__node *node, const chat__node_conn *conn, chat__op_type type,
+                           const chat_frame *frame, chat_view keep, size_t more)
 {
-    chat__op *op = chat__op_new(node, type, keep.len);
+    chat__op *op = chat__op_new(node, type, keep.len + more);
     if (op == NULL)
         return NULL;
     op->conn = conn->id;
@@ -81,9 +83,8 @@ static void refuse_busy(chat__node *node, chat__node_conn *conn, const chat_fram
     chat__request_refuse(node, conn, frame, CHAT_ERR_BUSY, "too much is waiting for storage");
 }
 
-/* Emit the effect of an op; on failure the op is gone and the request refused. */
-static chat__effect *emit_for(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
-                              chat__effect_type type, chat__op *op)
+chat__effect *chat__request_emit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                                 chat__effect_type type, chat__op *op)
 {
     chat_view none = {NULL, 0};
     chat__effect *effect = NULL;
@@ -146,7 +147,7 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
     }
     replace_same_device(node, conn);
     write_welcome(node, conn);
-    chat__op *op = request_op(node, conn, CHAT__OP_DEVICE, frame, chat__view(NULL, 0));
+    chat__op *op = chat__request_op(node, conn, CHAT__OP_DEVICE, frame, chat__view(NULL, 0), 0);
     chat__effect *effect = NULL;
     if (op != NULL)
         effect = chat__node_emit_about(node, CHAT__EFFECT_LOAD_USER, chat__view(NULL, 0),
@@ -162,7 +163,8 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
 
 /* --- requests that the chat's owner answers --- */
 
-static void submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame, chat_view chat)
+void chat__request_submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                          chat_view chat)
 {
     chat_frame out = *frame;
     out.struct_size = (uint32_t)sizeof out;
@@ -182,7 +184,7 @@ static void submit(chat__node *node, chat__node_conn *conn, const chat_frame *fr
         chat__node_emit_link(node, owner, &out);
 }
 
-static int refused_while_draining(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+int chat__request_is_draining(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
     if (!node->is_draining)
         return 0;
@@ -206,8 +208,8 @@ static void on_send(chat__node *node, chat__node_conn *conn, const chat_frame *f
     }
     if (status != CHAT_OK)
         chat__request_refuse(node, conn, frame, status, why);
-    else if (!refused_while_draining(node, conn, frame))
-        submit(node, conn, frame, chat);
+    else if (!chat__request_is_draining(node, conn, frame))
+        chat__request_submit(node, conn, frame, chat);
 }
 
 static void on_create(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
@@ -217,8 +219,8 @@ static void on_create(chat__node *node, chat__node_conn *conn, const chat_frame 
         chat__request_refuse(node, conn, frame, CHAT_ERR_ARG, "`chat` is no valid group id");
     else if (n_users >= node->options.max_group_members)
         chat__request_refuse(node, conn, frame, CHAT_ERR_LIMIT, "too many members");
-    else if (!refused_while_draining(node, conn, frame))
-        submit(node, conn, frame, frame->chat);
+    else if (!chat__request_is_draining(node, conn, frame))
+        chat__request_submit(node, conn, frame, frame->chat);
 }
 
 /* --- history --- */
@@ -226,7 +228,7 @@ static void on_create(chat__node *node, chat__node_conn *conn, const chat_frame 
 static void read_history(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
                          chat__op *op)
 {
-    chat__effect *effect = emit_for(node, conn, frame, CHAT__EFFECT_READ, op);
+    chat__effect *effect = chat__request_emit(node, conn, frame, CHAT__EFFECT_READ, op);
     if (effect == NULL)
         return;
     effect->chat = op->bytes;
@@ -255,11 +257,12 @@ static void on_history(chat__node *node, chat__node_conn *conn, const chat_frame
         return;
     }
     if (is_direct(chat)) {
-        read_history(node, conn, frame, request_op(node, conn, CHAT__OP_HISTORY, frame, chat));
+        read_history(node, conn, frame,
+                     chat__request_op(node, conn, CHAT__OP_HISTORY, frame, chat, 0));
         return;
     }
-    chat__op *op = request_op(node, conn, CHAT__OP_MEMBERS, frame, chat);
-    chat__effect *effect = emit_for(node, conn, frame, CHAT__EFFECT_LOAD_CHAT, op);
+    chat__op *op = chat__request_op(node, conn, CHAT__OP_MEMBERS, frame, chat, 0);
+    chat__effect *effect = chat__request_emit(node, conn, frame, CHAT__EFFECT_LOAD_CHAT, op);
     if (effect != NULL)
         effect->chat = op->bytes;
 }
@@ -337,12 +340,28 @@ void chat__request_history_read(chat__node *node, chat__op *op, const chat__rows
 
 static void on_chats(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
-    chat__op *op = request_op(node, conn, CHAT__OP_CHATS, frame, chat__view(NULL, 0));
+    chat__op *op = chat__request_op(node, conn, CHAT__OP_CHATS, frame, chat__view(NULL, 0), 0);
     if (op != NULL)
         op->limit = CHAT_FRAME_HAS(frame, LIMIT) && frame->limit < CHATS_MAX
                         ? (uint32_t)frame->limit
                         : CHATS_MAX;
-    (void)emit_for(node, conn, frame, CHAT__EFFECT_LOAD_USER, op);
+    (void)chat__request_emit(node, conn, frame, CHAT__EFFECT_LOAD_USER, op);
+}
+
+static void write_chat_row(chat__node *node, chat__node_conn *conn, const chat__op *op,
+                           const chat__node_user_chat *row)
+{
+    chat_frame frame;
+    chat_frame_init(&frame, CHAT_FRAME_CHAT);
+    CHAT_FRAME_SET(&frame, CHAT, chat, row->chat);
+    CHAT_FRAME_SET(&frame, R, r, op->r);
+    CHAT_FRAME_SET(&frame, LAST_SEQ, last_seq, row->last_seq);
+    CHAT_FRAME_SET(&frame, READ_SEQ, read_seq, row->read_seq);
+    if (row->has_unread)
+        CHAT_FRAME_SET(&frame, UNREAD, unread, row->unread);
+    if (row->title.len > 0)
+        CHAT_FRAME_SET(&frame, TITLE, title, row->title);
+    chat__conn_write_frame(node, conn, &frame);
 }
 
 void chat__request_chats_loaded(chat__node *node, chat__op *op, chat_status status,
@@ -354,17 +373,19 @@ void chat__request_chats_loaded(chat__node *node, chat__op *op, chat_status stat
         about_op(op, &frame);
         chat__request_refuse(node, conn, &frame, status, chat_status_text(status));
     } else if (conn != NULL) {
-        size_t n_rows = op->limit < n_chats ? op->limit : n_chats;
-        for (size_t i = 0; i < n_rows; i++) {
-            chat_frame_init(&frame, CHAT_FRAME_CHAT);
-            CHAT_FRAME_SET(&frame, CHAT, chat, chats[i].chat);
-            CHAT_FRAME_SET(&frame, R, r, op->r);
-            CHAT_FRAME_SET(&frame, LAST_SEQ, last_seq, chats[i].last_seq);
-            if (chats[i].title.len > 0)
-                CHAT_FRAME_SET(&frame, TITLE, title, chats[i].title);
-            chat__conn_write_frame(node, conn, &frame);
+        size_t n_rows = 0;
+        int has_more = 0;
+        for (size_t i = 0; i < n_chats && !has_more; i++) {
+            chat_view user;
+            if (chat_self_user(chats[i].chat, &user) == CHAT_OK)
+                continue;
+            has_more = n_rows == op->limit;
+            if (!has_more) {
+                write_chat_row(node, conn, op, &chats[i]);
+                n_rows++;
+            }
         }
-        write_result(node, conn, op, n_rows, n_rows < n_chats);
+        write_result(node, conn, op, n_rows, has_more);
     }
     chat__op_free(node, op);
 }
@@ -404,6 +425,8 @@ void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *fr
         {CHAT_FRAME_PRESENCE_GET, chat__presence_on_get},
         {CHAT_FRAME_PRESENCE_WATCH, chat__presence_on_watch},
         {CHAT_FRAME_PRESENCE_HIDE, chat__presence_on_hide},
+        {CHAT_FRAME_READ, chat__self_read},
+        {CHAT_FRAME_RECEIPTS, chat__self_receipts},
     };
     for (size_t i = 0; i < sizeof HANDLERS / sizeof HANDLERS[0]; i++) {
         if (HANDLERS[i].type == frame->type) {

@@ -20,6 +20,8 @@ static int is_direct_or_group(chat_view chat)
     chat_view members[2];
     if (chat__view_starts_with(chat, "dm:"))
         return chat_direct_members(chat, members) == CHAT_OK;
+    if (chat__view_starts_with(chat, "me:"))
+        return chat_self_user(chat, members) == CHAT_OK;
     if (chat.len > 0 && chat.len <= CHAT_ID_MAX_BYTES && is_plain(chat))
         return 1;
     return chat_group_id_is_valid(chat);

@@ -170,6 +170,13 @@ static chat_status stage_kind(chat__store *store, chat__state_change *change, ui
     chat_view name = chat__view(change->chat->name, change->chat->len);
     if (kind == CHAT_FRAME_CHAT)
         return stage_group(store, change, payload);
+    if (kind == CHAT_FRAME_MARKER) {
+        chat_status status = chat__store_stage_marker(store, change, payload);
+        if (status != CHAT_OK)
+            return status;
+    }
+    if (change->chat->staged.ordinal == 0 && chat_self_user(name, members) == CHAT_OK)
+        return stage_members(&store->state, change, name, members, 1);
     if (change->chat->staged.ordinal == 0 && chat_direct_members(name, members) == CHAT_OK)
         return stage_members(&store->state, change, name, members, 2);
     return CHAT_OK;
@@ -182,6 +189,11 @@ static void release_change(chat__state *state, chat__state_change *change)
     for (size_t i = 0; i < change->n_rows; i++) {
         change->rows[i]->n_staged--;
         chat__state_drop_row_if_idle(state, change->rows[i]);
+    }
+    if (change->mark != NULL) {
+        change->mark->n_staged--;
+        chat__state_drop_row_if_idle(state, change->mark);
+        change->mark = NULL;
     }
     chat__state_meta_free(state, change->meta);
     pthread_mutex_unlock(&state->lock);
@@ -296,6 +308,12 @@ static void publish_one(chat__state *state, chat__state_change *change)
         change->rows[i]->n_staged--;
         change->rows[i]->value = 1;
         chat__state_mark_dirty(state, &change->rows[i]->node);
+    }
+    if (change->mark != NULL) {
+        change->mark->n_staged--;
+        if (change->mark->value < change->mark_value)
+            change->mark->value = change->mark_value;
+        chat__state_mark_dirty(state, &change->mark->node);
     }
     state->partitions[change->partition] = state->staged_partitions[change->partition];
     state->last_at = change->at;

@@ -8,7 +8,8 @@
 
 #define ROOT_BYTES 16u
 
-/* In one transaction, with the version last: half of it is never there. */
+/* In one transaction, with the version last: half of it is never there. An older file gets the
+   tables that it lacks; what they would hold of its log is not in it. */
 static const char SCHEMA[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
@@ -24,7 +25,9 @@ static const char SCHEMA[] =
     " last_seen_ms INTEGER NOT NULL, PRIMARY KEY(user, device)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS cursors(user TEXT NOT NULL, device TEXT NOT NULL,"
     " chat TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(user, device, chat)) WITHOUT ROWID;"
-    "PRAGMA user_version = 1;"
+    "CREATE TABLE IF NOT EXISTS reads(user TEXT NOT NULL, chat TEXT NOT NULL,"
+    " seq INTEGER NOT NULL, PRIMARY KEY(user, chat)) WITHOUT ROWID;"
+    "PRAGMA user_version = 2;"
     "COMMIT";
 
 static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
@@ -36,6 +39,8 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_GET_DEVICE] = "SELECT last_seen_ms FROM devices WHERE user = ?1 AND device = ?2",
     [CHAT__DB_GET_CURSORS] = "SELECT chat, seq FROM cursors WHERE user = ?1 AND device = ?2",
     [CHAT__DB_GET_FURTHEST] = "SELECT chat, max(seq) FROM cursors WHERE user = ?1 GROUP BY chat",
+    [CHAT__DB_GET_READ] = "SELECT seq FROM reads WHERE user = ?1 AND chat = ?2",
+    [CHAT__DB_GET_DELIVERED] = "SELECT max(seq) FROM cursors WHERE user = ?1 AND chat = ?2",
     [CHAT__DB_GET_META] = "SELECT value FROM meta WHERE key = ?1",
     [CHAT__DB_GET_PARTITIONS] = "SELECT partition, seq, next_offset FROM partitions",
     [CHAT__DB_PUT_CHAT] = "INSERT INTO chats(id, ordinal, seq, at, roots)"
@@ -48,6 +53,8 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
                             " SET last_seen_ms = max(last_seen_ms, ?4)",
     [CHAT__DB_PUT_CURSOR] = "INSERT INTO cursors VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE"
                             " SET seq = max(seq, ?4)",
+    [CHAT__DB_PUT_READ] = "INSERT INTO reads VALUES(?1, ?3, ?4) ON CONFLICT DO UPDATE"
+                          " SET seq = max(seq, ?4)",
     [CHAT__DB_PUT_META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
     [CHAT__DB_PUT_PARTITION] = "INSERT OR REPLACE INTO partitions VALUES(?1, ?2, ?3)",
     [CHAT__DB_BEGIN] = "BEGIN IMMEDIATE",
@@ -104,7 +111,7 @@ static chat_status check_version(chat__db *db, int *out_is_new)
     result = sqlite3_finalize(statement);
     if (result != SQLITE_OK)
         return status_of(result);
-    *out_is_new = version == 0;
+    *out_is_new = version < CHAT__DB_VERSION;
     return version > CHAT__DB_VERSION ? CHAT_ERR_VERSION : CHAT_OK;
 }
 

@@ -58,6 +58,17 @@ void chat__store_accept(chat__store *store, const chat__record *record);
 void chat__store_publish(chat__store *store, uint64_t end);
 void chat__store_discard(chat__store *store);
 
+/* marks.c: what a `marker` record does. CHAT_ERR_ARG: it is none; CHAT_ERR_NOMEM. */
+chat_status chat__store_stage_marker(chat__store *store, chat__state_change *change,
+                                     chat_view payload);
+/* How far the user has read the chat, 0: not at all. */
+chat_status chat__store_read_seq(chat__store *store, chat_view user, chat_view chat,
+                                 uint64_t *out_seq);
+/* Messages of others behind `after`. Looks at `*budget` records at most and takes them from it.
+   CHAT_OK; CHAT_ERR_LIMIT: too much to count; CHAT_ERR_IO, CHAT_ERR_NOMEM. */
+chat_status chat__store_count_unread(chat__store *store, chat_view user, chat_view chat,
+                                     uint64_t after, uint32_t *budget, uint32_t *out_count);
+
 /* What the record will skip to, once it is the newest of its chat. */
 chat__root chat__store_next_skip(const chat__state_chat *chat);
 

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Records that may be looked at to count what is unread in all chats of a user. */
+#define UNREAD_BUDGET 20000u
+
 static int is_id(chat_view id)
 {
     return id.len > 0 && id.len <= CHAT_ID_MAX_BYTES;
@@ -16,6 +19,9 @@ typedef struct user_chat {
     struct user_chat *next;
     uint64_t cursor;
     uint64_t last_seq;
+    uint64_t read_seq;
+    uint32_t unread;
+    uint8_t has_unread;
     uint8_t title_len;
     uint8_t has_long_title; /* CHAT_TITLE_MAX_BYTES does not fit a byte */
     uint8_t chat_len;
@@ -175,6 +181,25 @@ static chat_status load_stored(loading *load)
     return chat__store_note(load->store, status);
 }
 
+/* What the user has read and what not, for people: not part of what a device is sent. */
+static chat_status load_unread(loading *load)
+{
+    uint32_t budget = UNREAD_BUDGET;
+    chat_status status = CHAT_OK;
+    for (user_chat *each = load->first; each != NULL && status >= 0; each = each->next) {
+        chat_view chat = {each->chat, each->chat_len};
+        status = chat__store_read_seq(load->store, load->user, chat, &each->read_seq);
+        if (status < 0)
+            return status;
+        status = chat__store_count_unread(load->store, load->user, chat, each->read_seq, &budget,
+                                          &each->unread);
+        each->has_unread = status == CHAT_OK;
+        if (status == CHAT_ERR_LIMIT)
+            status = CHAT_OK;
+    }
+    return status;
+}
+
 static uint64_t count_flushes(chat__store *store)
 {
     pthread_mutex_lock(&store->state.lock);
@@ -250,13 +275,18 @@ chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view 
     load.last = &load.first;
     chat__map_init(&load.by_chat, &store->allocator, SIZE_MAX, store->state.chats.seed);
     chat_status status = load_all(&load);
-    if (status == CHAT_OK && device.len > 0)
-        status = introduce(&load, now_unix_ms);
+    if (status == CHAT_OK)
+        status = device.len > 0 ? introduce(&load, now_unix_ms) : load_unread(&load);
     while (load.first != NULL) {
         user_chat *each = load.first;
         size_t title_len = each->has_long_title ? CHAT_TITLE_MAX_BYTES : each->title_len;
-        chat__store_user_chat row = {
-            {each->chat, each->chat_len}, {each->title, title_len}, each->cursor, each->last_seq};
+        chat__store_user_chat row = {{each->chat, each->chat_len},
+                                     {each->title, title_len},
+                                     each->cursor,
+                                     each->last_seq,
+                                     each->read_seq,
+                                     each->unread,
+                                     each->has_unread};
         if (status == CHAT_OK)
             fn(ctx, &row);
         load.first = each->next;

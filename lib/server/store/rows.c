@@ -79,6 +79,14 @@ static void link_to_user(chat__state_row *row, chat__state_user *user)
     user->rows = row;
 }
 
+chat__state_row *chat__state_find_row(chat__state *state, chat__row_type type, chat_view user,
+                                      chat_view device, chat_view chat)
+{
+    uint8_t key[KEY_MAX];
+    size_t len = make_key(key, type, user, device, chat);
+    return chat__map_get(&state->rows, chat__view(key, len));
+}
+
 chat__state_row *chat__state_row_of(chat__state *state, chat__row_type type, chat_view user,
                                     chat_view device, chat_view chat)
 {

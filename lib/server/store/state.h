@@ -57,7 +57,8 @@ typedef struct chat__state_chat {
 typedef enum chat__row_type {
     CHAT__ROW_MEMBER = 'm', /* user, chat; value 1 */
     CHAT__ROW_DEVICE = 'd', /* user, device; value: last seen */
-    CHAT__ROW_CURSOR = 'c'  /* user, device, chat; value: seq */
+    CHAT__ROW_CURSOR = 'c', /* user, device, chat; value: seq */
+    CHAT__ROW_READ = 'r'    /* user, chat; value: read up to this seq */
 } chat__row_type;
 
 struct chat__state_user;
@@ -106,6 +107,8 @@ typedef struct chat__state_change {
     chat__state_meta *meta; /* staged with it */
     chat__state_row **rows; /* staged with it */
     size_t n_rows;
+    chat__state_row *mark; /* staged with it, to have at least this value */
+    uint64_t mark_value;
 } chat__state_change;
 
 typedef struct chat__state {
@@ -159,6 +162,9 @@ int chat__state_is_full(chat__state *state);
 /* A row, made if missing; not dirty yet. NULL: out of memory. */
 chat__state_row *chat__state_row_of(chat__state *state, chat__row_type type, chat_view user,
                                     chat_view device, chat_view chat);
+/* A row that is in memory, or NULL. */
+chat__state_row *chat__state_find_row(chat__state *state, chat__row_type type, chat_view user,
+                                      chat_view device, chat_view chat);
 chat__state_user *chat__state_user_of(chat__state *state, chat_view user);
 void chat__state_mark_dirty(chat__state *state, chat__state_node *node);
 /* Free a row that is neither dirty nor staged. */

@@ -52,7 +52,7 @@ void chat__store_close(chat__store *store);
 typedef struct chat__store_record {
     /* in */
     uint32_t partition;
-    uint32_t kind; /* CHAT_FRAME_MSG or CHAT_FRAME_CHAT */
+    uint32_t kind; /* CHAT_FRAME_MSG, CHAT_FRAME_CHAT or CHAT_FRAME_MARKER */
     uint64_t id;
     chat_view chat;
     chat_view payload; /* CBOR frame of type `kind` */
@@ -104,13 +104,17 @@ typedef struct chat__store_user_chat {
     chat_view title;
     uint64_t cursor;
     uint64_t last_seq;
+    uint64_t read_seq;   /* with an empty `device`: the user has read so far */
+    uint32_t unread;     /* messages of others behind it, 999 at most */
+    uint32_t has_unread; /* else it was too much to count */
 } chat__store_user_chat;
 typedef void (*chat__store_user_chat_fn)(void *ctx, const chat__store_user_chat *row);
 
 /*
  * @any All chats of a user (direct ones too, from their first record on). With a device: makes it
  * known; a new device starts where the user's furthest device is in each chat, the first at 0.
- * An empty `device`: cursors are 0.
+ * An empty `device`: cursors are 0, and it is looked up how far the user has read and counted how
+ * much is unread: 20,000 records for all chats together.
  */
 chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view device,
                                   uint64_t now_unix_ms, chat__store_user_chat_fn fn, void *ctx);
@@ -122,6 +126,27 @@ chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view 
  */
 chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view device,
                                    chat_view chat, uint64_t seq);
+
+/* A member of a chat and how far he is. */
+typedef struct chat__store_mark {
+    chat_view user;
+    uint64_t read_seq;
+    uint64_t delivered_seq; /* of his furthest device */
+} chat__store_mark;
+
+typedef struct chat__store_marks {
+    const chat__store_mark *items; /* one for each member */
+    size_t n_items;
+    uint64_t seq; /* of the newest durable record up to the `seq` that was asked for, 0: none */
+} chat__store_marks;
+typedef void (*chat__store_marks_fn)(void *ctx, const chat__store_marks *marks);
+
+/*
+ * @any How far the members of a chat are; with a `user` only his own marks are looked up.
+ * CHAT_OK after one call of `fn`; CHAT_ERR_NOT_FOUND no such group; CHAT_ERR_IO, CHAT_ERR_NOMEM.
+ */
+chat_status chat__store_load_marks(chat__store *store, chat_view chat, chat_view user, uint64_t seq,
+                                   chat__store_marks_fn fn, void *ctx);
 
 typedef struct chat__store_row {
     uint64_t seq;

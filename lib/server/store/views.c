@@ -154,6 +154,7 @@ static chat_status write_row(chat__store *store, chat__state_row *row)
 {
     chat__db_statement which = row->type == CHAT__ROW_MEMBER   ? CHAT__DB_PUT_MEMBER
                                : row->type == CHAT__ROW_DEVICE ? CHAT__DB_PUT_DEVICE
+                               : row->type == CHAT__ROW_READ   ? CHAT__DB_PUT_READ
                                                                : CHAT__DB_PUT_CURSOR;
     pthread_mutex_lock(&store->state.lock);
     uint64_t value = row->value;

@@ -44,6 +44,8 @@ static void a_group_is_not_named_like_a_direct_chat(void **state)
     assert_false(chat_group_id_is_valid(chat__view_str("dm:")));
     assert_false(chat_group_id_is_valid(chat__view_str("dm:5:alice:bob")));
     assert_false(chat_group_id_is_valid(chat__view_str("")));
+    assert_false(chat_group_id_is_valid(chat__view_str("me:alice")));
+    assert_true(chat_group_id_is_valid(chat__view_str("me")));
 }
 
 typedef struct name_row {
@@ -220,6 +222,21 @@ static void no_second_name_for_the_same_members(void **state)
     }
 }
 
+static void a_self_stream_names_its_user(void **state)
+{
+    chat_direct_name name;
+    chat_view user;
+    (void)state;
+    assert_int_equal(chat_self_id(chat__view_str("alice"), &name), CHAT_OK);
+    assert_true(chat__view_equal(chat__view(name.bytes, name.len), chat__view_str("me:alice")));
+    assert_int_equal(chat_self_user(chat__view(name.bytes, name.len), &user), CHAT_OK);
+    assert_true(chat__view_equal(user, chat__view_str("alice")));
+    assert_int_equal(chat_self_user(chat__view_str("lobby"), &user), CHAT_EMPTY);
+    assert_int_equal(chat_self_user(chat__view_str("me:"), &user), CHAT_ERR_ARG);
+    assert_int_equal(chat_self_user(chat__view_str("me:a\n"), &user), CHAT_ERR_ARG);
+    assert_int_equal(chat_self_id(chat__view_str(""), &name), CHAT_ERR_ARG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_member_above_64_bytes_is_refused),
         cmocka_unit_test(what_does_not_start_with_dm_is_no_direct_chat),
         cmocka_unit_test(no_second_name_for_the_same_members),
+        cmocka_unit_test(a_self_stream_names_its_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,7 @@ typedef struct world {
     char cursor[256];
     const char *group; /* "team" has the members alice and bob */
     uint64_t cursor_of_loaded;
+    size_t n_mark_loads;
 } world;
 
 static inline int conn_index(const world *w, chat__conn conn)
@@ -124,6 +125,39 @@ static inline void answer_load_chat(world *w, const chat__effect *effect)
                            chat__view(NULL, 0), list);
 }
 
+/* Rows of `chat` up to `seq`, and the markers of the self streams. */
+static inline void answer_load_marks(world *w, const chat__effect *effect)
+{
+    chat_view members[2] = {chat__view_str("alice"), chat__view_str("bob")};
+    chat__node_mark items[2] = {{.user = members[0]}, {.user = members[1]}};
+    chat__node_marks marks = {items, 2, 0};
+    chat_decoder *decoder = NULL;
+    chat_frame frame;
+    int is_there = chat_direct_members(effect->chat, members) == CHAT_OK ||
+                   (w->group != NULL && chat__view_equal(effect->chat, chat__view_str(w->group)));
+    if (chat_decoder_new(NULL, 1024, &decoder) != CHAT_OK)
+        is_there = 0;
+    for (size_t i = 0; is_there && i < w->n_told; i++) {
+        const record *from = &w->records[i];
+        if (chat__view_equal(effect->chat, chat__view_str(from->chat)) && from->seq <= effect->seq)
+            marks.seq = from->seq;
+        assert_int_equal(chat_frame_decode(decoder, CHAT_ENCODING_CBOR,
+                                           chat__view(from->payload, from->len), &frame),
+                         CHAT_OK);
+        for (size_t k = 0; k < 2 && frame.type == CHAT_FRAME_MARKER; k++) {
+            items[k].user = members[k];
+            if (chat__view_equal(frame.from, members[k]) &&
+                chat__view_equal(frame.of, effect->chat) && frame.read_seq > items[k].read_seq)
+                items[k].read_seq = frame.read_seq;
+        }
+    }
+    items[0].user = members[0];
+    items[1].user = members[1];
+    w->n_mark_loads++;
+    chat__node_marks_loaded(w->node, effect->tag, is_there ? CHAT_OK : CHAT_ERR_NOT_FOUND, &marks);
+    chat_decoder_free(decoder);
+}
+
 static inline int tell_one(world *w)
 {
     if (w->n_told == w->n_records || w->is_append_held)
@@ -155,6 +189,9 @@ static inline void run_effect(world *w, const chat__effect *effect)
         break;
     case CHAT__EFFECT_LOAD_USER:
         answer_load_user(w, effect);
+        break;
+    case CHAT__EFFECT_LOAD_MARKS:
+        answer_load_marks(w, effect);
         break;
     case CHAT__EFFECT_LOAD_CHAT:
         answer_load_chat(w, effect);

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""What was read: markers, unread counts, who has a message; over devices, restarts and crashes."""
+import json
+
+from harness import run_chat
+
+
+def read(client, seq, **target):
+    rows, answer = client.request("read", seq=seq, **target)
+    assert answer["t"] == "result" and not rows, answer
+    return answer["seq"]
+
+
+def chat_row(client, chat):
+    rows, answer = client.request("chats")
+    assert answer["t"] == "result" and answer["count"] == len(rows), answer
+    assert not [row for row in rows if row["chat"].startswith("me:")], "a self stream is no chat"
+    return next(row for row in rows if row["chat"] == chat)
+
+
+def states(client, message, **target):
+    rows, answer = client.request("receipts", id=message, **target)
+    assert answer["t"] == "result", answer
+    return {row["user"]: row["state"] for row in rows}
+
+
+def test_read_reaches_the_author_and_the_readers_other_devices(connect):
+    alice = connect("alice")
+    phone, laptop = connect("bob", "phone"), connect("bob", "laptop", codec="cbor")
+    sent = alice.say("read me", to="bob")
+    phone.expect_msg("read me")
+    assert read(phone, sent["seq"], to="alice") == sent["seq"]
+    receipt = alice.expect("receipt", state="read")
+    assert (receipt["user"], receipt["seq"], receipt["chat"]) == ("bob", sent["seq"], sent["chat"])
+    marker = laptop.expect("marker", of=sent["chat"])
+    assert marker["read_seq"] == sent["seq"]
+    assert not phone.seen("marker"), "the device that said it knows"
+    assert not alice.seen("marker"), "nobody else gets a self stream"
+
+
+def test_a_marker_never_goes_back_and_stays_on_what_exists(connect):
+    alice, bob = connect("alice"), connect("bob")
+    first, second = alice.say("one", to="bob"), alice.say("two", to="bob")
+    bob.expect_msg("two")
+    assert read(bob, second["seq"], to="alice") == second["seq"]
+    assert read(bob, first["seq"], to="alice") == second["seq"]
+    assert read(bob, 2**64 - 1, to="alice") == second["seq"]
+    third = alice.say("three", to="bob")
+    assert chat_row(bob, third["chat"])["unread"] == 1
+
+
+def test_pure_unread(connect):
+    alice, bob = connect("alice"), connect("bob")
+    sent = [alice.say(f"message {i}", to="bob") for i in range(5)]
+    own = bob.say("mine", to="alice")
+    chat = own["chat"]
+    assert chat_row(bob, chat)["unread"] == 5
+    assert chat_row(alice, chat)["unread"] == 1
+    for i, message in enumerate(sent):
+        read(bob, message["seq"], to="alice")
+        row = chat_row(bob, chat)
+        assert (row["unread"], row["read_seq"]) == (4 - i, message["seq"])
+    alice.create("team", "bob")
+    assert chat_row(bob, "team")["unread"] == 0, "the making of a chat is no message"
+    alice.say("in the team", chat="team")
+    assert chat_row(bob, "team")["unread"] == 1
+    assert chat_row(alice, "team")["unread"] == 0
+
+
+def test_markers_survive_kill_9(server, connect):
+    alice, bob = connect("alice"), connect("bob")
+    sent = alice.say("before the crash", to="bob")
+    bob.expect_msg("before the crash")
+    assert read(bob, sent["seq"], to="alice") == sent["seq"]
+    server.kill()
+    server.runs.pop()
+    server.start()
+    row = chat_row(connect("bob"), sent["chat"])
+    assert (row["read_seq"], row["unread"]) == (sent["seq"], 0)
+
+
+def test_a_marker_reaches_a_device_that_was_away(server, connect):
+    alice, phone, laptop = connect("alice"), connect("bob", "phone"), connect("bob", "laptop")
+    sent = alice.say("hello", to="bob")
+    laptop.expect_msg("hello")
+    laptop.ping()
+    laptop.close()
+    assert read(phone, sent["seq"], to="alice") == sent["seq"]
+    server.restart()
+    assert connect("bob", "laptop").expect("marker", of=sent["chat"])["read_seq"] == sent["seq"]
+
+
+def test_receipts_say_who_has_a_message(connect):
+    alice, bob, carol = connect("alice"), connect("bob"), connect("carol")
+    alice.create("team", "bob", "carol", "dave")
+    sent = alice.say("who has it?", chat="team")
+    for reader in (bob, carol):
+        reader.expect_msg("who has it?")
+        reader.ping()
+    read(bob, sent["seq"], chat="team")
+    assert states(alice, sent["id"], chat="team") == {
+        "bob": "read", "carol": "delivered", "dave": "sent"}
+    _, answer = alice.request("receipts", chat="team", id=12345)
+    assert answer["code"] == "not_found"
+    _, answer = connect("eve").request("receipts", chat="team", id=sent["id"])
+    assert answer["code"] == "forbidden"
+
+
+def test_in_a_large_chat_who_asks_is_told(connect):
+    users = [f"member-{i}" for i in range(9)]
+    alice, reader = connect("alice"), connect(users[0])
+    alice.create("crowd", *users)
+    sent = alice.say("hello", chat="crowd")
+    reader.expect_msg("hello")
+    read(reader, sent["seq"], chat="crowd")
+    assert not alice.seen("receipt")
+    assert states(alice, sent["id"], chat="crowd")[users[0]] == "read"
+
+
+def test_strangers_mark_nothing(connect):
+    alice, eve = connect("alice"), connect("eve")
+    alice.create("team", "bob")
+    sent = alice.say("private", chat="team")
+    for target in ({"chat": "team"}, {"chat": "dm:5:alice:bob"}, {"chat": "me:alice"}):
+        _, answer = eve.request("read", seq=sent["seq"], **target)
+        assert answer["code"] == "forbidden", answer
+    _, answer = eve.request("read", seq=1, chat="no-such")
+    assert answer["code"] == "not_found"
+    _, answer = alice.request("history", chat="me:alice")
+    assert answer["code"] == "forbidden"
+    _, answer = alice.request("chat.create", chat="me:alice")
+    assert answer["code"] == "bad_request"
+
+
+def test_many_markers_at_once_are_few_records(connect):
+    alice, phone, laptop = connect("alice"), connect("bob", "phone"), connect("bob", "laptop")
+    sent = [alice.say(f"message {i}", to="bob") for i in range(40)]
+    for i, message in enumerate(sent):
+        phone.put({"t": "read", "r": 1000 + i, "to": "alice", "seq": str(message["seq"])})
+    for i, message in enumerate(sent):
+        assert phone.expect("result", r=1000 + i)["seq"] >= message["seq"]
+    laptop.expect("marker", read_seq=sent[-1]["seq"])
+    seqs = [frame["read_seq"] for frame in laptop.inbox if frame["t"] == "marker"]
+    assert seqs == sorted(set(seqs)), "strictly forward"
+
+
+def test_the_verbs_of_chat(server, connect):
+    alice = connect("alice")
+    sent = alice.say("hello", to="bob")
+    rows = run_chat("chats", server=server, user="bob")
+    assert rows.returncode == 0 and "unread=1" in rows.stdout, rows
+    done = run_chat("read", "@alice", sent["seq"], server=server, user="bob")
+    assert (done.returncode, done.stdout) == (0, f"read up to {sent['seq']}\n"), done
+    assert "unread=0" in run_chat("chats", server=server, user="bob").stdout
+    who = run_chat("receipts", "@bob", sent["id"], server=server, user="alice")
+    assert (who.returncode, who.stdout) == (0, "bob  read\n"), who
+    lines = run_chat("receipts", "@bob", sent["id"], "--json", server=server, user="alice").stdout
+    frames = [json.loads(line) for line in lines.splitlines()]
+    assert [f["state"] for f in frames if f["t"] == "receipt"] == ["read"]
+    assert run_chat("read", "@alice", "x", server=server, user="bob").returncode == 2
+    assert run_chat("read", "no-such", "1", server=server, user="bob").returncode == 1
