@@ -53,7 +53,7 @@ extern "C" {
     X(handshake_timeout_ms, "handshake-timeout-ms", NUMBER, 10000, 100, 600000, "ms",              \
       "From accepting a connection to the end of TLS and HTTP, all of it.")                        \
     X(hello_timeout_ms, "hello-timeout-ms", NUMBER, 0, 0, 600000, "ms",                            \
-      "From the upgrade to `hello`; 0: as handshake-timeout-ms.")                                  \
+      "From accepting a connection to `hello`, all of it; 0: as handshake-timeout-ms.")            \
     X(heartbeat_ms, "heartbeat-ms", NUMBER, 30000, 100, 3600000, "ms",                             \
       "Clients send something this often; silence of twice this closes.")                          \
     X(ack_timeout_ms, "ack-timeout-ms", NUMBER, 5000, 100, 600000, "ms",                           \

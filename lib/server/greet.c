@@ -203,6 +203,7 @@ static void let_in(chat__greet *greet, const chat__http_request *request, size_t
     guest->encoding = (uint8_t)request->encoding;
     guest->user_len = (uint8_t)who->user_len;
     guest->expires_unix_ms = who->expires_unix_ms;
+    guest->since_ms = greet->due.at_ms - server->options.handshake_timeout_ms;
     memcpy(guest->user, who->user, who->user_len);
     batch->guest = guest;
     if (chat__http_write_switch(request, guest->has_deflate, &guest->answer) != CHAT_OK ||

@@ -122,7 +122,8 @@ struct chat__guest {
     uint8_t user_len;
     uint8_t user[CHAT_ID_MAX_BYTES];
     uint64_t expires_unix_ms;
-    chat__buf answer; /* 101 */
+    uint64_t since_ms; /* when it was accepted */
+    chat__buf answer;  /* 101 */
     chat__buf rest;   /* came behind the request */
 };
 

@@ -345,8 +345,10 @@ static void open_in_node(chat__shard *shard, chat__peer *peer, const chat__guest
                         (chat_encoding)guest->encoding, guest->expires_unix_ms, &id);
     if (status == CHAT_OK)
         status = chat__peers_number(shard, peer, id);
-    if (status == CHAT_OK)
+    if (status == CHAT_OK) {
+        chat__node_since(shard->node, id, guest->since_ms);
         return;
+    }
     if (id != 0)
         chat__node_closed(shard->node, id);
     uint16_t code = status == CHAT_ERR_LIMIT ? chat_status_close_code(CHAT_ERR_BUSY)

@@ -317,6 +317,15 @@ void chat__conn_timer_due(chat__node *node, chat__node_conn *conn)
     (void)chat__heap_set(&node->timers, &conn->timer, chat__session_deadline(&conn->session));
 }
 
+void chat__node_since(chat__node *node, chat__conn id, uint64_t mono_ms)
+{
+    chat__node_conn *conn = chat__conn_of(node, id);
+    if (conn == NULL || conn->session.state != CHAT__SESSION_HELLO)
+        return;
+    conn->session.hello_due_ms = mono_ms + node->limits.hello_timeout_ms;
+    chat__conn_reschedule(node, conn);
+}
+
 void chat__node_alive(chat__node *node, chat__conn id)
 {
     chat__node_conn *conn = chat__conn_of(node, id);

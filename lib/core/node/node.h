@@ -37,7 +37,7 @@ typedef struct chat__node_options {
     uint64_t not_before_id;    /* highest id found in the log at start */
     uint64_t seed[2];          /* random, secret */
     uint32_t heartbeat_ms;     /* 30,000: told to clients; silence of twice this closes */
-    uint32_t hello_timeout_ms; /* 10,000 from open to hello */
+    uint32_t hello_timeout_ms; /* 10,000 from open (or chat__node_since()) to hello */
     uint32_t ack_timeout_ms;   /* 5,000 */
     uint32_t max_connections;
     uint32_t max_frame_bytes; /* 131,072 */
@@ -161,6 +161,10 @@ chat_status chat__node_next_effect(chat__node *node, chat__effect *out);
    CHAT_ERR_DRAIN: refuse it. `expires_unix_ms`: end of the token, UINT64_MAX: none. */
 chat_status chat__node_open(chat__node *node, chat_view user, chat_encoding encoding,
                             uint64_t expires_unix_ms, chat__conn *out);
+
+/* The connection began before it was opened here, at `mono_ms`: one deadline, hello_timeout_ms from
+   then, covers TLS, the upgrade and hello. */
+void chat__node_since(chat__node *node, chat__conn conn, uint64_t mono_ms);
 
 /* One WebSocket message arrived. Unknown connections are ignored (it was just closed). */
 void chat__node_receive(chat__node *node, chat__conn conn, chat_view message);

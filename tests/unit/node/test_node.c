@@ -71,6 +71,18 @@ static void hello_must_come_in_time(void **state)
     assert_int_equal(w.closed[0], CHAT_ERR_TIMEOUT);
 }
 
+static void one_deadline_covers_the_upgrade_and_hello(void **state)
+{
+    (void)state;
+    pass_time(&w, 8000);
+    open_conn(&w, 0, "alice");
+    chat__node_since(w.node, w.conns[0], w.now_ms - 8000);
+    pass_time(&w, 1999);
+    assert_int_equal(w.closed[0], CHAT_OK);
+    pass_time(&w, 1);
+    assert_int_equal(w.closed[0], CHAT_ERR_TIMEOUT);
+}
+
 static void same_cid_gets_the_first_id(void **state)
 {
     (void)state;
@@ -314,6 +326,7 @@ int main(void)
         TEST(delivered_comes_only_on_the_clients_ack),
         TEST(first_frame_must_be_hello),
         TEST(hello_must_come_in_time),
+        TEST(one_deadline_covers_the_upgrade_and_hello),
         TEST(same_cid_gets_the_first_id),
         TEST(one_copy_after_a_restart),
         TEST(failed_append_is_told_and_may_be_tried_again),
