@@ -169,6 +169,32 @@ static void talking(void **state)
     assert_true(oom_loop(talk, NULL) >= 20);
 }
 
+static void mark_read(oom_memory *memory, void *ctx)
+{
+    static world w;
+    (void)ctx;
+    make_node(&w, memory);
+    join_again(&w, memory, &ALICE);
+    join_again(&w, memory, &BOB);
+    ask(&w, memory, &ALICE,
+        "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"c1\",\"body\":\"hi\",\"resend\":true}",
+        "\"t\":\"sent\"");
+    ask(&w, memory, &BOB, "{\"t\":\"read\",\"r\":1,\"to\":\"alice\",\"seq\":\"10\"}",
+        "\"t\":\"result\",\"r\":1,\"chat\":\"dm:5:alice:bob\",\"seq\":\"10\"");
+    assert_int_equal(count_records(&w, "me:bob"), 1);
+    ask(&w, memory, &ALICE, "{\"t\":\"receipts\",\"r\":2,\"to\":\"bob\",\"id\":\"1\"}",
+        "\"code\":\"not_found\"");
+    chat__node_drain(w.node, 100);
+    settle(&w);
+    chat__node_free(w.node);
+}
+
+static void marking_as_read(void **state)
+{
+    (void)state;
+    assert_true(oom_loop(mark_read, NULL) >= 20);
+}
+
 static void make_group(oom_memory *memory, void *ctx)
 {
     static world w;
@@ -202,6 +228,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(talking),
+        cmocka_unit_test(marking_as_read),
         cmocka_unit_test(making_a_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
