@@ -13,8 +13,10 @@
 
 enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_HELP, KIND_VERSION };
 
-#define ALL "send listen history chats create presence watch hide read receipts interactive token"
-#define NET "send listen history chats create presence watch hide read receipts interactive"
+#define NET                                                                                        \
+    "send listen history chats create update join leave add remove role members presence watch "   \
+    "hide read receipts interactive"
+#define ALL NET " token"
 
 static const struct option {
     const char *name;
@@ -41,6 +43,7 @@ static const struct option {
     {"--limit", KIND_NUMBER, offsetof(struct args, limit), offsetof(struct args, has_limit),
      "history chats"},
     {"--title", KIND_TEXT, offsetof(struct args, title), 0, "create"},
+    {"--open", KIND_FLAG, offsetof(struct args, is_open), 0, "create"},
     {"--secret-file", KIND_TEXT, offsetof(struct args, secret_file), 0, "token"},
     {"--user", KIND_TEXT, offsetof(struct args, user), 0, "token"},
     {"--ttl", KIND_NUMBER, offsetof(struct args, ttl_s), 0, "token"},
@@ -60,7 +63,14 @@ static const struct {
     {"listen", 0, 0, "listen [--count N]"},
     {"history", 1, 1, "history CHAT [--before SEQ | --after SEQ] [--limit N]"},
     {"chats", 0, 0, "chats [--limit N]"},
-    {"create", 1, CHAT_GROUP_MAX_MEMBERS + 1, "create CHAT USER... [--title T]"},
+    {"create", 1, CHAT_GROUP_MAX_MEMBERS + 1, "create CHAT USER... [--title T] [--open]"},
+    {"update", 2, 2, "update CHAT TITLE"},
+    {"join", 1, 1, "join CHAT"},
+    {"leave", 1, 1, "leave CHAT"},
+    {"add", 2, CHAT_GROUP_MAX_MEMBERS + 1, "add CHAT USER..."},
+    {"remove", 2, CHAT_GROUP_MAX_MEMBERS + 1, "remove CHAT USER..."},
+    {"role", 3, 3, "role CHAT USER owner|admin|member"},
+    {"members", 1, 1, "members CHAT"},
     {"presence", 1, CHAT_GROUP_MAX_MEMBERS, "presence USER..."},
     {"watch", 1, CHAT_GROUP_MAX_MEMBERS, "watch USER..."},
     {"hide", 1, 1, "hide on|off"},
@@ -161,9 +171,11 @@ static int check_verb(const struct args *args, int argc, char **argv)
     while (i < N_VERBS && strcmp(verbs[i].name, args->verb) != 0)
         i++;
     if (i == N_VERBS)
-        return refuse("unknown verb", args->verb,
-                      "Verbs: send, listen, history, chats, create, presence, watch, hide, "
-                      "read, receipts, token. See chat --help.");
+        return refuse(
+            "unknown verb", args->verb,
+            "Verbs: send, listen, history, chats, create, update, join, leave, add, remove, role, "
+            "members, presence, watch, hide, read, receipts, "
+            "token. See chat --help.");
     if (args->n_items < verbs[i].min_items)
         return refuse("an argument is missing", NULL, verbs[i].usage);
     if (args->n_items > verbs[i].max_items)

@@ -24,7 +24,7 @@ struct args {
     const char *secret_file, *user, *title;
     uint64_t count, limit, before, after, ttl_s, timeout_s;
     int has_before, has_after, has_timeout, has_limit;
-    int is_json, is_insecure, is_signature_only;
+    int is_json, is_insecure, is_signature_only, is_open;
 };
 
 struct cli;
@@ -98,7 +98,7 @@ void rows_keep(struct cli *cli, const chat_event *event);
 void rows_print(struct cli *cli, int is_oldest_first);
 
 /* oneshot.c */
-extern const struct verb verb_send, verb_listen, verb_history, verb_chats, verb_create;
+extern const struct verb verb_send, verb_listen, verb_history, verb_chats;
 /* Say why the library took a call not; the exit code. */
 int oneshot_refuse(chat_status status, const char *what);
 /* Leave when the request is answered. */
@@ -113,6 +113,12 @@ extern const struct verb verb_read, verb_receipts;
 /* oneshot.c: how a request ends, for the verbs that make one */
 void oneshot_on_event(struct cli *cli, const chat_event *event);
 int oneshot_refuse(chat_status status, const char *what);
+
+/* groups.c: create, update, join, leave, add, remove, role, members */
+extern const struct verb verb_group;
+/* What the words (name, CHAT, what it needs) ask for; CHAT_ERR_ARG also for too few or an unknown
+   name. */
+chat_status group_ask(struct cli *cli, const char *const *words, size_t n_words);
 
 /* token.c */
 int token_main(const struct args *args);

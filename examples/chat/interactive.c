@@ -186,18 +186,18 @@ static void command_history(struct cli *cli, char **words, size_t n_words)
                                      : CHAT_ERR_ARG);
 }
 
-static void command_create(struct cli *cli, char **words, size_t n_words)
+static void command_group(struct cli *cli, char **words, size_t n_words)
 {
-    chat_view users[MAX_WORDS];
-    chat_view none = {NULL, 0};
-    if (n_words < 3) {
-        printf("  ! /create CHAT USER...\n");
-        return;
-    }
-    for (size_t i = 2; i < n_words; i++)
-        users[i - 2] = cli_view(words[i] + (words[i][0] == '@'));
-    chat_view_list list = {users, n_words - 2};
-    say_status(chat_client_create(cli->client, cli_view(words[1]), none, list, NULL));
+    chat_status status = CHAT_ERR_ARG;
+    const char *copy[MAX_WORDS] = {words[0] + 1}; /* without the slash */
+    for (size_t i = 1; i < n_words; i++)
+        copy[i] = words[i];
+    if (n_words > 1)
+        status = group_ask(cli, copy, n_words);
+    if (status == CHAT_ERR_ARG)
+        printf("  ! %s GROUP and what it needs, see /help\n", words[0]);
+    else
+        say_status(status);
 }
 
 static void command_chats(struct cli *cli, char **words, size_t n_words)
@@ -228,7 +228,9 @@ static void command_help(struct cli *cli, char **words, size_t n_words)
     (void)cli;
     (void)words;
     (void)n_words;
-    printf("  /to CHAT   /history [N]   /create CHAT USER...   /chats   /typing   /help   /quit\n"
+    printf("  /to CHAT   /history [N]   /chats   /typing   /help   /quit\n"
+           "  /create GROUP USER...   /add GROUP USER...   /remove GROUP USER...   /members GROUP\n"
+           "  /join GROUP   /leave GROUP   /update GROUP TITLE   /role GROUP USER ROLE\n"
            "  CHAT is a group, or @USER. Any other line is sent; // sends a line with one /.\n");
 }
 
@@ -245,10 +247,12 @@ static void run_command(struct cli *cli, char *text)
     static const struct {
         const char *name;
         void (*run)(struct cli *cli, char **words, size_t n_words);
-    } commands[] = {{"/to", command_to},         {"/history", command_history},
-                    {"/create", command_create}, {"/chats", command_chats},
-                    {"/help", command_help},     {"/quit", command_quit},
-                    {"/typing", command_typing}};
+    } commands[] = {
+        {"/to", command_to},        {"/history", command_history}, {"/chats", command_chats},
+        {"/create", command_group}, {"/update", command_group},    {"/join", command_group},
+        {"/leave", command_group},  {"/add", command_group},       {"/remove", command_group},
+        {"/role", command_group},   {"/members", command_group},   {"/help", command_help},
+        {"/quit", command_quit},    {"/typing", command_typing}};
     char *words[MAX_WORDS];
     char *rest = NULL;
     size_t n = 0;

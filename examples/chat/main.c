@@ -13,11 +13,15 @@ int main(int argc, char **argv)
         const struct verb *verb;
         int is_one_shot;
     } verbs[] = {
-        {"send", &verb_send, 1},       {"listen", &verb_listen, 0},
-        {"history", &verb_history, 1}, {"chats", &verb_chats, 1},
-        {"create", &verb_create, 1},   {"presence", &verb_presence, 1},
-        {"watch", &verb_watch, 0},     {"hide", &verb_hide, 1},
-        {"read", &verb_read, 1},       {"receipts", &verb_receipts, 1},
+        {"send", &verb_send, 1},         {"listen", &verb_listen, 0},
+        {"history", &verb_history, 1},   {"chats", &verb_chats, 1},
+        {"create", &verb_group, 1},      {"update", &verb_group, 1},
+        {"join", &verb_group, 1},        {"leave", &verb_group, 1},
+        {"add", &verb_group, 1},         {"remove", &verb_group, 1},
+        {"role", &verb_group, 1},        {"members", &verb_group, 1},
+        {"presence", &verb_presence, 1}, {"watch", &verb_watch, 0},
+        {"hide", &verb_hide, 1},         {"read", &verb_read, 1},
+        {"receipts", &verb_receipts, 1},
     };
     setlocale(LC_ALL, "");
     int code = args_parse(argc, argv, &args);

@@ -97,7 +97,8 @@ static void listen_on_event(struct cli *cli, const chat_event *event)
     int is_message = event->type == CHAT_EVENT_MESSAGE;
     if (cli->result >= 0)
         return;
-    if (!cli->args->is_json && (is_message || event->type == CHAT_EVENT_CHAT)) {
+    if (!cli->args->is_json &&
+        (is_message || event->type == CHAT_EVENT_CHAT || event->type == CHAT_EVENT_CHANGE)) {
         if (event->gap_after != 0)
             printf("-- something is missing before this; see history --\n");
         show_row(stdout, cli, event->frame);
@@ -113,7 +114,7 @@ static void listen_on_event(struct cli *cli, const chat_event *event)
 
 const struct verb verb_listen = {listen_start, listen_on_event, NULL, 0, NULL};
 
-/* --- history, chats, create: one request each --- */
+/* --- history, chats: one request each --- */
 
 static int history_start(struct cli *cli)
 {
@@ -178,25 +179,3 @@ static void chats_on_event(struct cli *cli, const chat_event *event)
 }
 
 const struct verb verb_chats = {chats_start, chats_on_event, NULL, 0, NULL};
-
-static int create_start(struct cli *cli)
-{
-    const struct args *args = cli->args;
-    chat_view users[CLI_MAX_ARGS];
-    chat_view_list list = {users, args->n_items - 1};
-    for (size_t i = 1; i < args->n_items; i++)
-        users[i - 1] = cli_view(args->items[i] + (args->items[i][0] == '@'));
-    chat_status status =
-        chat_client_create(cli->client, cli_view(args->items[0]),
-                           cli_view(args->title != NULL ? args->title : ""), list, NULL);
-    return status == CHAT_OK ? -1 : oneshot_refuse(status, "the group or a user cannot be used");
-}
-
-static void create_on_event(struct cli *cli, const chat_event *event)
-{
-    if (!cli->args->is_json && event->type == CHAT_EVENT_RESULT)
-        printf("created %s\n", cli->args->items[0]);
-    oneshot_on_event(cli, event);
-}
-
-const struct verb verb_create = {create_start, create_on_event, NULL, 0, NULL};

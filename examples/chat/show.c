@@ -121,7 +121,50 @@ static void show_users(FILE *out, const chat_frame *frame)
     }
 }
 
-/* A message or a record of a chat's making, with the end of the line. */
+static void show_change(FILE *out, const chat_frame *frame)
+{
+    fputs("  ", out);
+    show_text(out, frame->from);
+    fputs(": ", out);
+    show_text(out, frame->what);
+    if (CHAT_FRAME_HAS(frame, TITLE)) {
+        fputs(" \"", out);
+        show_text(out, frame->title);
+        fputc('"', out);
+    }
+    for (size_t i = 0; CHAT_FRAME_HAS(frame, USERS) && i < frame->users.n_items; i++) {
+        fputc(' ', out);
+        show_text(out, frame->users.items[i]);
+    }
+    if (CHAT_FRAME_HAS(frame, USER)) {
+        fputs(", next ", out);
+        show_text(out, frame->user);
+    }
+    if (CHAT_FRAME_HAS(frame, ROLE)) {
+        fputs(" is ", out);
+        show_text(out, frame->role);
+    }
+}
+
+static void show_chat(FILE *out, const chat_frame *frame)
+{
+    if (CHAT_FRAME_HAS(frame, TITLE)) {
+        fputs("  \"", out);
+        show_text(out, frame->title);
+        fputc('"', out);
+    }
+    if (CHAT_FRAME_HAS(frame, FROM)) {
+        fputs("  made by ", out);
+        show_text(out, frame->from);
+    }
+    show_users(out, frame);
+    if (CHAT_FRAME_HAS(frame, LAST_SEQ))
+        fprintf(out, "  last_seq=%" PRIu64, frame->last_seq);
+    if (CHAT_FRAME_HAS(frame, UNREAD))
+        fprintf(out, "  unread=%s%" PRIu64, frame->unread >= 999 ? ">=" : "", frame->unread);
+}
+
+/* A message, a record of a chat's making or change, or a member, with the end of the line. */
 void show_row(FILE *out, const struct cli *cli, const chat_frame *frame)
 {
     if (CHAT_FRAME_HAS(frame, TS)) {
@@ -134,21 +177,15 @@ void show_row(FILE *out, const struct cli *cli, const chat_frame *frame)
         show_text(out, frame->from);
         fputs(": ", out);
         show_text(out, frame->body);
+    } else if (frame->type == CHAT_FRAME_CHANGE) {
+        show_change(out, frame);
+    } else if (frame->type == CHAT_FRAME_MEMBER) {
+        fputs("  ", out);
+        show_text(out, frame->user);
+        fputs("  ", out);
+        show_text(out, frame->role);
     } else {
-        if (CHAT_FRAME_HAS(frame, TITLE)) {
-            fputs("  \"", out);
-            show_text(out, frame->title);
-            fputc('"', out);
-        }
-        if (CHAT_FRAME_HAS(frame, FROM)) {
-            fputs("  made by ", out);
-            show_text(out, frame->from);
-        }
-        show_users(out, frame);
-        if (CHAT_FRAME_HAS(frame, LAST_SEQ))
-            fprintf(out, "  last_seq=%" PRIu64, frame->last_seq);
-        if (CHAT_FRAME_HAS(frame, UNREAD))
-            fprintf(out, "  unread=%s%" PRIu64, frame->unread >= 999 ? ">=" : "", frame->unread);
+        show_chat(out, frame);
     }
     fputc('\n', out);
 }

@@ -108,25 +108,27 @@ typedef enum chat_event_type {
     CHAT_EVENT_CHAT,      /**< `frame`: chat, made with me in it */
     CHAT_EVENT_SENT,      /**< `frame`: sent, my message `cid` is durable */
     CHAT_EVENT_RECEIPT,   /**< `frame`: receipt */
-    CHAT_EVENT_ROW,       /**< `frame`: msg, chat, presence or receipt with `r`: a row */
+    CHAT_EVENT_ROW,       /**< `frame`: a row of an answer, with `r` */
     CHAT_EVENT_RESULT,    /**< `frame`: result or pong, request `r` is done */
     CHAT_EVENT_ERROR,     /**< `frame`: error; request `r` failed for `status` */
     CHAT_EVENT_FAILED,    /**< `frame`: error; message `cid` will not be sent for `status` */
     CHAT_EVENT_PRESENCE,  /**< `frame`: presence, a watched user came or went */
     CHAT_EVENT_TYPING,    /**< `frame`: typing; it counts for some 5 s */
-    CHAT_EVENT_MARKER     /**< `frame`: marker, how far I have read a chat on another device */
+    CHAT_EVENT_MARKER,    /**< `frame`: marker, how far I have read a chat on another device */
+    CHAT_EVENT_CHANGE     /**< `frame`: change of a group of mine; the last one of a group that I
+                               left or was removed from, the first one of one I was added to */
 } chat_event_type;
 
 /** One event, owned by the client and borrowed until the next _next_event, _process or _free. */
 typedef struct chat_event {
     uint32_t struct_size;
-    uint32_t type;           /**< chat_event_type */
-    uint32_t state;          /**< chat_client_state when it happened */
-    int32_t status;          /**< chat_status, CHAT_OK where nothing is wrong */
-    uint64_t retry_ms;       /**< WAITING: how long; ERROR, FAILED: the server's advice, 0 none */
-    uint64_t gap_after;      /**< MESSAGE, CHAT: 0, or records between this `seq` and the event's
-                                were not received here; chat_client_history() has them */
-    chat_view text;          /**< one line for people, may be empty */
+    uint32_t type;      /**< chat_event_type */
+    uint32_t state;     /**< chat_client_state when it happened */
+    int32_t status;     /**< chat_status, CHAT_OK where nothing is wrong */
+    uint64_t retry_ms;  /**< WAITING: how long; ERROR, FAILED: the server's advice, 0 none */
+    uint64_t gap_after; /**< MESSAGE, CHAT, CHANGE: 0, or records between this `seq` and the event's
+                           were not received here; chat_client_history() has them */
+    chat_view text;     /**< one line for people, may be empty */
     const chat_frame *frame; /**< NULL where the list above names none */
 } chat_event;
 
@@ -214,6 +216,27 @@ CHAT_API chat_status chat_client_chats(chat_client *client, uint32_t limit, uint
 /** Make the group `chat` of the user and `users`; `title` may be empty. Answer: RESULT. */
 CHAT_API chat_status chat_client_create(chat_client *client, chat_view chat, chat_view title,
                                         chat_view_list users, uint64_t *out_r);
+
+/** What is asked about a group, and by whom else. Zero it, set `struct_size` and what applies. */
+typedef struct chat_group_request {
+    uint32_t struct_size;
+    uint32_t is_open;     /**< CREATE: anybody may join */
+    chat_view chat;       /**< always */
+    chat_view title;      /**< CREATE (may be empty), UPDATE */
+    chat_view_list users; /**< CREATE (may be empty), ADD, REMOVE */
+    chat_view user;       /**< ROLE */
+    chat_view role;       /**< ROLE: "owner", "admin" or "member" */
+    uint64_t reserved[4];
+} chat_group_request;
+
+/**
+ * Ask about a group: `type` is CHAT_FRAME_CHAT_CREATE, _UPDATE, _JOIN, _LEAVE, _ADD, _REMOVE,
+ * _ROLE (answer: RESULT) or _MEMBERS (ROW with a `member` for each, then RESULT). What is so
+ * already is done at once. As chat_client_history(), and CHAT_ERR_UNSUPPORTED for an unknown
+ * `struct_size`.
+ */
+CHAT_API chat_status chat_client_group(chat_client *client, chat_frame_type type,
+                                       const chat_group_request *request, uint64_t *out_r);
 
 /** Ask who of at most 256 `users` is online: a ROW (presence) for each, then RESULT. */
 CHAT_API chat_status chat_client_presence(chat_client *client, chat_view_list users,

@@ -56,6 +56,9 @@ extern "C" {
     X(RESEND, 28, resend, BOOL, 0, "this may have been sent before, over another connection")      \
     X(COUNT, 29, count, UINT, 0, "in `result` the number of rows before it, in `msg` of members")  \
     X(LAST_SEQ, 30, last_seq, U64, 0, "`seq` of the newest record of the chat")                    \
+    X(ROLE, 31, role, TEXT, 16, "`owner`, `admin` or `member`")                                    \
+    X(OPEN, 34, open, BOOL, 0, "anybody may join the group")                                       \
+    X(WHAT, 35, what, TEXT, 16, "`title`, `join`, `leave`, `add`, `remove` or `role`")             \
     X(ONLINE, 36, online, BOOL, 0,                                                                 \
       "a device of the user is connected, and the user does not hide")                             \
     X(HIDDEN, 37, hidden, BOOL, 0, "look offline to others")                                       \
@@ -64,15 +67,17 @@ extern "C" {
     X(CONN, 40, conn, U64, 0, "between nodes: connection that asked")                              \
     X(NODE, 41, node, UINT, 0, "between nodes: node of that connection")                           \
     X(KIND, 42, kind, UINT, 0, "between nodes: type of the frame that is forwarded")               \
-    X(UNREAD, 43, unread, UINT, 0, "messages of others behind `read_seq`; 999 stands for more too")
+    X(UNREAD, 43, unread, UINT, 0,                                                                 \
+      "messages of others behind `read_seq`; 999 stands for more too")                             \
+    X(MEMBERS, 44, members, IDS, CHAT_GROUP_MAX_MEMBERS, "between nodes: who is sent the record")
 
 /**
  * X(NAME, number, json name, direction, REQUIRED fields, OPTIONAL fields, text)
  *
  * direction: CLIENT (to server), SERVER (to client), BOTH, NODE (between nodes; refused elsewhere).
  * A stream frame (text starts with "Stream.") is one of the device's delivery stream: `msg`, `chat`
- * and `marker` without `r`. They are counted from `welcome` on, and `ack{n}` acknowledges the first
- * n: the number is not written into them, so that all recipients get the same bytes.
+ * `change` and `marker` without `r`. They are counted from `welcome` on, and `ack{n}` acknowledges
+ * the first n: the number is not written into them, so that all recipients get the same bytes.
  */
 #define CHAT_FRAME_TABLE(X)                                                                        \
     X(HELLO, 1, "hello", CLIENT, F(DEVICE), F(AGENT) | F(NEEDS), "First frame of a connection.")   \
@@ -80,11 +85,25 @@ extern "C" {
       "Send a message to `chat`, or to the direct chat with `to`.")                                \
     X(ACK, 3, "ack", CLIENT, F(N), 0, "Everything up to the n-th stream frame is safe with me.")   \
     X(HISTORY, 4, "history", CLIENT, F(R), F(CHAT) | F(TO) | F(BEFORE) | F(AFTER) | F(LIMIT),      \
-      "A page of records: `msg` or `chat` rows with `r`, then `result`.")                          \
+      "A page of records: `msg`, `chat`, `change` rows with `r`, then `result`.")                  \
     X(CHATS, 5, "chats", CLIENT, F(R), F(LIMIT), "My chats: `chat` rows with `r`, then `result`.") \
-    X(CHAT_CREATE, 6, "chat.create", CLIENT, F(R) | F(CHAT), F(TITLE) | F(USERS) | F(RESEND),      \
+    X(CHAT_CREATE, 6, "chat.create", CLIENT, F(R) | F(CHAT),                                       \
+      F(TITLE) | F(USERS) | F(OPEN) | F(RESEND),                                                   \
       "Make a group of me and `users`; answered by `result`.")                                     \
     X(PING, 7, "ping", CLIENT, 0, F(R), "Answered by `pong`.")                                     \
+    X(CHAT_UPDATE, 8, "chat.update", CLIENT, F(R) | F(CHAT) | F(TITLE), F(RESEND),                 \
+      "Give the group another title: its owners and admins may.")                                  \
+    X(CHAT_JOIN, 9, "chat.join", CLIENT, F(R) | F(CHAT), F(RESEND),                                \
+      "Become a member of a group that is open.")                                                  \
+    X(CHAT_LEAVE, 10, "chat.leave", CLIENT, F(R) | F(CHAT), F(RESEND), "Be no member any more.")   \
+    X(CHAT_ADD, 11, "chat.add", CLIENT, F(R) | F(CHAT) | F(USERS), F(RESEND),                      \
+      "Make `users` members: owners and admins may.")                                              \
+    X(CHAT_REMOVE, 12, "chat.remove", CLIENT, F(R) | F(CHAT) | F(USERS), F(RESEND),                \
+      "Remove `users`: owners may, admins only those who have no role.")                           \
+    X(CHAT_ROLE, 13, "chat.role", CLIENT, F(R) | F(CHAT) | F(USER) | F(ROLE), F(RESEND),           \
+      "Give `user` a role: owners may.")                                                           \
+    X(CHAT_MEMBERS, 14, "chat.members", CLIENT, F(R) | F(CHAT), 0,                                 \
+      "Who is in the group: `member` rows, then `result`.")                                        \
     X(TYPING, 20, "typing", BOTH, 0, F(CHAT) | F(TO) | F(USER),                                    \
       "I am typing in `chat` or to `to`; to the other members: `user` is typing in `chat`.")       \
     X(PRESENCE_GET, 21, "presence.get", CLIENT, F(R) | F(USERS), 0,                                \
@@ -108,7 +127,7 @@ extern "C" {
       "`user` has, or has read, everything up to `seq`; with `r` a row of `receipts`.")            \
     X(CHAT, 36, "chat", SERVER, F(CHAT),                                                           \
       F(R) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS) | F(TITLE) | F(USERS) | F(LAST_SEQ) |      \
-          F(CID) | F(READ_SEQ) | F(UNREAD),                                                        \
+          F(CID) | F(READ_SEQ) | F(UNREAD) | F(OPEN),                                              \
       "Stream. A chat was made; with `r` a row of `chats` or `history`.")                          \
     X(RESULT, 37, "result", SERVER, F(R), F(COUNT) | F(HAS_MORE) | F(CHAT) | F(ID) | F(SEQ),       \
       "A request is done.")                                                                        \
@@ -117,13 +136,19 @@ extern "C" {
     X(BYE, 39, "bye", SERVER, F(CODE), F(TEXT) | F(RETRY_AFTER),                                   \
       "The server closes next; come back after `retry_after_ms`.")                                 \
     X(PONG, 40, "pong", SERVER, 0, F(R) | F(TS), "Answer to `ping`.")                              \
+    X(CHANGE, 41, "change", SERVER, F(CHAT) | F(FROM) | F(ID) | F(TS) | F(WHAT),                   \
+      F(R) | F(SEQ) | F(PREV) | F(TITLE) | F(USERS) | F(USER) | F(ROLE),                           \
+      "Stream. `from` changed the group; with `r` a row of `history`.")                            \
+    X(MEMBER, 43, "member", SERVER, F(R) | F(CHAT) | F(USER) | F(ROLE), 0,                         \
+      "A row of `chat.members`.")                                                                  \
     X(PRESENCE, 45, "presence", SERVER, F(USER) | F(ONLINE), F(R) | F(TS),                         \
       "`user` is online, or was last seen at `ts`; with `r` a row.")                               \
     X(MARKER, 46, "marker", SERVER, F(OF) | F(READ_SEQ),                                           \
       F(CHAT) | F(FROM) | F(ID) | F(TS) | F(SEQ) | F(PREV),                                        \
       "Stream. I have read the chat `of` up to `read_seq`, here or on another device.")            \
     X(SUBMIT, 128, "node.submit", NODE, F(CONN) | F(NODE) | F(KIND) | F(FROM) | F(CHAT),           \
-      F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND) | F(OF) | F(READ_SEQ), \
+      F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND) | F(OF) |              \
+          F(READ_SEQ) | F(USER) | F(ROLE) | F(OPEN),                                               \
       "A user's request on its way to the chat's owner.")                                          \
     X(ANSWER, 129, "node.answer", NODE, F(CONN) | F(KIND),                                         \
       F(R) | F(CHAT) | F(CID) | F(ID) | F(SEQ) | F(TS) | F(CODE) | F(TEXT) | F(RETRY_AFTER),       \
@@ -131,7 +156,7 @@ extern "C" {
     X(PUSH, 130, "node.push", NODE,                                                                \
       F(KIND) | F(CHAT) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS),                              \
       F(BODY) | F(CID) | F(TITLE) | F(USERS) | F(CONN) | F(R) | F(TO) | F(COUNT) | F(OF) |         \
-          F(READ_SEQ),                                                                             \
+          F(READ_SEQ) | F(OPEN) | F(WHAT) | F(USER) | F(ROLE) | F(MEMBERS),                        \
       "A durable record for members that live on this node.")                                      \
     X(DELIVERED, 131, "node.delivered", NODE, F(TO) | F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,    \
       "A receipt on its way to the author `to`.")                                                  \

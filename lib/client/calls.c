@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* <chat/client.h>: what the application asks for. Nothing is written here, only noted. */
+#include "base/role.h"
 #include "base/utf8.h"
 #include "base/view.h"
 #include "handle.h"
@@ -122,19 +123,72 @@ chat_status chat_client_chats(chat_client *client, uint32_t limit, uint64_t *out
 chat_status chat_client_create(chat_client *client, chat_view chat, chat_view title,
                                chat_view_list users, uint64_t *out_r)
 {
-    chat_frame frame;
-    if (client == NULL || !chat_group_id_is_valid(chat) || title.len > CHAT_TITLE_MAX_BYTES ||
-        !chat__utf8_is_valid(title) || users.n_items > CHAT_GROUP_MAX_MEMBERS)
-        return CHAT_ERR_ARG;
+    chat_group_request group;
+    memset(&group, 0, sizeof group);
+    group.struct_size = sizeof group;
+    group.chat = chat;
+    group.title = title;
+    group.users = users;
+    return chat_client_group(client, CHAT_FRAME_CHAT_CREATE, &group, out_r);
+}
+
+static int are_users(chat_view_list users)
+{
+    if (users.n_items > CHAT_GROUP_MAX_MEMBERS)
+        return 0;
     for (size_t i = 0; i < users.n_items; i++)
         if (!chat_id_is_valid(users.items[i]))
-            return CHAT_ERR_ARG;
-    chat_frame_init(&frame, CHAT_FRAME_CHAT_CREATE);
-    CHAT_FRAME_SET(&frame, CHAT, chat, chat);
-    if (title.len > 0)
-        CHAT_FRAME_SET(&frame, TITLE, title, title);
-    if (users.n_items > 0)
-        CHAT_FRAME_SET(&frame, USERS, users, users);
+            return 0;
+    return 1;
+}
+
+static int is_list_of_users(uint32_t type)
+{
+    return type == CHAT_FRAME_CHAT_ADD || type == CHAT_FRAME_CHAT_REMOVE;
+}
+
+static int is_group_valid(uint32_t type, const chat_group_request *group)
+{
+    if (type == CHAT_FRAME_CHAT_ROLE &&
+        (!chat_id_is_valid(group->user) || chat__role_named(group->role) == CHAT__ROLE_NONE))
+        return 0;
+    if (is_list_of_users(type) && group->users.n_items == 0)
+        return 0;
+    return chat_group_id_is_valid(group->chat) && group->title.len <= CHAT_TITLE_MAX_BYTES &&
+           chat__utf8_is_valid(group->title) && are_users(group->users);
+}
+
+/* The fields that the type has. */
+static void fill_group(chat_frame *frame, const chat_group_request *group)
+{
+    int is_new = frame->type == CHAT_FRAME_CHAT_CREATE;
+    CHAT_FRAME_SET(frame, CHAT, chat, group->chat);
+    if (frame->type == CHAT_FRAME_CHAT_UPDATE || (is_new && group->title.len > 0))
+        CHAT_FRAME_SET(frame, TITLE, title, group->title);
+    if (is_list_of_users(frame->type) || (is_new && group->users.n_items > 0))
+        CHAT_FRAME_SET(frame, USERS, users, group->users);
+    if (is_new && group->is_open)
+        CHAT_FRAME_SET(frame, OPEN, open, 1);
+    if (frame->type == CHAT_FRAME_CHAT_ROLE) {
+        CHAT_FRAME_SET(frame, USER, user, group->user);
+        CHAT_FRAME_SET(frame, ROLE, role, group->role);
+    }
+}
+
+chat_status chat_client_group(chat_client *client, chat_frame_type type,
+                              const chat_group_request *group, uint64_t *out_r)
+{
+    chat_frame frame;
+    int is_group_frame = type == CHAT_FRAME_CHAT_CREATE ||
+                         (type >= CHAT_FRAME_CHAT_UPDATE && type <= CHAT_FRAME_CHAT_MEMBERS);
+    if (client == NULL || group == NULL || !is_group_frame)
+        return CHAT_ERR_ARG;
+    if (group->struct_size != sizeof *group)
+        return CHAT_ERR_UNSUPPORTED;
+    if (!is_group_valid(type, group))
+        return CHAT_ERR_ARG;
+    chat_frame_init(&frame, type);
+    fill_group(&frame, group);
     return request(client, &frame, out_r);
 }
 

@@ -17,24 +17,34 @@
 
 typedef struct load_chat {
     chat__node *node;
+    const chat_allocator *allocator;
     uint64_t tag;
 } load_chat;
 
 static void on_chat(void *ctx, const chat__store_chat *chat)
 {
     load_chat *load = ctx;
-    chat_view_list members = {chat->members, chat->n_members};
-    chat__node_chat_loaded(load->node, load->tag, CHAT_OK, chat->title, members);
+    size_t bytes = (chat->n_members + 1) * sizeof(chat__node_member);
+    chat__node_chat copy = {.title = chat->title, .is_open = chat->is_open};
+    chat__node_member *members = chat__alloc_resize(load->allocator, NULL, bytes);
+    for (size_t i = 0; members != NULL && i < chat->n_members; i++) {
+        members[i].user = chat->members[i].user;
+        members[i].since = chat->members[i].since;
+        members[i].role = chat->members[i].role;
+    }
+    copy.members = members;
+    copy.n_members = chat->n_members;
+    chat__node_chat_loaded(load->node, load->tag, members != NULL ? CHAT_OK : CHAT_ERR_NOMEM,
+                           &copy);
+    chat__alloc_free(load->allocator, members);
 }
 
 static void answer_load_chat(chat__shard *shard, const chat__effect *effect)
 {
-    load_chat load = {shard->node, effect->tag};
-    chat_view_list nobody = {NULL, 0};
-    chat_view none = {NULL, 0};
+    load_chat load = {shard->node, chat__shard_allocator(shard), effect->tag};
     chat_status status = chat__store_load_chat(shard->server->store, effect->chat, on_chat, &load);
     if (status != CHAT_OK)
-        chat__node_chat_loaded(shard->node, effect->tag, status, none, nobody);
+        chat__node_chat_loaded(shard->node, effect->tag, status, NULL);
 }
 
 /* Rows with copies of their bytes, which the store lends only during its call. */
@@ -84,7 +94,8 @@ static void on_user_chat(void *ctx, const chat__store_user_chat *row)
                                  .last_seq = row->last_seq,
                                  .read_seq = row->read_seq,
                                  .unread = row->unread,
-                                 .has_unread = row->has_unread};
+                                 .has_unread = row->has_unread,
+                                 .is_past = row->is_past};
     copy.chat = keep(all, row->chat);
     copy.title = keep(all, row->title);
     if (all->status == CHAT_OK)
@@ -128,7 +139,8 @@ static void answer_read(chat__shard *shard, const chat__effect *effect)
                                .after = effect->after,
                                .before = effect->before,
                                .limit = effect->limit,
-                               .max_bytes = MAX_READ_BYTES};
+                               .max_bytes = MAX_READ_BYTES,
+                               .user = effect->user};
     chat_status status = chat__store_read(shard->server->store, &query, on_row, &all);
     int has_more = status == CHAT_MORE;
     if (status == CHAT_OK || status == CHAT_MORE)
@@ -156,7 +168,7 @@ static void on_marks(void *ctx, const chat__store_marks *marks)
 
 static void answer_load_marks(chat__shard *shard, const chat__effect *effect)
 {
-    load_chat load = {shard->node, effect->tag};
+    load_chat load = {shard->node, chat__shard_allocator(shard), effect->tag};
     chat__node_marks none = {NULL, 0, 0};
     chat_status status = chat__store_load_marks(shard->server->store, effect->chat, effect->user,
                                                 effect->seq, on_marks, &load);

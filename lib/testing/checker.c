@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define MAX_MEMBERS 64u
-
 static int is_text_at(chat_view view, const char *text)
 {
     return view.len == strlen(text) && memcmp(view.data, text, view.len) == 0;
@@ -55,8 +53,21 @@ static int has_seen(const sim_seen *seen, uint64_t seq)
     return 0;
 }
 
+/* A change that was asked for twice is answered without its place. */
+static int may_have_asked(const sim_client *client, const sim_record *record)
+{
+    for (size_t i = 0; record->kind == CHAT_FRAME_CHANGE && i < client->n_outs; i++) {
+        const sim_out *out = &client->outs[i];
+        if (out->change != 0 && out->id == 0 && strcmp(out->chat, record->chat) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 static int was_sent_by(const sim_client *client, const sim_record *record)
 {
+    if (may_have_asked(client, record))
+        return 1;
     for (size_t i = 0; i < client->n_outs; i++) {
         const sim_out *out = &client->outs[i];
         if (out->is_create ? record->kind == CHAT_FRAME_CHAT && strcmp(out->chat, record->chat) == 0
@@ -76,15 +87,27 @@ int chat__sim_is_first_device(const sim *s, const sim_client *client)
     return 1;
 }
 
-/* A client drops what is at or behind the last that it saw, so what came out of order is missing.
- */
+/* Who is a member at a record's place gets it, nobody else. A client drops what is at or behind the
+   last that it saw, so what came out of order is missing. */
 static void check_device(sim *s, const sim_client *client, const char *chat)
 {
+    sim_group group;
     const sim_seen *seen = seen_of(client, chat);
+    chat__sim_group_init(&group, chat);
     for (size_t i = 0; i < s->storage.n_records; i++) {
         const sim_record *record = &s->storage.records[i];
-        if (strcmp(record->chat, chat) != 0 || was_sent_by(client, record) ||
-            chat__sim_marks_has_asked(s, client, record) || has_seen(seen, record->seq))
+        if (strcmp(record->chat, chat) != 0)
+            continue;
+        chat__sim_group_apply(s, &group, record);
+        int is_for = chat__sim_is_for(&group, client->user, record->seq);
+        int was_seen = has_seen(seen, record->seq);
+        if (was_seen && !is_for) {
+            chat__sim_violate(s, "members only: %s/%s saw %s seq %llu", client->user,
+                              client->device, chat, (unsigned long long)record->seq);
+            return;
+        }
+        if (was_seen || !is_for || was_sent_by(client, record) ||
+            chat__sim_marks_has_asked(s, client, record))
             continue;
         if (!chat__sim_is_first_device(s, client) && (seen == NULL || record->seq < seen->seqs[0]))
             continue;
@@ -96,17 +119,8 @@ static void check_device(sim *s, const sim_client *client, const char *chat)
 
 static void check_chat(sim *s, const char *chat)
 {
-    chat_view members[MAX_MEMBERS];
-    char names[MAX_MEMBERS][SIM_NAME_BYTES];
-    size_t n = chat__sim_storage_members(s, chat, members, MAX_MEMBERS);
-    for (size_t i = 0; i < n; i++)
-        chat__sim_copy_name(names[i], SIM_NAME_BYTES, members[i]);
-    for (size_t i = 0; i < n; i++) {
-        for (uint32_t k = 0; k < s->n_clients; k++) {
-            if (strcmp(s->clients[k].user, names[i]) == 0)
-                check_device(s, &s->clients[k], chat);
-        }
-    }
+    for (uint32_t k = 0; k < s->n_clients; k++)
+        check_device(s, &s->clients[k], chat);
 }
 
 static void check_log(sim *s)
@@ -143,7 +157,7 @@ void chat__sim_check(sim *s)
     for (uint32_t i = 0; i < s->n_clients; i++) {
         const sim_client *client = &s->clients[i];
         for (size_t k = 0; k < client->n_outs; k++) {
-            if (!client->outs[k].is_create)
+            if (!client->outs[k].is_create && client->outs[k].change == 0)
                 check_out(s, client, &client->outs[k]);
         }
         for (size_t k = 0; k < client->n_seen; k++)

@@ -100,6 +100,16 @@ static void connect_client(sim *s, sim_client *client)
 
 /* --- sending --- */
 
+static void choose_change(sim *s, sim_out *out)
+{
+    static const uint32_t TYPES[] = {CHAT_FRAME_CHAT_ADD,    CHAT_FRAME_CHAT_ADD,
+                                     CHAT_FRAME_CHAT_REMOVE, CHAT_FRAME_CHAT_LEAVE,
+                                     CHAT_FRAME_CHAT_JOIN,   CHAT_FRAME_CHAT_ROLE};
+    const sim_client *whom = &s->clients[chat__sim_random(s, s->n_clients)];
+    out->change = TYPES[chat__sim_random(s, sizeof TYPES / sizeof *TYPES)];
+    memcpy(out->whom, whom->user, sizeof out->whom);
+}
+
 static void write_message(sim *s, sim_client *client)
 {
     if (!chat__sim_grow(s, (void **)&client->outs, &client->outs_cap, client->n_outs,
@@ -110,6 +120,8 @@ static void write_message(sim *s, sim_client *client)
     snprintf(out->cid, sizeof out->cid, "c%u", ++s->next_cid);
     s->n_to_send--;
     if (s->options.n_groups > 0 && chat__sim_chance(s, 40)) {
+        if (chat__sim_chance(s, 25))
+            choose_change(s, out);
         snprintf(out->chat, sizeof out->chat, "group-%u", chat__sim_random(s, s->options.n_groups));
         return;
     }
@@ -137,6 +149,15 @@ static void send_out(sim *s, sim_client *client, sim_out *out)
         }
         chat_view_list list = {users, n_users};
         CHAT_FRAME_SET(&frame, USERS, users, list);
+        CHAT_FRAME_SET(&frame, OPEN, open, (out->chat[strlen(out->chat) - 1] & 1) != 0);
+    } else if (out->change != 0) {
+        chat_frame_init(&frame, (chat_frame_type)out->change);
+        CHAT_FRAME_SET(&frame, R, r, 1 + (uint64_t)(out - client->outs));
+        users[0] = chat__sim_view(out->whom);
+        chat_view_list list = {users, 1};
+        CHAT_FRAME_SET(&frame, USERS, users, list);
+        CHAT_FRAME_SET(&frame, USER, user, users[0]);
+        CHAT_FRAME_SET(&frame, ROLE, role, chat__sim_view("admin"));
     } else {
         chat_frame_init(&frame, CHAT_FRAME_SEND);
         CHAT_FRAME_SET(&frame, CID, cid, chat__sim_view(out->cid));
@@ -222,7 +243,7 @@ static void on_sent(sim *s, sim_client *client, const chat_frame *frame)
 {
     for (size_t i = 0; i < client->n_outs; i++) {
         sim_out *out = &client->outs[i];
-        if (out->is_create || out->cid[0] == 0 || strlen(out->cid) != frame->cid.len ||
+        if (out->is_create || out->change != 0 || strlen(out->cid) != frame->cid.len ||
             memcmp(out->cid, frame->cid.data, frame->cid.len) != 0)
             continue;
         if (out->is_done && (out->id != frame->id || out->seq != frame->seq))
@@ -248,8 +269,9 @@ static void on_error(sim *s, sim_client *client, const chat_frame *frame)
                     (const char *)frame->code.data);
     for (size_t i = 0; i < client->n_outs; i++) {
         sim_out *out = &client->outs[i];
-        int is_it =
-            out->is_create ? CHAT_FRAME_HAS(frame, R) && frame->r == i + 1 : is_cid(out, frame);
+        int is_it = out->is_create || out->change != 0
+                        ? CHAT_FRAME_HAS(frame, R) && frame->r == i + 1
+                        : is_cid(out, frame);
         if (!is_it)
             continue;
         if (CHAT_FRAME_HAS(frame, RETRY_AFTER)) {
@@ -263,8 +285,12 @@ static void on_error(sim *s, sim_client *client, const chat_frame *frame)
 
 static void on_result(sim_client *client, const chat_frame *frame)
 {
-    if (frame->r >= 1 && frame->r <= client->n_outs && client->outs[frame->r - 1].is_create)
-        client->outs[frame->r - 1].is_done = 1;
+    sim_out *out = frame->r >= 1 && frame->r <= client->n_outs ? &client->outs[frame->r - 1] : NULL;
+    if (out == NULL || (!out->is_create && out->change == 0))
+        return;
+    out->is_done = 1;
+    if (out->change != 0 && CHAT_FRAME_HAS(frame, ID))
+        out->id = frame->id;
 }
 
 void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
@@ -286,6 +312,7 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
         break;
     case CHAT_FRAME_MSG:
     case CHAT_FRAME_CHAT:
+    case CHAT_FRAME_CHANGE:
         if (!CHAT_FRAME_HAS(&frame, R))
             on_record(s, client, &frame);
         break;

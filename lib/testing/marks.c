@@ -41,26 +41,28 @@ static uint64_t stored_marker(sim *s, chat_view user, const char *chat)
 
 void chat__sim_marks_give(sim *s, chat__node *node, const sim_answer *answer)
 {
-    chat_view members[MAX_MEMBERS];
+    sim_group group;
     chat__node_mark items[MAX_MEMBERS];
     chat__node_marks marks = {items, 0, 0};
-    size_t n = chat__sim_storage_members(s, answer->chat, members, MAX_MEMBERS);
+    chat__sim_group_of(s, answer->chat, &group);
     for (size_t i = 0; i < s->storage.n_records; i++) {
         const sim_record *record = &s->storage.records[i];
         if (record->is_durable && record->seq <= answer->seq &&
             strcmp(record->chat, answer->chat) == 0)
             marks.seq = record->seq;
     }
-    for (; marks.n_items < n; marks.n_items++) {
-        chat__node_mark *mark = &items[marks.n_items];
-        char name[SIM_NAME_BYTES];
-        mark->user = members[marks.n_items];
-        chat__sim_copy_name(name, sizeof name, mark->user);
+    for (size_t i = 0; i < group.n_members; i++) {
+        const char *name = group.members[i].user;
+        if (group.members[i].left != 0)
+            continue;
+        chat__node_mark *mark = &items[marks.n_items++];
+        mark->user = chat__sim_view(name);
         mark->read_seq =
             s->plant == SIM_PLANT_MARKER_GOES_BACK ? 0 : stored_marker(s, mark->user, answer->chat);
         mark->delivered_seq = chat__sim_storage_delivered(s, name, answer->chat);
     }
-    chat__node_marks_loaded(node, answer->tag, n > 0 ? CHAT_OK : CHAT_ERR_NOT_FOUND, &marks);
+    chat__node_marks_loaded(node, answer->tag, marks.n_items > 0 ? CHAT_OK : CHAT_ERR_NOT_FOUND,
+                            &marks);
 }
 
 /* --- clients --- */
@@ -139,6 +141,11 @@ static void on_answer(sim *s, sim_client *client, sim_mark *mark, const chat_fra
     mark->is_flying_here = 0;
     if (frame->type == CHAT_FRAME_ERROR) {
         mark->not_before_ms = s->now_ms + RETRY_MS;
+        /* Who is no member any more gives it up, and may have missed an earlier answer. */
+        if (is_text_at(frame->code, "forbidden")) {
+            mark->wanted = 0;
+            mark->is_given_up = 1;
+        }
         return;
     }
     if (frame->seq < mark->wanted || frame->seq < mark->told)
@@ -186,7 +193,7 @@ int chat__sim_marks_has_asked(sim *s, const sim_client *client, const sim_record
         return 0;
     for (size_t i = 0; i < client->n_marks; i++) {
         if (is_text_at(frame.of, client->marks[i].chat))
-            return client->marks[i].told != 0;
+            return client->marks[i].told != 0 || client->marks[i].is_given_up;
     }
     return 0;
 }
@@ -227,7 +234,7 @@ void chat__sim_marks_check(sim *s)
                 chat__sim_violate(s, "answered markers survive: %s of %s/%s is at %llu, not %llu",
                                   mark->chat, client->user, client->device,
                                   (unsigned long long)stored, (unsigned long long)mark->told);
-            if (chat__sim_is_first_device(s, client) && mark->known != stored)
+            if (chat__sim_is_first_device(s, client) && !mark->is_given_up && mark->known != stored)
                 chat__sim_violate(s, "%s/%s knows marker %llu of %s, not %llu", client->user,
                                   client->device, (unsigned long long)mark->known, mark->chat,
                                   (unsigned long long)stored);

@@ -87,8 +87,9 @@ typedef struct sim_answer {
     char chat[SIM_CHAT_BYTES], user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
     int is_taken;
     chat_status status;
-    chat_view *members;
+    chat__node_member *members;
     size_t n_members;
+    int is_open;
     chat__node_user_chat *chats;
     char *names; /* of `chats`, SIM_CHAT_BYTES each */
     chat__node_row *rows;
@@ -101,6 +102,8 @@ typedef struct sim_out {
     char cid[SIM_NAME_BYTES];
     char chat[SIM_CHAT_BYTES];
     int is_create;
+    uint32_t change; /* type of the frame, 0: none */
+    char whom[SIM_NAME_BYTES];
     int is_failed;          /* refused for good */
     uint64_t not_before_ms; /* refused for now: try again then */
     int is_flying;          /* was written to some connection before */
@@ -124,6 +127,7 @@ typedef struct sim_mark {
     uint64_t known; /* by answers and by the stream */
     uint64_t streamed;
     int is_flying_here;
+    int is_given_up; /* refused for good */
 } sim_mark;
 
 typedef struct sim_client {
@@ -190,8 +194,30 @@ void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer);
 void chat__sim_answer_free(sim_answer *answer);
 void chat__sim_storage_free(sim *s);
 uint64_t chat__sim_storage_max_id(const sim *s);
-/* Members of a chat in the arena of the answer, NULL-terminated count in *n; 0: no such chat. */
-size_t chat__sim_storage_members(sim *s, const char *chat, chat_view *out, size_t max);
+
+/* --- members.c: who is in a chat, by the records alone --- */
+typedef struct sim_member {
+    char user[SIM_NAME_BYTES];
+    uint64_t since;     /* seq of the record that began this membership */
+    uint64_t first;     /* and the first of all */
+    uint64_t left;      /* 0: is a member */
+    int was_from_start; /* the first was the chat's first record */
+    chat__role role;
+} sim_member;
+typedef struct sim_group {
+    int is_there, is_open;
+    sim_member members[SIM_MAX_CLIENTS];
+    size_t n_members;
+} sim_group;
+void chat__sim_group_init(sim_group *group, const char *chat);
+/* The next record of the chat. */
+void chat__sim_group_apply(sim *s, sim_group *group, const sim_record *record);
+/* All durable records of the chat. */
+void chat__sim_group_of(sim *s, const char *chat, sim_group *out);
+sim_member *chat__sim_member_of(sim_group *group, const char *user);
+/* Whether the user gets this record: is a member, or it is the one that ends that. Call after
+   chat__sim_group_apply() of the record. */
+int chat__sim_is_for(sim_group *group, const char *user, uint64_t seq);
 
 /* --- marks.c: how far users have read --- */
 void chat__sim_marks_give(sim *s, chat__node *node, const sim_answer *answer);

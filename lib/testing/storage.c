@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_MEMBERS 64u
-
 static const char *name_of(char *out, size_t cap, chat_view view)
 {
     chat__sim_copy_name(out, cap, view);
@@ -210,38 +208,6 @@ void chat__sim_storage_flush(sim *s)
 
 /* --- questions --- */
 
-size_t chat__sim_storage_members(sim *s, const char *chat, chat_view *out, size_t max)
-{
-    chat_frame frame;
-    if (chat_self_user(chat__sim_view(chat), out) == CHAT_OK)
-        return 1;
-    if (chat_direct_members(chat__sim_view(chat), out) == CHAT_OK)
-        return 2;
-    for (size_t i = 0; i < s->storage.n_records; i++) {
-        const sim_record *record = &s->storage.records[i];
-        chat_view payload = {record->payload, record->len};
-        if (record->kind != CHAT_FRAME_CHAT || !record->is_durable ||
-            !is_text(record->chat, chat) ||
-            chat_frame_decode(s->decoder, CHAT_ENCODING_CBOR, payload, &frame) != CHAT_OK)
-            continue;
-        size_t n = frame.users.n_items < max ? frame.users.n_items : max;
-        memcpy(out, frame.users.items, n * sizeof *out);
-        return n;
-    }
-    return 0;
-}
-
-static int is_member(sim *s, const char *chat, const char *user)
-{
-    chat_view members[MAX_MEMBERS];
-    size_t n = chat__sim_storage_members(s, chat, members, MAX_MEMBERS);
-    for (size_t i = 0; i < n; i++) {
-        if (members[i].len == strlen(user) && memcmp(members[i].data, user, members[i].len) == 0)
-            return 1;
-    }
-    return 0;
-}
-
 static int is_known(const sim *s, const char *user, const char *device)
 {
     for (size_t i = 0; i < s->storage.n_devices; i++) {
@@ -264,6 +230,11 @@ uint64_t chat__sim_storage_delivered(const sim *s, const char *user, const char 
 
 static void take_user_chat(sim *s, sim_answer *answer, const char *chat, int is_new)
 {
+    sim_group group;
+    chat__sim_group_of(s, chat, &group);
+    const sim_member *member = chat__sim_member_of(&group, answer->user);
+    if (member == NULL)
+        return;
     chat__node_user_chat *row = &answer->chats[answer->n_rows++];
     sim_cursor *cursor = cursor_of(s, answer->user, answer->device, chat);
     if (cursor == NULL)
@@ -276,7 +247,10 @@ static void take_user_chat(sim *s, sim_answer *answer, const char *chat, int is_
     chat__sim_copy_name(name, SIM_CHAT_BYTES, chat__sim_view(chat));
     row->chat = chat__sim_view(name);
     row->cursor = cursor->seq;
-    row->last_seq = last_seq_of(s, chat, 1);
+    if (!member->was_from_start && row->cursor < member->first - 1)
+        row->cursor = member->first - 1;
+    row->is_past = member->left != 0;
+    row->last_seq = row->is_past ? member->left : last_seq_of(s, chat, 1);
 }
 
 static void take_user(sim *s, sim_answer *answer)
@@ -290,7 +264,7 @@ static void take_user(sim *s, sim_answer *answer)
     for (size_t i = 0; i < storage->n_records; i++) {
         const sim_record *record = &storage->records[i];
         /* The first record of a chat stands for it. */
-        if (record->is_durable && record->prev == 0 && is_member(s, record->chat, answer->user))
+        if (record->is_durable && record->prev == 0)
             take_user_chat(s, answer, record->chat, is_new);
     }
     if (is_new && storage->n_devices < SIM_MAX_CLIENTS) {
@@ -302,21 +276,44 @@ static void take_user(sim *s, sim_answer *answer)
     }
 }
 
+/* Which records a user may read; all of them when there is no user. */
+static uint8_t *readable_of(sim *s, const sim_answer *answer)
+{
+    sim_group group;
+    uint64_t first_out = 0;
+    uint8_t *may = calloc(s->storage.n_records + 1, 1);
+    chat__sim_group_init(&group, answer->chat);
+    for (size_t i = 0; may != NULL && i < s->storage.n_records; i++) {
+        const sim_record *record = &s->storage.records[i];
+        if (!record->is_durable || !is_text(record->chat, answer->chat))
+            continue;
+        chat__sim_group_apply(s, &group, record);
+        may[i] = answer->user[0] == 0 || chat__sim_is_for(&group, answer->user, record->seq);
+        const sim_member *member = chat__sim_member_of(&group, answer->user);
+        if (member != NULL && first_out == 0)
+            first_out = i + 1;
+    }
+    /* Before the first membership too. */
+    for (size_t i = 0; may != NULL && i + 1 < first_out; i++)
+        may[i] = 1;
+    return may;
+}
+
 static void take_rows(sim *s, sim_answer *answer)
 {
     sim_storage *storage = &s->storage;
     int is_back = answer->after == UINT64_MAX;
+    uint8_t *may = readable_of(s, answer);
     answer->rows = calloc(answer->limit + 1, sizeof *answer->rows);
-    if (answer->rows == NULL)
-        return;
-    for (size_t k = 0; k < storage->n_records; k++) {
-        const sim_record *record = &storage->records[is_back ? storage->n_records - 1 - k : k];
+    for (size_t k = 0; may != NULL && answer->rows != NULL && k < storage->n_records; k++) {
+        size_t i = is_back ? storage->n_records - 1 - k : k;
+        const sim_record *record = &storage->records[i];
         int is_wanted = is_back ? record->seq < answer->before : record->seq > answer->after;
-        if (!record->is_durable || !is_wanted || !is_text(record->chat, answer->chat))
+        if (!record->is_durable || !is_wanted || !may[i] || !is_text(record->chat, answer->chat))
             continue;
         if (answer->n_rows == answer->limit) {
             answer->has_more = 1;
-            return;
+            break;
         }
         chat__node_row *row = &answer->rows[answer->n_rows++];
         row->seq = record->seq;
@@ -324,6 +321,31 @@ static void take_rows(sim *s, sim_answer *answer)
         row->payload.data = record->payload;
         row->payload.len = record->len;
     }
+    free(may);
+}
+
+/* The names are in the answer. */
+static void take_chat(sim *s, sim_answer *answer)
+{
+    sim_group group;
+    chat__sim_group_of(s, answer->chat, &group);
+    answer->members = calloc(SIM_MAX_CLIENTS, sizeof *answer->members);
+    answer->names = calloc(SIM_MAX_CLIENTS, SIM_CHAT_BYTES);
+    if (answer->members == NULL || answer->names == NULL)
+        return;
+    for (size_t i = 0; i < group.n_members; i++) {
+        const sim_member *member = &group.members[i];
+        if (member->left != 0)
+            continue;
+        char *name = answer->names + answer->n_members * SIM_CHAT_BYTES;
+        memcpy(name, member->user, sizeof member->user);
+        chat__node_member *out = &answer->members[answer->n_members++];
+        out->user = chat__sim_view(name);
+        out->since = member->since;
+        out->role = member->role;
+    }
+    answer->is_open = group.is_open;
+    answer->status = group.is_there ? CHAT_OK : CHAT_ERR_NOT_FOUND;
 }
 
 void chat__sim_storage_take(sim *s, sim_answer *answer)
@@ -331,14 +353,7 @@ void chat__sim_storage_take(sim *s, sim_answer *answer)
     answer->is_taken = 1;
     answer->status = CHAT_OK;
     if (answer->type == CHAT__EFFECT_LOAD_CHAT) {
-        answer->members = calloc(MAX_MEMBERS, sizeof *answer->members);
-        if (answer->members == NULL)
-            return;
-        answer->n_members =
-            chat__sim_storage_members(s, answer->chat, answer->members, MAX_MEMBERS);
-        answer->status = answer->n_members == 0 ? CHAT_ERR_NOT_FOUND : CHAT_OK;
-        /* The views live in the decoder only until its next use. */
-        answer->is_taken = 0;
+        take_chat(s, answer);
     } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
         take_user(s, answer);
     } else {
@@ -370,7 +385,6 @@ sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect)
 
 void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer)
 {
-    chat_view none = {NULL, 0};
     if (answer->type == CHAT__EFFECT_LOAD_MARKS) {
         chat__sim_marks_give(s, node, answer);
         return;
@@ -378,8 +392,8 @@ void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer)
     if (!answer->is_taken)
         chat__sim_storage_take(s, answer);
     if (answer->type == CHAT__EFFECT_LOAD_CHAT) {
-        chat_view_list members = {answer->members, answer->n_members};
-        chat__node_chat_loaded(node, answer->tag, answer->status, none, members);
+        chat__node_chat chat = {{NULL, 0}, answer->is_open, answer->members, answer->n_members};
+        chat__node_chat_loaded(node, answer->tag, answer->status, &chat);
     } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
         chat__node_user_loaded(node, answer->tag, CHAT_OK, answer->chats, answer->n_rows);
     } else {

@@ -272,7 +272,7 @@ static void on_payload(bench_pool *pool, bench_conn *conn, chat_view payload)
     } else {
         /* The bare relay passes `send` on as it is: it counts like the `msg` of a server. */
         if ((frame.type == CHAT_FRAME_MSG || frame.type == CHAT_FRAME_CHAT ||
-             frame.type == CHAT_FRAME_SEND) &&
+             frame.type == CHAT_FRAME_CHANGE || frame.type == CHAT_FRAME_SEND) &&
             !CHAT_FRAME_HAS(&frame, R))
             conn->n_received++;
         if (pool->on_frame != NULL)

@@ -22,7 +22,6 @@ static chat_view text(const char *s)
 static void run_effects(chat__node *node)
 {
     chat__effect effect;
-    chat_view_list nobody = {NULL, 0};
     uint64_t seq = 1;
     while (chat__node_next_effect(node, &effect) == CHAT_OK) {
         switch (effect.type) {
@@ -30,7 +29,7 @@ static void run_effects(chat__node *node)
             chat__node_appended(node, effect.tag, CHAT_OK, effect.id, seq++);
             break;
         case CHAT__EFFECT_LOAD_CHAT:
-            chat__node_chat_loaded(node, effect.tag, CHAT_ERR_NOT_FOUND, text(""), nobody);
+            chat__node_chat_loaded(node, effect.tag, CHAT_ERR_NOT_FOUND, NULL);
             break;
         case CHAT__EFFECT_LOAD_USER:
             chat__node_user_loaded(node, effect.tag, CHAT_OK, NULL, 0);

@@ -69,7 +69,8 @@ static chat__client_item *next_request(const chat__client *client)
 static void mark_resend(chat__client_item *item)
 {
     if (item->was_written && item->frame.type != CHAT_FRAME_HISTORY &&
-        item->frame.type != CHAT_FRAME_CHATS && item->frame.type != CHAT_FRAME_PING)
+        item->frame.type != CHAT_FRAME_CHATS && item->frame.type != CHAT_FRAME_CHAT_MEMBERS &&
+        item->frame.type != CHAT_FRAME_PING)
         CHAT_FRAME_SET(&item->frame, RESEND, resend, 1);
 }
 

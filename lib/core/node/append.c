@@ -13,39 +13,6 @@
 #define BUSY_RETRY_MS  1000u
 #define CLOCK_RETRY_MS 2u
 
-static chat_frame_type record_type(uint64_t request)
-{
-    if (request == CHAT_FRAME_READ)
-        return CHAT_FRAME_MARKER;
-    return request == CHAT_FRAME_SEND ? CHAT_FRAME_MSG : CHAT_FRAME_CHAT;
-}
-
-/* The payload of a record: the frame that readers get, without its place. */
-static void payload_of(const chat__node *node, const chat_frame *submit, uint64_t id,
-                       uint32_t n_members, chat_frame *out)
-{
-    int is_message = submit->kind == CHAT_FRAME_SEND;
-    chat_frame_init(out, record_type(submit->kind));
-    CHAT_FRAME_SET(out, CHAT, chat, submit->chat);
-    CHAT_FRAME_SET(out, FROM, from, submit->from);
-    CHAT_FRAME_SET(out, ID, id, id);
-    CHAT_FRAME_SET(out, TS, ts, node->unix_ms);
-    if (is_message) {
-        CHAT_FRAME_SET(out, CID, cid, submit->cid);
-        CHAT_FRAME_SET(out, BODY, body, submit->body);
-        CHAT_FRAME_SET(out, COUNT, count, n_members);
-        return;
-    }
-    if (submit->kind == CHAT_FRAME_READ) {
-        CHAT_FRAME_SET(out, OF, of, submit->of);
-        CHAT_FRAME_SET(out, READ_SEQ, read_seq, submit->read_seq);
-        return;
-    }
-    CHAT_FRAME_SET(out, USERS, users, submit->users);
-    if (CHAT_FRAME_HAS(submit, TITLE))
-        CHAT_FRAME_SET(out, TITLE, title, submit->title);
-}
-
 static chat__op *append_op(chat__node *node, const chat_frame *submit, const chat_frame *payload)
 {
     size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, payload);
@@ -66,20 +33,51 @@ static chat__op *append_op(chat__node *node, const chat_frame *submit, const cha
     return op;
 }
 
-/* `room` (NULL or transient for a direct chat) keeps its members until the record is durable. */
-void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_members,
-                        chat__room *room)
+static void give_up(chat__node *node, const chat_frame *submit, chat__op *op, chat__cid *cid)
+{
+    if (cid != NULL)
+        chat__cid_forget(node, cid);
+    if (op != NULL)
+        chat__op_free(node, op);
+    chat__owner_refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage",
+                       BUSY_RETRY_MS);
+}
+
+/* The chat stays as it is until the record is durable. */
+static void hold_room(chat__node *node, chat__op *op, chat__room *room)
+{
+    if (room == NULL || room->is_direct)
+        return;
+    op->room = room;
+    chat__room_pin(node, room);
+    if (op->kind == CHAT_FRAME_CHAT_CREATE)
+        room->state = CHAT__ROOM_CREATING;
+    else if (op->kind == CHAT_FRAME_READ)
+        room->state = CHAT__ROOM_MARKING;
+    else if (op->roster != NULL)
+        room->state = CHAT__ROOM_CHANGING;
+}
+
+void chat__owner_append_record(chat__node *node, const chat_frame *submit, chat__room *room,
+                               chat_frame *payload, chat__roster *roster)
 {
     chat_view none = {NULL, 0};
-    chat_frame payload;
     uint64_t id = 0;
     chat_status status = chat_idgen_next(&node->idgen, node->unix_ms, &id);
     if (status != CHAT_OK) {
+        chat__node_dealloc(node, roster);
         chat__owner_refuse(node, submit, status, "no message id can be given now", CLOCK_RETRY_MS);
         return;
     }
-    payload_of(node, submit, id, n_members, &payload);
-    chat__op *op = append_op(node, submit, &payload);
+    CHAT_FRAME_SET(payload, CHAT, chat, submit->chat);
+    CHAT_FRAME_SET(payload, FROM, from, submit->from);
+    CHAT_FRAME_SET(payload, ID, id, id);
+    CHAT_FRAME_SET(payload, TS, ts, node->unix_ms);
+    chat__op *op = append_op(node, submit, payload);
+    if (op != NULL)
+        op->roster = roster; /* goes with the op from here on */
+    else
+        chat__node_dealloc(node, roster);
     chat__cid *cid = NULL;
     if (op != NULL && submit->kind == CHAT_FRAME_SEND)
         cid = chat__cid_new(node, submit->from, submit->cid);
@@ -87,12 +85,7 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
     if (op != NULL && (cid != NULL || submit->kind != CHAT_FRAME_SEND))
         effect = chat__node_emit_about(node, CHAT__EFFECT_APPEND, submit->chat, none, none);
     if (effect == NULL) {
-        if (cid != NULL)
-            chat__cid_forget(node, cid);
-        if (op != NULL)
-            chat__op_free(node, op);
-        chat__owner_refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage",
-                           BUSY_RETRY_MS);
+        give_up(node, submit, op, cid);
         return;
     }
     if (cid != NULL)
@@ -100,19 +93,48 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
     op->cid = cid;
     op->id = id;
     op->ts = node->unix_ms;
-    if (room != NULL && !room->is_direct) {
-        op->room = room;
-        chat__room_pin(node, room);
-        if (submit->kind == CHAT_FRAME_CHAT_CREATE)
-            room->state = CHAT__ROOM_CREATING;
-        if (submit->kind == CHAT_FRAME_READ)
-            room->state = CHAT__ROOM_MARKING;
-    }
+    hold_room(node, op, room);
     effect->tag = (uint64_t)(uintptr_t)op;
     effect->partition = chat_partition_of(submit->chat, node->options.n_partitions);
     effect->id = id;
-    effect->kind = payload.type;
+    effect->kind = payload->type;
     effect->bytes = op->bytes;
+}
+
+/* The payload of a record is the frame that readers get, without its place. */
+void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_members,
+                        chat__room *room)
+{
+    chat_frame payload;
+    if (submit->kind == CHAT_FRAME_SEND) {
+        chat_frame_init(&payload, CHAT_FRAME_MSG);
+        CHAT_FRAME_SET(&payload, CID, cid, submit->cid);
+        CHAT_FRAME_SET(&payload, BODY, body, submit->body);
+        CHAT_FRAME_SET(&payload, COUNT, count, n_members);
+    } else if (submit->kind == CHAT_FRAME_READ) {
+        chat_frame_init(&payload, CHAT_FRAME_MARKER);
+        CHAT_FRAME_SET(&payload, OF, of, submit->of);
+        CHAT_FRAME_SET(&payload, READ_SEQ, read_seq, submit->read_seq);
+    } else {
+        chat_frame_init(&payload, CHAT_FRAME_CHAT);
+        CHAT_FRAME_SET(&payload, USERS, users, submit->users);
+        if (CHAT_FRAME_HAS(submit, TITLE))
+            CHAT_FRAME_SET(&payload, TITLE, title, submit->title);
+        if (CHAT_FRAME_HAS(submit, OPEN))
+            CHAT_FRAME_SET(&payload, OPEN, open, submit->open);
+    }
+    chat__owner_append_record(node, submit, room, &payload, NULL);
+}
+
+/* Who is sent what, besides the record itself. */
+static void address(chat_frame *push, chat_view_list all, chat_view_list here)
+{
+    if (push->kind == CHAT_FRAME_CHANGE)
+        CHAT_FRAME_SET(push, MEMBERS, members, here);
+    else if (push->kind == CHAT_FRAME_CHAT)
+        CHAT_FRAME_SET(push, USERS, users, all);
+    else
+        CHAT_FRAME_SET(push, USERS, users, here);
 }
 
 /* Send a durable record to every node where a member lives: one frame for each. On CHAT_ERR_NOMEM
@@ -129,11 +151,8 @@ static chat_status fan_out(chat__node *node, const chat__op *op, chat_frame *pus
         while (k < members.n_items &&
                chat__node_of_user(members.items[k], node->options.n_nodes) == to_node)
             k++;
-        push->users.items = members.items + i;
-        push->users.n_items = k - i;
-        if (push->kind == CHAT_FRAME_CHAT)
-            push->users = members;
-        push->has |= CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
+        chat_view_list here = {members.items + i, k - i};
+        address(push, members, here);
         push->has &= ~(CHAT_FIELD_BIT(CHAT_FIELD_KEY_CONN) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_R));
         if (to_node == author_node) {
             CHAT_FRAME_SET(push, CONN, conn, op->conn);
@@ -149,6 +168,24 @@ static chat_status fan_out(chat__node *node, const chat__op *op, chat_frame *pus
     return CHAT_OK;
 }
 
+static chat_view_list copy_list(chat__node *node, const chat_view *items, size_t n)
+{
+    chat_view *copy = chat__arena_get(&node->arena, (n + 1) * sizeof *copy);
+    chat_view_list list = {copy, copy != NULL ? n : 0};
+    if (copy != NULL && n > 0)
+        memcpy(copy, items, n * sizeof *copy);
+    return list;
+}
+
+/* A change goes to those who were members and to those who are members now. */
+static chat_view_list recipients_of(chat__node *node, const chat__op *op)
+{
+    const chat__roster *roster = op->room->roster;
+    if (op->roster != NULL && op->roster->n_members > roster->n_members)
+        roster = op->roster;
+    return chat__roster_names(node, roster);
+}
+
 static chat_status push_record(chat__node *node, const chat__op *op)
 {
     chat_frame push;
@@ -158,15 +195,21 @@ static chat_status push_record(chat__node *node, const chat__op *op)
     assert(status == CHAT_OK);
     if (status != CHAT_OK)
         return status;
-    if (chat_self_user(push.chat, direct) == CHAT_OK) {
+    if (chat_self_user(push.chat, direct) == CHAT_OK)
         members.n_items = 1;
-    } else if (chat_direct_members(push.chat, direct) != CHAT_OK) {
-        members.items = op->room->members;
-        members.n_items = op->room->n_members;
-    }
+    else if (chat_direct_members(push.chat, direct) != CHAT_OK)
+        members = recipients_of(node, op);
+    if (members.items == NULL)
+        return CHAT_ERR_NOMEM;
     CHAT_FRAME_SET(&push, KIND, kind, push.type);
     CHAT_FRAME_SET(&push, SEQ, seq, op->seq);
     CHAT_FRAME_SET(&push, PREV, prev, op->prev);
+    if (push.type == CHAT_FRAME_CHANGE && CHAT_FRAME_HAS(&push, USERS)) {
+        /* The decoder is used again before all have it. */
+        push.users = copy_list(node, push.users.items, push.users.n_items);
+        if (push.users.items == NULL)
+            return CHAT_ERR_NOMEM;
+    }
     push.type = CHAT_FRAME_PUSH;
     return fan_out(node, op, &push, members);
 }
@@ -189,6 +232,13 @@ static void finish(chat__node *node, chat__op *op)
     chat__room *room = op->room;
     if (op->kind == CHAT_FRAME_READ)
         chat__self_finish(node, op);
+    if (room != NULL && op->roster != NULL) {
+        if (op->seq != 0) {
+            chat__room_set_roster(node, room, op->roster);
+            op->roster = NULL;
+        }
+        room->state = CHAT__ROOM_READY;
+    }
     chat__op_free(node, op);
     if (room != NULL) {
         room->n_pins--;
@@ -218,6 +268,15 @@ void chat__owner_push_stalled(chat__node *node)
     }
 }
 
+/* Who is new is a member since this record. */
+static void date_members(chat__roster *roster, uint64_t seq)
+{
+    for (uint32_t i = 0; roster != NULL && i < roster->n_members; i++) {
+        if (roster->members[i].since == 0)
+            roster->members[i].since = seq;
+    }
+}
+
 static void note_durable(chat__node *node, chat__op *op, uint64_t seq, uint64_t prev)
 {
     if (op->kind != CHAT_FRAME_READ)
@@ -230,8 +289,11 @@ static void note_durable(chat__node *node, chat__op *op, uint64_t seq, uint64_t 
         op->cid->seq = seq;
         op->cid->ts = op->ts;
     }
-    if (op->kind == CHAT_FRAME_CHAT_CREATE)
+    date_members(op->roster, seq);
+    if (op->kind == CHAT_FRAME_CHAT_CREATE) {
+        date_members(op->room->roster, seq);
         op->room->state = CHAT__ROOM_READY;
+    }
 }
 
 void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,

@@ -11,6 +11,12 @@
 /* Chats with fewer members tell the author of each delivery: design section 10. */
 #define RECEIPT_MEMBERS 10u
 
+static int is_record_type(uint64_t type)
+{
+    return type == CHAT_FRAME_MSG || type == CHAT_FRAME_CHAT || type == CHAT_FRAME_CHANGE ||
+           type == CHAT_FRAME_MARKER;
+}
+
 /* --- shared records --- */
 
 static void append_view(uint8_t **at, chat_view from, chat_view *out)
@@ -189,7 +195,7 @@ static void stream_frame(const chat_frame *push, chat_frame *out)
     out->type = (uint32_t)push->kind;
     out->has &= ~(CHAT_FIELD_BIT(CHAT_FIELD_KEY_CONN) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_KIND) |
                   CHAT_FIELD_BIT(CHAT_FIELD_KEY_R));
-    if (push->kind != CHAT_FRAME_CHAT)
+    if (push->kind == CHAT_FRAME_MSG)
         out->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
 }
 
@@ -246,19 +252,27 @@ static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame
                   CHAT_FRAME_HAS(push, CONN) && conn->id == push->conn);
 }
 
+static chat_view_list recipients_of(const chat_frame *push)
+{
+    chat_view_list nobody = {NULL, 0};
+    if (push->kind == CHAT_FRAME_CHANGE)
+        return CHAT_FRAME_HAS(push, MEMBERS) ? push->members : nobody;
+    return CHAT_FRAME_HAS(push, USERS) ? push->users : nobody;
+}
+
 void chat__deliver_push(chat__node *node, const chat_frame *push)
 {
     chat_frame frame;
     chat__msg *msg = NULL;
-    if (push->kind != CHAT_FRAME_MSG && push->kind != CHAT_FRAME_CHAT &&
-        push->kind != CHAT_FRAME_MARKER)
+    if (!is_record_type(push->kind))
         return;
+    chat_view_list to = recipients_of(push);
     if (CHAT_FRAME_HAS(push, CONN))
         answer_origin(node, push);
     stream_frame(push, &frame);
-    for (size_t i = 0; i < push->users.n_items; i++) {
-        if (chat__node_of_user(push->users.items[i], node->options.n_nodes) == node->options.self)
-            push_to_user(node, push->users.items[i], &frame, push, &msg);
+    for (size_t i = 0; i < to.n_items; i++) {
+        if (chat__node_of_user(to.items[i], node->options.n_nodes) == node->options.self)
+            push_to_user(node, to.items[i], &frame, push, &msg);
     }
     if (msg != NULL)
         chat__msg_release(node, msg);
@@ -312,7 +326,8 @@ void chat__deliver_receipt(chat__node *node, const chat_frame *delivered)
 
 static int is_same_stream(const chat__msg *a, const chat__msg *b)
 {
-    return chat__view_equal(a->chat, b->chat) && chat__view_equal(a->from, b->from);
+    return a->is_receipt_wanted == b->is_receipt_wanted && chat__view_equal(a->chat, b->chat) &&
+           chat__view_equal(a->from, b->from);
 }
 
 /* `msg` is the last of a run of acked records of one chat and author. */
@@ -369,7 +384,7 @@ void chat__deliver_pump(chat__node *node, chat__node_conn *conn)
     chat__effect *effect = NULL;
     chat_view chat = chat__view(conn->behind->chat, conn->behind->chat_len);
     if (op != NULL)
-        effect = chat__node_emit_about(node, CHAT__EFFECT_READ, chat, none, none);
+        effect = chat__node_emit_about(node, CHAT__EFFECT_READ, chat, chat__conn_user(conn), none);
     if (effect == NULL) {
         if (op != NULL)
             chat__op_free(node, op);
@@ -407,9 +422,8 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
 
 static int is_record(const chat_frame *frame)
 {
-    return (frame->type == CHAT_FRAME_MSG || frame->type == CHAT_FRAME_CHAT ||
-            frame->type == CHAT_FRAME_MARKER) &&
-           CHAT_FRAME_HAS(frame, CHAT) && CHAT_FRAME_HAS(frame, FROM);
+    return is_record_type(frame->type) && CHAT_FRAME_HAS(frame, CHAT) &&
+           CHAT_FRAME_HAS(frame, FROM);
 }
 
 /* 1: pushed or to be skipped, 0: no room now. */
@@ -441,6 +455,12 @@ void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows
     if (conn == NULL)
         return;
     conn->is_reading = 0;
+    /* Not a member, as storage has it: there is nothing to read. */
+    if (rows->status == CHAT_ERR_FORBIDDEN || rows->status == CHAT_ERR_NOT_FOUND) {
+        drop_first_behind(node, conn);
+        chat__deliver_pump(node, conn);
+        return;
+    }
     if (rows->status < 0) {
         chat__conn_close(node, conn, CHAT_ERR_BUSY, "stored messages could not be read");
         return;

@@ -74,7 +74,7 @@ typedef enum chat__op_type {
     CHAT__OP_DEVICE,   /* user's node: what a device has */
     CHAT__OP_BACKLOG,  /* user's node: reading behind a device's cursor */
     CHAT__OP_CHATS,    /* user's node: request `chats` */
-    CHAT__OP_MEMBERS,  /* user's node: may the user read this chat? */
+    CHAT__OP_MEMBERS,  /* user's node: request `chat.members` */
     CHAT__OP_HISTORY,  /* user's node: request `history` */
     CHAT__OP_FIND,     /* user's node: request `receipts`, looking for the message */
     CHAT__OP_RECEIPTS, /* user's node: request `receipts`, who has it */
@@ -84,12 +84,18 @@ typedef enum chat__op_type {
 typedef struct chat__room chat__room;
 typedef struct chat__cid chat__cid;
 
+/* The members of a group, in one block of memory; grouped by the node where they live. */
+typedef struct chat__roster {
+    uint32_t n_members;
+    chat__node_member members[]; /* bytes of the names behind */
+} chat__roster;
+
 /* Something that waits for storage. Its address is the tag of the effect. */
 typedef struct chat__op {
     struct chat__op *prev_all, *next_all;
     struct chat__op *next; /* in its chat's queue */
     chat__op_type type;
-    chat_frame_type kind; /* SEND, CHAT_CREATE or READ */
+    chat_frame_type kind; /* of the request */
     chat__conn conn;
     uint32_t node;
     uint32_t n_pages;
@@ -101,6 +107,7 @@ typedef struct chat__op {
     uint64_t id, ts, seq, prev; /* APPEND: of the record */
     chat__room *room;
     chat__cid *cid;
+    chat__roster *roster; /* APPEND: the members from this record on, NULL: as before */
     chat_view
         bytes; /* WAIT: the submit frame; APPEND: the payload; MEMBERS, HISTORY: the chat id */
     uint8_t storage[];
@@ -112,18 +119,19 @@ typedef enum chat__room_state {
     CHAT__ROOM_READY,
     CHAT__ROOM_MISSING, /* storage knows no such group */
     CHAT__ROOM_CREATING,
-    CHAT__ROOM_MARKING /* a self stream: a marker is on its way to the disk */
+    CHAT__ROOM_MARKING, /* a self stream: a marker is on its way to the disk */
+    CHAT__ROOM_CHANGING /* another roster is on its way to the disk */
 } chat__room_state;
 
 /* A chat that this node owns and has used lately. */
 struct chat__room {
     chat__room *prev_lru, *next_lru;
     chat__op *queue, *last; /* requests that wait their turn */
-    chat_view *members;     /* grouped by node; bytes behind the array */
-    uint32_t n_members;
-    uint32_t n_pins; /* records on their way to the disk */
+    chat__roster *roster;   /* of a group; NULL: not known yet */
+    uint32_t n_pins;        /* records on their way to the disk */
     uint8_t state;
     uint8_t is_direct;
+    uint8_t is_open;
     uint8_t is_busy; /* the head of the queue waits for storage */
     uint8_t key_len;
     uint8_t key[];
@@ -246,8 +254,14 @@ int chat__request_is_draining(chat__node *node, chat__node_conn *conn, const cha
 /* `r`, `cid` and `chat` are taken from `about` (may be NULL). */
 void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_frame *about,
                           chat_status status, const char *text);
-void chat__request_members_loaded(chat__node *node, chat__op *op, chat_status status,
-                                  chat_view_list members);
+void chat__request_busy(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+/* On its way to the owner of `chat`. */
+void chat__request_submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                          chat_view chat);
+/* A frame with the request's number, to refuse or answer from an op. */
+void chat__request_about(const chat__op *op, chat_frame *out);
+void chat__request_result(chat__node *node, chat__node_conn *conn, const chat__op *op, size_t count,
+                          int has_more);
 void chat__request_chats_loaded(chat__node *node, chat__op *op, chat_status status,
                                 const chat__node_user_chat *chats, size_t n_chats);
 typedef struct chat__rows {
@@ -258,17 +272,30 @@ typedef struct chat__rows {
 } chat__rows;
 void chat__request_history_read(chat__node *node, chat__op *op, const chat__rows *rows);
 
+/* --- group_requests.c: frames about groups --- */
+void chat__request_group_change(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+void chat__request_members(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+void chat__request_members_loaded(chat__node *node, chat__op *op, chat_status status,
+                                  const chat__node_chat *chat);
+
 /* --- owner.c: the node that owns a chat --- */
 void chat__owner_submit(chat__node *node, const chat_frame *frame);
 void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
-                             chat_view_list members);
+                             const chat__node_chat *chat);
 void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows);
 /* Tell who submitted; `retry_ms` counts for statuses of kind RETRY. */
 void chat__owner_refuse(chat__node *node, const chat_frame *submit, chat_status status,
                         const char *text, uint32_t retry_ms);
+/* Tell that it is done, or was already. */
+void chat__owner_done(chat__node *node, const chat_frame *submit);
 /* Take what waits in a chat's queue, in order, as far as it goes. */
 void chat__owner_run_queue(chat__node *node, chat__room *room);
 void chat__owner_free_all(chat__node *node);
+
+/* --- group.c: who may change a group, and how --- */
+int chat__group_is_change(uint64_t kind);
+/* 0: answered, refused or being appended; 1: the members are not known yet. */
+int chat__group_take(chat__node *node, const chat_frame *submit, chat__room *room);
 
 /* --- append.c --- */
 /* Push what memory was short for. */
@@ -277,6 +304,9 @@ void chat__owner_push_stalled(chat__node *node);
    members until the record is durable. */
 void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_members,
                         chat__room *room);
+/* The same with the payload's own fields given; `roster` (NULL: none) is taken in any case. */
+void chat__owner_append_record(chat__node *node, const chat_frame *submit, chat__room *room,
+                               chat_frame *payload, chat__roster *roster);
 void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
                           uint64_t prev);
 
@@ -297,8 +327,14 @@ void chat__self_finish(chat__node *node, const chat__op *op);
 chat__room *chat__room_find(chat__node *node, chat_view chat);
 /* Find or make; NULL when out of memory. */
 chat__room *chat__room_get(chat__node *node, chat_view chat);
-chat_status chat__room_set_members(chat__node *node, chat__room *room, chat_view_list members);
-int chat__room_has_member(const chat__room *room, chat_view user);
+/* Copies; NULL when out of memory. */
+chat__roster *chat__roster_new(chat__node *node, const chat__node_member *members, size_t n);
+/* In the arena, in the same order; `items` is NULL when out of memory. */
+chat_view_list chat__roster_names(chat__node *node, const chat__roster *roster);
+/* Takes `roster`. */
+void chat__room_set_roster(chat__node *node, chat__room *room, chat__roster *roster);
+/* CHAT__ROLE_NONE: no member. */
+chat__role chat__room_role(const chat__room *room, chat_view user);
 /* Keep it, with its members, until `n_pins` is counted down. */
 void chat__room_pin(chat__node *node, chat__room *room);
 void chat__room_enqueue(chat__node *node, chat__room *room, chat__op *op);

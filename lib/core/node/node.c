@@ -242,6 +242,7 @@ void chat__op_free(chat__node *node, chat__op *op)
     if (op->next_all != NULL)
         op->next_all->prev_all = op->prev_all;
     node->n_ops--;
+    chat__node_dealloc(node, op->roster);
     chat__node_dealloc(node, op);
 }
 
@@ -351,15 +352,14 @@ void chat__node_appended(chat__node *node, uint64_t tag, chat_status status, uin
     chat__owner_appended(node, op_of(tag), status, seq, prev);
 }
 
-void chat__node_chat_loaded(chat__node *node, uint64_t tag, chat_status status, chat_view title,
-                            chat_view_list members)
+void chat__node_chat_loaded(chat__node *node, uint64_t tag, chat_status status,
+                            const chat__node_chat *chat)
 {
     chat__op *op = op_of(tag);
-    (void)title;
     if (op->type == CHAT__OP_ROOM)
-        chat__owner_room_loaded(node, op, status, members);
+        chat__owner_room_loaded(node, op, status, chat);
     else
-        chat__request_members_loaded(node, op, status, members);
+        chat__request_members_loaded(node, op, status, chat);
 }
 
 void chat__node_user_loaded(chat__node *node, uint64_t tag, chat_status status,
@@ -404,6 +404,8 @@ static int has_all(const chat_frame *frame, uint64_t fields)
     return (frame->has & fields) == fields;
 }
 
+#define R_BIT CHAT_FIELD_BIT(CHAT_FIELD_KEY_R)
+
 static int is_valid_submit(const chat__node *node, const chat_frame *frame, uint32_t from_node)
 {
     const uint64_t message =
@@ -420,7 +422,10 @@ static int is_valid_submit(const chat__node *node, const chat_frame *frame, uint
     if (frame->kind == CHAT_FRAME_READ)
         return has_all(frame, read) && chat_self_user(frame->chat, &user) == CHAT_OK &&
                chat__view_equal(user, frame->from);
-    return frame->kind == CHAT_FRAME_CHAT_CREATE;
+    /* What a request must carry beside its number, it must carry here. */
+    uint64_t needed = chat__frame_required((uint32_t)frame->kind) & ~R_BIT;
+    return (frame->kind == CHAT_FRAME_CHAT_CREATE || chat__group_is_change(frame->kind)) &&
+           chat_group_id_is_valid(frame->chat) && has_all(frame, needed);
 }
 
 /* Whether the client's frame that this one becomes will have what it must. */
@@ -428,13 +433,14 @@ static int is_valid_push(const chat_frame *frame)
 {
     uint64_t origin = 0;
     if (frame->kind != CHAT_FRAME_MSG && frame->kind != CHAT_FRAME_CHAT &&
-        frame->kind != CHAT_FRAME_MARKER)
+        frame->kind != CHAT_FRAME_MARKER && frame->kind != CHAT_FRAME_CHANGE)
         return 0;
+    uint64_t to = frame->kind == CHAT_FRAME_CHANGE ? CHAT_FIELD_BIT(CHAT_FIELD_KEY_MEMBERS)
+                                                   : CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
     if (CHAT_FRAME_HAS(frame, CONN))
         origin = frame->kind == CHAT_FRAME_MSG ? CHAT_FIELD_BIT(CHAT_FIELD_KEY_CID)
                                                : CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
-    return has_all(frame, chat__frame_required((uint32_t)frame->kind) | origin |
-                              CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS));
+    return has_all(frame, chat__frame_required((uint32_t)frame->kind) | origin | to);
 }
 
 static int is_valid_answer(const chat_frame *frame)

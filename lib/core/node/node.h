@@ -22,6 +22,8 @@
 
 #include <chat/frame.h>
 
+#include "base/role.h"
+
 typedef struct chat__node chat__node;
 
 /* A connection; never 0, never used twice in the life of a node. */
@@ -66,18 +68,20 @@ typedef enum chat__effect_type {
     CHAT__EFFECT_CLOSE,
     /* Hand `bytes` to node `to_node`. */
     CHAT__EFFECT_LINK,
-    /* Append to `partition`: key `chat`, `id`, `kind` (type MSG, CHAT or MARKER), payload
-       `bytes`, a CBOR frame of that type without seq and prev. Answer: chat__node_appended(tag),
-       in the order of the effects. */
+    /* Append to `partition`: key `chat`, `id`, `kind` (chat_frame_type MSG, CHAT, CHANGE or
+       MARKER), payload `bytes`, a CBOR frame of that type without seq and prev. Answer:
+       chat__node_appended(tag), in the order of the effects. */
     CHAT__EFFECT_APPEND,
-    /* Who is in `chat`? Answer: chat__node_chat_loaded(tag). */
+    /* Who is in group `chat`? Answer: chat__node_chat_loaded(tag). */
     CHAT__EFFECT_LOAD_CHAT,
-    /* Chats of `user` and what `device` has of each. Makes the device known. Answer:
-       chat__node_user_loaded(tag). `limit` rows at most when not 0. Without a device: how far the
-       user has read each, and how much is unread. */
+    /* Chats of `user`, those left too, and what `device` has of each. Makes the device known.
+       Answer: chat__node_user_loaded(tag). `limit` rows at most when not 0. Without a device: how
+       far the user has read each, and how much is unread. */
     CHAT__EFFECT_LOAD_USER,
     /* Records of `chat` with seq > `after` oldest first, or (when `after` is UINT64_MAX) with seq <
-       `before` newest first; at most `limit`. Answer: chat__node_rows_read(tag). */
+       `before` newest first; at most `limit`. With `user` only those that this user may read of a
+       group: CHAT_ERR_FORBIDDEN: never was a member; CHAT_ERR_NOT_FOUND: no such group. Answer:
+       chat__node_rows_read(tag). */
     CHAT__EFFECT_READ,
     /* Who is in `chat`, and how far has each of them read it and got it? With a `user` only his own
        marks are wanted. Which is the newest record with a seq of at most `seq`? Answer:
@@ -116,7 +120,8 @@ typedef struct chat__node_row {
     chat_view payload;
 } chat__node_row;
 
-/* A chat of a user. `cursor`: what the device has; `last_seq`: newest durable record. */
+/* A chat of a user. `cursor`: what the device has, or where its part begins; `last_seq`: newest
+   durable record that the user may read. */
 typedef struct chat__node_user_chat {
     chat_view chat;
     chat_view title;
@@ -125,6 +130,7 @@ typedef struct chat__node_user_chat {
     uint64_t read_seq;   /* without a device: the user has read so far */
     uint32_t unread;     /* messages of others behind it, 999 at most */
     uint32_t has_unread; /* else it was too much to count */
+    int is_past;         /* no member any more */
 } chat__node_user_chat;
 
 /* A member of a chat and how far he is. */
@@ -139,6 +145,20 @@ typedef struct chat__node_marks {
     size_t n_items;
     uint64_t seq; /* of the newest record up to the one that was asked for, 0: none */
 } chat__node_marks;
+
+/* A group as storage knows it: who is a member now. */
+typedef struct chat__node_member {
+    chat_view user;
+    uint64_t since; /* seq of the record that made them a member */
+    chat__role role;
+} chat__node_member;
+
+typedef struct chat__node_chat {
+    chat_view title;
+    int is_open; /* anybody may join */
+    const chat__node_member *members;
+    size_t n_members;
+} chat__node_chat;
 
 /* CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM. */
 chat_status chat__node_new(const chat__node_options *options, chat__node **out);
@@ -185,9 +205,9 @@ chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view byte
 /* Answers to effects. Views are borrowed during the call. */
 void chat__node_appended(chat__node *node, uint64_t tag, chat_status status, uint64_t seq,
                          uint64_t prev);
-/* CHAT_ERR_NOT_FOUND: no such chat. */
-void chat__node_chat_loaded(chat__node *node, uint64_t tag, chat_status status, chat_view title,
-                            chat_view_list members);
+/* CHAT_ERR_NOT_FOUND: no such chat. `chat` is not read unless CHAT_OK. */
+void chat__node_chat_loaded(chat__node *node, uint64_t tag, chat_status status,
+                            const chat__node_chat *chat);
 void chat__node_user_loaded(chat__node *node, uint64_t tag, chat_status status,
                             const chat__node_user_chat *chats, size_t n_chats);
 void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,

@@ -68,6 +68,13 @@ static void answer_sent(chat__node *node, const chat_frame *submit, const chat__
     answer(node, (uint32_t)submit->node, &out);
 }
 
+void chat__owner_done(chat__node *node, const chat_frame *submit)
+{
+    chat_frame out;
+    init_answer(&out, submit, CHAT_FRAME_RESULT);
+    answer(node, (uint32_t)submit->node, &out);
+}
+
 /* --- asking storage for a chat --- */
 
 static chat__effect *ask(chat__node *node, chat__effect_type type, chat__room *room, chat__op *op)
@@ -149,7 +156,7 @@ static int is_refused(chat__node *node, const chat_frame *submit, const chat__ro
     } else if (room->state == CHAT__ROOM_MISSING) {
         refuse(node, submit, CHAT_ERR_NOT_FOUND, "there is no such chat: create it first");
         return 1;
-    } else if (chat__room_has_member(room, submit->from)) {
+    } else if (chat__room_role(room, submit->from) != CHAT__ROLE_NONE) {
         return 0;
     }
     refuse(node, submit, CHAT_ERR_FORBIDDEN, "you are no member of this chat");
@@ -175,11 +182,12 @@ static step take_send(chat__node *node, const chat_frame *submit, chat__room *ro
         return STEP_DONE;
     if (CHAT_FRAME_HAS(submit, RESEND) && submit->resend && !is_searched)
         return STEP_WAIT;
-    chat__owner_append(node, submit, room != NULL && !room->is_direct ? room->n_members : 2, room);
+    chat__owner_append(node, submit, room != NULL && !room->is_direct ? room->roster->n_members : 2,
+                       room);
     return STEP_DONE;
 }
 
-/* The creator first, then `users`, each once, in the arena. */
+/* The maker first, then `users`, each once, in the arena. */
 static chat_status all_members(chat__node *node, const chat_frame *submit, chat_view_list *out)
 {
     size_t n_users = CHAT_FRAME_HAS(submit, USERS) ? submit->users.n_items : 0;
@@ -200,42 +208,70 @@ static chat_status all_members(chat__node *node, const chat_frame *submit, chat_
     return n <= node->options.max_group_members ? CHAT_OK : CHAT_ERR_LIMIT;
 }
 
+static chat_status set_first_members(chat__node *node, chat__room *room, chat_view_list names)
+{
+    chat__node_member *members = chat__arena_get(&node->arena, names.n_items * sizeof *members);
+    if (members == NULL)
+        return CHAT_ERR_NOMEM;
+    for (size_t i = 0; i < names.n_items; i++) {
+        members[i].user = names.items[i];
+        members[i].since = 0;
+        members[i].role = i == 0 ? CHAT__ROLE_OWNER : CHAT__ROLE_MEMBER;
+    }
+    chat__roster *roster = chat__roster_new(node, members, names.n_items);
+    if (roster == NULL)
+        return CHAT_ERR_NOMEM;
+    chat__room_set_roster(node, room, roster);
+    return CHAT_OK;
+}
+
+static void answer_existing(chat__node *node, const chat_frame *submit, const chat__room *room)
+{
+    int is_resent = CHAT_FRAME_HAS(submit, RESEND) && submit->resend;
+    if (is_resent && chat__room_role(room, submit->from) != CHAT__ROLE_NONE)
+        chat__owner_done(node, submit);
+    else
+        refuse(node, submit, CHAT_ERR_EXISTS, "a chat of this name exists");
+}
+
 static step take_create(chat__node *node, const chat_frame *submit, chat__room *room)
 {
     chat_frame created = *submit;
     if (room == NULL || room->state == CHAT__ROOM_NEW)
         return STEP_WAIT;
     if (room->state == CHAT__ROOM_READY) {
-        int is_resent = CHAT_FRAME_HAS(submit, RESEND) && submit->resend;
-        if (is_resent && chat__room_has_member(room, submit->from)) {
-            chat_frame out;
-            init_answer(&out, submit, CHAT_FRAME_RESULT);
-            answer(node, (uint32_t)submit->node, &out);
-        } else {
-            refuse(node, submit, CHAT_ERR_EXISTS, "a chat of this name exists");
-        }
+        answer_existing(node, submit, room);
         return STEP_DONE;
     }
     chat_status status = all_members(node, submit, &created.users);
     if (status == CHAT_OK)
-        status = chat__room_set_members(node, room, created.users);
+        status = set_first_members(node, room, created.users);
     if (status != CHAT_OK) {
         refuse(node, submit, status, chat_status_text(status));
         return STEP_DONE;
     }
+    room->is_open = CHAT_FRAME_HAS(submit, OPEN) && submit->open;
     created.has |= CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
-    chat__owner_append(node, &created, room->n_members, room);
+    chat__owner_append(node, &created, room->roster->n_members, room);
     return STEP_DONE;
+}
+
+static int is_unsettled(const chat__room *room)
+{
+    return room->is_busy || room->state == CHAT__ROOM_CREATING ||
+           room->state == CHAT__ROOM_CHANGING;
 }
 
 static step take(chat__node *node, const chat_frame *submit, chat__room *room, int is_searched)
 {
-    if (room != NULL && (room->is_busy || room->state == CHAT__ROOM_CREATING))
+    if (room != NULL && is_unsettled(room))
         return STEP_WAIT;
     if (submit->kind == CHAT_FRAME_READ)
         return STEP_WAIT;
     if (submit->kind == CHAT_FRAME_CHAT_CREATE)
         return take_create(node, submit, room);
+    if (chat__group_is_change(submit->kind))
+        return chat__group_take(node, submit, room) ? STEP_WAIT : STEP_DONE;
     return take_send(node, submit, room, is_searched);
 }
 
@@ -244,7 +280,7 @@ static step ask_for(chat__node *node, const chat_frame *submit, chat__room *room
 {
     if (submit->kind == CHAT_FRAME_READ)
         return chat__self_ask(node, room, submit) ? STEP_WAIT : STEP_DONE;
-    if (room->is_busy || room->state == CHAT__ROOM_CREATING)
+    if (is_unsettled(room))
         return STEP_WAIT;
     if (!room->is_direct && room->state == CHAT__ROOM_NEW)
         return load_room(node, room, submit);
@@ -297,16 +333,22 @@ void chat__owner_submit(chat__node *node, const chat_frame *submit)
 /* --- storage answers --- */
 
 void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
-                             chat_view_list members)
+                             const chat__node_chat *chat)
 {
     chat__room *room = op->room;
+    chat__roster *roster = NULL;
     chat__op_free(node, op);
     room->is_busy = 0;
     room->state = CHAT__ROOM_MISSING;
-    if (status == CHAT_OK)
-        status = chat__room_set_members(node, room, members);
-    if (status == CHAT_OK)
+    if (status == CHAT_OK) {
+        roster = chat__roster_new(node, chat->members, chat->n_members);
+        status = roster == NULL ? CHAT_ERR_NOMEM : CHAT_OK;
+    }
+    if (status == CHAT_OK) {
+        chat__room_set_roster(node, room, roster);
+        room->is_open = chat->is_open != 0;
         room->state = CHAT__ROOM_READY;
+    }
     if (status != CHAT_OK && status != CHAT_ERR_NOT_FOUND) {
         /* Not known whether it exists: refuse who waits, ask again for the next. */
         room->state = CHAT__ROOM_NEW;
@@ -396,7 +438,7 @@ void chat__owner_free_all(chat__node *node)
     size_t cursor = 0;
     chat__room *room = chat__map_next(&node->rooms, &cursor);
     while (room != NULL) {
-        chat__node_dealloc(node, room->members);
+        chat__node_dealloc(node, room->roster);
         chat__node_dealloc(node, room);
         room = chat__map_next(&node->rooms, &cursor);
     }

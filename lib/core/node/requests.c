@@ -53,12 +53,6 @@ chat_status chat__request_chat(const chat__node_conn *conn, const chat_frame *fr
     return CHAT_OK;
 }
 
-static int is_direct(chat_view chat)
-{
-    chat_view members[2];
-    return chat_direct_members(chat, members) == CHAT_OK;
-}
-
 chat__op *chat__request_op(chat__node *node, const chat__node_conn *conn, chat__op_type type,
                            const chat_frame *frame, chat_view keep, size_t more)
 {
@@ -78,7 +72,7 @@ chat__op *chat__request_op(chat__node *node, const chat__node_conn *conn, chat__
     return op;
 }
 
-static void refuse_busy(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+void chat__request_busy(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
     chat__request_refuse(node, conn, frame, CHAT_ERR_BUSY, "too much is waiting for storage");
 }
@@ -96,7 +90,7 @@ chat__effect *chat__request_emit(chat__node *node, chat__node_conn *conn, const 
     }
     if (op != NULL)
         chat__op_free(node, op);
-    refuse_busy(node, conn, frame);
+    chat__request_busy(node, conn, frame);
     return NULL;
 }
 
@@ -225,18 +219,6 @@ static void on_create(chat__node *node, chat__node_conn *conn, const chat_frame 
 
 /* --- history --- */
 
-static void read_history(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
-                         chat__op *op)
-{
-    chat__effect *effect = chat__request_emit(node, conn, frame, CHAT__EFFECT_READ, op);
-    if (effect == NULL)
-        return;
-    effect->chat = op->bytes;
-    effect->after = op->after;
-    effect->before = op->before;
-    effect->limit = op->limit;
-}
-
 static void on_history(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
     chat_direct_name name;
@@ -256,56 +238,28 @@ static void on_history(chat__node *node, chat__node_conn *conn, const chat_frame
         chat__request_refuse(node, conn, frame, status, why);
         return;
     }
-    if (is_direct(chat)) {
-        read_history(node, conn, frame,
-                     chat__request_op(node, conn, CHAT__OP_HISTORY, frame, chat, 0));
+    chat__op *op = chat__request_op(node, conn, CHAT__OP_HISTORY, frame, chat, 0);
+    chat__effect *effect = chat__request_emit(node, conn, frame, CHAT__EFFECT_READ, op);
+    if (effect == NULL)
         return;
-    }
-    chat__op *op = chat__request_op(node, conn, CHAT__OP_MEMBERS, frame, chat, 0);
-    chat__effect *effect = chat__request_emit(node, conn, frame, CHAT__EFFECT_LOAD_CHAT, op);
-    if (effect != NULL)
-        effect->chat = op->bytes;
+    effect->chat = op->bytes;
+    effect->after = op->after;
+    effect->before = op->before;
+    effect->limit = op->limit;
 }
 
-/* A frame with the request's number, to refuse or answer from an op. */
-static void about_op(const chat__op *op, chat_frame *out)
+void chat__request_about(const chat__op *op, chat_frame *out)
 {
     chat_frame_init(out, CHAT_FRAME_RESULT);
     if (op->has_r)
         CHAT_FRAME_SET(out, R, r, op->r);
 }
 
-void chat__request_members_loaded(chat__node *node, chat__op *op, chat_status status,
-                                  chat_view_list members)
-{
-    chat_frame about;
-    chat__node_conn *conn = chat__conn_of(node, op->conn);
-    int is_member = 0;
-    if (conn == NULL) {
-        chat__op_free(node, op);
-        return;
-    }
-    for (size_t i = 0; status == CHAT_OK && i < members.n_items && !is_member; i++)
-        is_member = chat__view_equal(members.items[i], chat__conn_user(conn));
-    about_op(op, &about);
-    if (status == CHAT_OK && is_member) {
-        op->type = CHAT__OP_HISTORY;
-        read_history(node, conn, &about, op);
-        return;
-    }
-    if (status == CHAT_OK)
-        chat__request_refuse(node, conn, &about, CHAT_ERR_FORBIDDEN,
-                             "you are no member of this chat");
-    else
-        chat__request_refuse(node, conn, &about, status, chat_status_text(status));
-    chat__op_free(node, op);
-}
-
-static void write_result(chat__node *node, chat__node_conn *conn, const chat__op *op, size_t count,
-                         int has_more)
+void chat__request_result(chat__node *node, chat__node_conn *conn, const chat__op *op, size_t count,
+                          int has_more)
 {
     chat_frame result;
-    about_op(op, &result);
+    chat__request_about(op, &result);
     CHAT_FRAME_SET(&result, COUNT, count, count);
     CHAT_FRAME_SET(&result, HAS_MORE, more, has_more != 0);
     chat__conn_write_frame(node, conn, &result);
@@ -317,7 +271,7 @@ void chat__request_history_read(chat__node *node, chat__op *op, const chat__rows
     chat__node_conn *conn = chat__conn_of(node, op->conn);
     size_t count = 0;
     if (conn != NULL && rows->status < 0) {
-        about_op(op, &frame);
+        chat__request_about(op, &frame);
         chat__request_refuse(node, conn, &frame, rows->status, chat_status_text(rows->status));
     } else if (conn != NULL) {
         for (size_t i = 0; i < rows->n_rows; i++) {
@@ -331,7 +285,7 @@ void chat__request_history_read(chat__node *node, chat__op *op, const chat__rows
             chat__conn_write_frame(node, conn, &frame);
             count++;
         }
-        write_result(node, conn, op, count, rows->has_more);
+        chat__request_result(node, conn, op, count, rows->has_more);
     }
     chat__op_free(node, op);
 }
@@ -370,14 +324,14 @@ void chat__request_chats_loaded(chat__node *node, chat__op *op, chat_status stat
     chat_frame frame;
     chat__node_conn *conn = chat__conn_of(node, op->conn);
     if (conn != NULL && status < 0) {
-        about_op(op, &frame);
+        chat__request_about(op, &frame);
         chat__request_refuse(node, conn, &frame, status, chat_status_text(status));
     } else if (conn != NULL) {
         size_t n_rows = 0;
         int has_more = 0;
         for (size_t i = 0; i < n_chats && !has_more; i++) {
             chat_view user;
-            if (chat_self_user(chats[i].chat, &user) == CHAT_OK)
+            if (chats[i].is_past || chat_self_user(chats[i].chat, &user) == CHAT_OK)
                 continue;
             has_more = n_rows == op->limit;
             if (!has_more) {
@@ -385,7 +339,7 @@ void chat__request_chats_loaded(chat__node *node, chat__op *op, chat_status stat
                 n_rows++;
             }
         }
-        write_result(node, conn, op, n_rows, has_more);
+        chat__request_result(node, conn, op, n_rows, has_more);
     }
     chat__op_free(node, op);
 }
@@ -421,6 +375,13 @@ void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *fr
         {CHAT_FRAME_HELLO, on_hello},
         {CHAT_FRAME_CHAT_CREATE, on_create},
         {CHAT_FRAME_PING, on_ping},
+        {CHAT_FRAME_CHAT_UPDATE, chat__request_group_change},
+        {CHAT_FRAME_CHAT_JOIN, chat__request_group_change},
+        {CHAT_FRAME_CHAT_LEAVE, chat__request_group_change},
+        {CHAT_FRAME_CHAT_ADD, chat__request_group_change},
+        {CHAT_FRAME_CHAT_REMOVE, chat__request_group_change},
+        {CHAT_FRAME_CHAT_ROLE, chat__request_group_change},
+        {CHAT_FRAME_CHAT_MEMBERS, chat__request_members},
         {CHAT_FRAME_TYPING, chat__typing_on_client},
         {CHAT_FRAME_PRESENCE_GET, chat__presence_on_get},
         {CHAT_FRAME_PRESENCE_WATCH, chat__presence_on_watch},

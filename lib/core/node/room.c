@@ -69,53 +69,70 @@ void chat__room_free(chat__node *node, chat__room *room)
 {
     unlink_lru(node, room);
     (void)chat__map_remove(&node->rooms, chat__view(room->key, room->key_len));
-    chat__node_dealloc(node, room->members);
+    chat__node_dealloc(node, room->roster);
     chat__node_dealloc(node, room);
 }
 
-/* Copy the members behind each other, grouped by node; their bytes go to `text`. */
-static uint32_t copy_members(const chat__node *node, chat_view_list members, chat_view *out,
-                             uint8_t *text, chat__route_stop *scratch)
+/* Copy the members behind each other, grouped by node; their names go to `text`. */
+static void copy_members(const chat__node *node, const chat__node_member *members,
+                         const chat_view_list *names, chat__roster *out, chat__route_stop *scratch)
 {
     chat__route_plan plan;
     chat__route_part part;
-    uint32_t n = 0;
-    chat__route_plan_init(&plan, members.items, members.n_items, node->options.n_nodes, scratch);
-    while (chat__route_plan_next(&plan, members.n_items, &part) == CHAT_OK) {
+    uint8_t *text = (uint8_t *)(out->members + names->n_items);
+    chat__route_plan_init(&plan, names->items, names->n_items, node->options.n_nodes, scratch);
+    while (chat__route_plan_next(&plan, names->n_items, &part) == CHAT_OK) {
         for (size_t i = 0; i < part.n_stops; i++) {
-            chat_view member = members.items[part.stops[i].member];
-            memcpy(text, member.data, member.len);
-            out[n++] = chat__view(text, member.len);
-            text += member.len;
+            chat__node_member *copy = &out->members[out->n_members++];
+            *copy = members[part.stops[i].member];
+            memcpy(text, copy->user.data, copy->user.len);
+            copy->user.data = text;
+            text += copy->user.len;
         }
     }
-    return n;
 }
 
-chat_status chat__room_set_members(chat__node *node, chat__room *room, chat_view_list members)
+chat__roster *chat__roster_new(chat__node *node, const chat__node_member *members, size_t n)
 {
-    size_t bytes = members.n_items * sizeof(chat_view);
-    for (size_t i = 0; i < members.n_items; i++)
-        bytes += members.items[i].len;
-    chat__route_stop *scratch =
-        chat__arena_get(&node->arena, (members.n_items + 1) * sizeof *scratch);
-    chat_view *copy = scratch != NULL ? chat__node_alloc(node, bytes + 1) : NULL;
-    if (copy == NULL)
-        return CHAT_ERR_NOMEM;
-    uint32_t n = copy_members(node, members, copy, (uint8_t *)(copy + members.n_items), scratch);
-    chat__node_dealloc(node, room->members);
-    room->members = copy;
-    room->n_members = n;
-    return CHAT_OK;
-}
-
-int chat__room_has_member(const chat__room *room, chat_view user)
-{
-    for (uint32_t i = 0; i < room->n_members; i++) {
-        if (chat__view_equal(room->members[i], user))
-            return 1;
+    size_t bytes = sizeof(chat__roster) + n * sizeof *members;
+    chat_view *names = chat__arena_get(&node->arena, (n + 1) * sizeof *names);
+    chat__route_stop *scratch = chat__arena_get(&node->arena, (n + 1) * sizeof *scratch);
+    if (names == NULL || scratch == NULL)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        names[i] = members[i].user;
+        bytes += names[i].len;
     }
-    return 0;
+    chat_view_list list = {names, n};
+    chat__roster *roster = chat__node_alloc(node, bytes);
+    if (roster != NULL)
+        copy_members(node, members, &list, roster, scratch);
+    return roster;
+}
+
+chat_view_list chat__roster_names(chat__node *node, const chat__roster *roster)
+{
+    size_t bytes = ((size_t)roster->n_members + 1) * sizeof(chat_view);
+    chat_view *names = chat__arena_get(&node->arena, bytes);
+    chat_view_list list = {names, names != NULL ? roster->n_members : 0};
+    for (size_t i = 0; i < list.n_items; i++)
+        names[i] = roster->members[i].user;
+    return list;
+}
+
+void chat__room_set_roster(chat__node *node, chat__room *room, chat__roster *roster)
+{
+    chat__node_dealloc(node, room->roster);
+    room->roster = roster;
+}
+
+chat__role chat__room_role(const chat__room *room, chat_view user)
+{
+    for (uint32_t i = 0; room->roster != NULL && i < room->roster->n_members; i++) {
+        if (chat__view_equal(room->roster->members[i].user, user))
+            return room->roster->members[i].role;
+    }
+    return CHAT__ROLE_NONE;
 }
 
 void chat__room_enqueue(chat__node *node, chat__room *room, chat__op *op)

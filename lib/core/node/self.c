@@ -218,13 +218,18 @@ int chat__self_ask(chat__node *node, chat__room *room, const chat_frame *submit)
 /* Whom the receipts go to; none in a large chat. CHAT_OK, CHAT_ERR_NOMEM. */
 static chat_status keep_members(chat__node *node, chat__room *room, const chat__node_marks *marks)
 {
-    chat_view users[READ_MEMBERS];
-    chat_view_list list = {users, 0};
+    chat__node_member members[READ_MEMBERS];
+    size_t n = 0;
+    memset(members, 0, sizeof members);
     if (marks->n_items < READ_MEMBERS) {
         for (size_t i = 0; i < marks->n_items; i++)
-            users[list.n_items++] = marks->items[i].user;
+            members[n++].user = marks->items[i].user;
     }
-    return chat__room_set_members(node, room, list);
+    chat__roster *roster = chat__roster_new(node, members, n);
+    if (roster == NULL)
+        return CHAT_ERR_NOMEM;
+    chat__room_set_roster(node, room, roster);
+    return CHAT_OK;
 }
 
 static void move_marker(chat__node *node, chat__room *room, chat_frame *submit, chat_status status,
@@ -268,17 +273,18 @@ void chat__self_marks_loaded(chat__node *node, chat__op *op, chat_status status,
 /* A receipt that is lost is covered by the next one, and `receipts` knows. */
 static void tell_members(chat__node *node, const chat__room *room, const chat_frame *marker)
 {
-    for (uint32_t i = 0; i < room->n_members; i++) {
+    for (uint32_t i = 0; room->roster != NULL && i < room->roster->n_members; i++) {
         chat_frame out;
-        if (chat__view_equal(room->members[i], marker->from))
+        chat_view member = room->roster->members[i].user;
+        if (chat__view_equal(member, marker->from))
             continue;
         chat_frame_init(&out, CHAT_FRAME_DELIVERED);
-        CHAT_FRAME_SET(&out, TO, to, room->members[i]);
+        CHAT_FRAME_SET(&out, TO, to, member);
         CHAT_FRAME_SET(&out, CHAT, chat, marker->of);
         CHAT_FRAME_SET(&out, USER, user, marker->from);
         CHAT_FRAME_SET(&out, SEQ, seq, marker->read_seq);
         CHAT_FRAME_SET(&out, STATE, state, chat__view_str("read"));
-        uint32_t to_node = chat__node_of_user(room->members[i], node->options.n_nodes);
+        uint32_t to_node = chat__node_of_user(member, node->options.n_nodes);
         if (to_node == node->options.self)
             chat__deliver_receipt(node, &out);
         else
@@ -294,6 +300,6 @@ void chat__self_finish(chat__node *node, const chat__op *op)
     if (op->seq != 0 &&
         chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, op->bytes, &marker) == CHAT_OK)
         tell_members(node, room, &marker);
-    room->n_members = 0;
+    chat__room_set_roster(node, room, NULL);
     room->state = CHAT__ROOM_NEW;
 }

@@ -110,16 +110,17 @@ void chat__typing_on_owner(chat__node *node, const chat_frame *frame)
     if (room == NULL)
         load_room(node, frame->chat);
     if (room == NULL || room->state != CHAT__ROOM_READY ||
-        !chat__room_has_member(room, frame->from))
+        chat__room_role(room, frame->from) == CHAT__ROLE_NONE)
         return;
     /* Members stand grouped by node. */
-    for (uint32_t i = 0, end; i < room->n_members; i = end) {
-        uint32_t home = chat__node_of_user(room->members[i], node->options.n_nodes);
+    chat_view_list names = chat__roster_names(node, room->roster);
+    for (size_t i = 0, end; i < names.n_items; i = end) {
+        uint32_t home = chat__node_of_user(names.items[i], node->options.n_nodes);
         end = i + 1;
-        while (end < room->n_members &&
-               chat__node_of_user(room->members[end], node->options.n_nodes) == home)
+        while (end < names.n_items &&
+               chat__node_of_user(names.items[end], node->options.n_nodes) == home)
             end++;
-        chat_view_list users = {&room->members[i], end - i};
+        chat_view_list users = {names.items + i, end - i};
         push(node, frame->chat, frame->from, users);
     }
 }

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-/* Members of a group that a record may name: enough for any option of the server. */
-#define MEMBERS_MAX 4096u
+/* Users that one record is about: those of its list, its author, who inherits. */
+#define USERS_MAX (CHAT_GROUP_MAX_MEMBERS + 2u)
 
 /* The chat in memory; loaded or made when it is not. */
 static chat_status load_chat(chat__store *store, chat_view name, int is_replay,
@@ -44,142 +44,178 @@ static chat_status grow_changes(chat__state *state)
     return CHAT_OK;
 }
 
-/* Stage a membership for each user. */
-static chat_status stage_members(chat__state *state, chat__state_change *change, chat_view chat,
-                                 const chat_view *users, size_t n_users)
+/* What is staged by one record. */
+typedef struct staging {
+    chat__state *state;
+    chat__state_change *change;
+    uint64_t seq;
+    int is_first; /* record of its chat */
+    chat_view users[USERS_MAX];
+    uint8_t values[USERS_MAX];
+    size_t n_users;
+} staging;
+
+/* Later ones of the same record count. */
+static void add_event(staging *s, chat_view user, chat__role role)
 {
-    chat_view none = {NULL, 0};
-    change->rows = chat__alloc_zero(&state->allocator, n_users * sizeof *change->rows);
+    size_t i = 0;
+    if (user.len == 0 || user.len > CHAT_ID_MAX_BYTES)
+        return;
+    while (i < s->n_users && !chat__view_equal(s->users[i], user))
+        i++;
+    if (i == USERS_MAX)
+        return;
+    if (i == s->n_users)
+        s->users[s->n_users++] = user;
+    s->values[i] = (uint8_t)role;
+    if (s->is_first)
+        s->values[i] |= CHAT__EVENT_FIRST;
+}
+
+static chat_status stage_events(const staging *s)
+{
+    chat__state *state = s->state;
+    chat__state_change *change = s->change;
+    chat_view chat = {change->chat->name, change->chat->len};
+    if (s->n_users == 0)
+        return CHAT_OK;
+    change->rows = chat__alloc_zero(&state->allocator, s->n_users * (sizeof *change->rows + 1));
     if (change->rows == NULL)
         return CHAT_ERR_NOMEM;
+    change->values = (uint8_t *)(change->rows + s->n_users);
+    memcpy(change->values, s->values, s->n_users);
     pthread_mutex_lock(&state->lock);
-    for (size_t i = 0; i < n_users; i++) {
-        chat__state_row *row = chat__state_row_of(state, CHAT__ROW_MEMBER, users[i], none, chat);
+    for (size_t i = 0; i < s->n_users; i++) {
+        chat__state_row *row = chat__state_member_of(state, s->users[i], chat, s->seq);
         if (row == NULL)
             break;
         row->n_staged++;
         change->rows[change->n_rows++] = row;
     }
     pthread_mutex_unlock(&state->lock);
-    return change->n_rows == n_users ? CHAT_OK : CHAT_ERR_NOMEM;
+    return change->n_rows == s->n_users ? CHAT_OK : CHAT_ERR_NOMEM;
 }
 
-static size_t members_bytes(const chat_view *users, size_t n_users)
+/* One block with a copy of the title. */
+static chat_status stage_meta(const staging *s, chat_view title, uint64_t created_ms, int is_open)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < n_users; i++)
-        bytes += users[i].len;
-    return bytes;
-}
-
-/* One block with copies of all. */
-static chat__state_meta *make_meta(chat__state *state, chat_view title, const chat_view *users,
-                                   size_t n_users, uint64_t created_ms)
-{
-    size_t head = sizeof(chat__state_meta) + n_users * sizeof(chat_view);
-    chat__state_meta *meta =
-        chat__alloc_zero(&state->allocator, head + title.len + members_bytes(users, n_users));
+    chat__state_meta *meta = chat__alloc_zero(&s->state->allocator, sizeof *meta + title.len);
     if (meta == NULL)
-        return NULL;
-    uint8_t *bytes = (uint8_t *)meta + head;
+        return CHAT_ERR_NOMEM;
     meta->n_refs = 1;
-    meta->n_bytes = (uint32_t)(head + title.len + members_bytes(users, n_users));
+    meta->n_bytes = (uint32_t)(sizeof *meta + title.len);
     meta->created_ms = created_ms;
-    meta->n_members = (uint32_t)n_users;
-    meta->title = chat__view(bytes, title.len);
+    meta->is_open = is_open;
+    meta->title = chat__view(meta + 1, title.len);
     if (title.len > 0)
-        memcpy(bytes, title.data, title.len);
-    bytes += title.len;
-    for (size_t i = 0; i < n_users; i++) {
-        meta->members[i] = chat__view(bytes, users[i].len);
-        memcpy(bytes, users[i].data, users[i].len);
-        bytes += users[i].len;
-    }
-    return meta;
+        memcpy(meta + 1, title.data, title.len);
+    s->change->meta = meta;
+    return CHAT_OK;
 }
 
-typedef struct member_list {
-    chat_view items[MEMBERS_MAX];
-    size_t n_items;
-    chat__state_meta *known;
-} member_list;
-
-static void add_member(member_list *list, chat_view user)
+static chat_view title_of(const chat_frame *frame)
 {
-    if (user.len == 0 || user.len > CHAT_ID_MAX_BYTES || list->n_items == MEMBERS_MAX)
-        return;
-    for (size_t i = 0; i < list->n_items; i++) {
-        if (chat__view_equal(list->items[i], user))
-            return;
-    }
-    list->items[list->n_items++] = user;
+    return CHAT_FRAME_HAS(frame, TITLE) ? frame->title : chat__view(NULL, 0);
 }
 
-/* Members by an earlier record that SQLite does not have yet. Only the writer replaces a meta, and
-   a flush that drops one has written it: the copies are held by `list` under its reference. */
-static void add_known(chat__state *state, chat__state_chat *chat, member_list *list)
+static void add_users(staging *s, const chat_frame *frame, chat__role role)
 {
-    pthread_mutex_lock(&state->lock);
-    list->known = chat->staged_meta != NULL ? chat->staged_meta : chat->meta;
-    if (list->known != NULL)
-        list->known->n_refs++;
-    pthread_mutex_unlock(&state->lock);
-    for (size_t i = 0; list->known != NULL && i < list->known->n_members; i++)
-        add_member(list, list->known->members[i]);
-}
-
-static void free_list(chat__state *state, member_list *list)
-{
-    pthread_mutex_lock(&state->lock);
-    chat__state_meta_free(state, list->known);
-    pthread_mutex_unlock(&state->lock);
-    chat__alloc_free(&state->allocator, list);
+    for (size_t i = 0; CHAT_FRAME_HAS(frame, USERS) && i < frame->users.n_items; i++)
+        add_event(s, frame->users.items[i], role);
 }
 
 /* A `chat` record: author and users are members, besides those that are already. */
-static chat_status stage_group(chat__store *store, chat__state_change *change, chat_view payload)
+static chat_status stage_group(staging *s, const chat_frame *frame)
 {
-    chat__state *state = &store->state;
-    chat_frame frame;
-    chat_status status = chat_frame_decode(store->decoder, CHAT_ENCODING_CBOR, payload, &frame);
-    if (status != CHAT_OK || frame.type != CHAT_FRAME_CHAT)
-        return status == CHAT_ERR_NOMEM ? status : CHAT_ERR_ARG;
-    member_list *list = chat__alloc_zero(&state->allocator, sizeof *list);
-    if (list == NULL)
-        return CHAT_ERR_NOMEM;
-    add_known(state, change->chat, list);
-    if (CHAT_FRAME_HAS(&frame, FROM))
-        add_member(list, frame.from);
-    for (size_t i = 0; CHAT_FRAME_HAS(&frame, USERS) && i < frame.users.n_items; i++)
-        add_member(list, frame.users.items[i]);
-    chat_view title = CHAT_FRAME_HAS(&frame, TITLE) ? frame.title : chat__view(NULL, 0);
-    change->meta = make_meta(state, title, list->items, list->n_items,
-                             chat_snowflake_decode(change->id).unix_ms);
-    status = change->meta == NULL ? CHAT_ERR_NOMEM : CHAT_OK;
-    if (status == CHAT_OK && list->n_items > 0)
-        status = stage_members(state, change, chat__view(change->chat->name, change->chat->len),
-                               list->items, list->n_items);
-    free_list(state, list);
-    return status;
+    add_users(s, frame, CHAT__ROLE_MEMBER);
+    if (CHAT_FRAME_HAS(frame, FROM))
+        add_event(s, frame->from, CHAT__ROLE_OWNER);
+    return stage_meta(s, title_of(frame), chat_snowflake_decode(s->change->id).unix_ms,
+                      CHAT_FRAME_HAS(frame, OPEN) && frame->open);
 }
 
-static chat_status stage_kind(chat__store *store, chat__state_change *change, uint32_t kind,
-                              chat_view payload)
+/* Only the title changes; what an earlier record says is kept, here or in SQLite. */
+static chat_status stage_title(const staging *s, const chat_frame *frame)
+{
+    chat__state_chat *chat = s->change->chat;
+    uint64_t created_ms = 0;
+    int is_open = -1;
+    pthread_mutex_lock(&s->state->lock);
+    const chat__state_meta *known = chat->staged_meta != NULL ? chat->staged_meta : chat->meta;
+    if (known != NULL) {
+        created_ms = known->created_ms;
+        is_open = known->is_open;
+    }
+    pthread_mutex_unlock(&s->state->lock);
+    return stage_meta(s, title_of(frame), created_ms, is_open);
+}
+
+/* A `change` record. What a newer version wrote changes nothing here. */
+static chat_status stage_change(staging *s, const chat_frame *frame)
+{
+    static const struct {
+        const char *what;
+        chat__role role; /* without `role` */
+        int may_have_role;
+    } KINDS[] = {{"join", CHAT__ROLE_MEMBER, 1},
+                 {"leave", CHAT__ROLE_NONE, 0},
+                 {"add", CHAT__ROLE_MEMBER, 0},
+                 {"remove", CHAT__ROLE_NONE, 0},
+                 {"role", CHAT__ROLE_MEMBER, 1}};
+    chat__role role = CHAT_FRAME_HAS(frame, ROLE) ? chat__role_named(frame->role) : CHAT__ROLE_NONE;
+    if (chat__view_equal(frame->what, chat__view_str("title")))
+        return stage_title(s, frame);
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        if (!chat__view_equal(frame->what, chat__view_str(KINDS[i].what)))
+            continue;
+        int is_named = KINDS[i].may_have_role && role != CHAT__ROLE_NONE;
+        add_users(s, frame, is_named ? role : KINDS[i].role);
+        /* Who inherits the group. */
+        if (!KINDS[i].may_have_role && CHAT_FRAME_HAS(frame, USER) && role != CHAT__ROLE_NONE)
+            add_event(s, frame->user, role);
+    }
+    return CHAT_OK;
+}
+
+static chat_status stage_payload(chat__store *store, staging *s, uint32_t kind, chat_view payload)
+{
+    chat_frame frame;
+    chat_status status = chat_frame_decode(store->decoder, CHAT_ENCODING_CBOR, payload, &frame);
+    if (status != CHAT_OK || frame.type != kind)
+        return status == CHAT_ERR_NOMEM ? status : CHAT_ERR_ARG;
+    status = kind == CHAT_FRAME_CHAT ? stage_group(s, &frame) : stage_change(s, &frame);
+    return status == CHAT_OK ? stage_events(s) : status;
+}
+
+static chat_status stage_kind(chat__store *store, chat__state_change *change,
+                              const chat__record *record, chat_view payload)
 {
     chat_view members[2];
-    chat_view name = chat__view(change->chat->name, change->chat->len);
-    if (kind == CHAT_FRAME_CHAT)
-        return stage_group(store, change, payload);
-    if (kind == CHAT_FRAME_MARKER) {
+    staging s;
+    int is_unknown = change->chat->staged.ordinal == 0;
+    s.state = &store->state;
+    s.change = change;
+    s.seq = record->seq;
+    s.n_users = 0;
+    s.is_first = record->ordinal == 1 || (record->ordinal == 0 && is_unknown);
+    if (record->kind == CHAT_FRAME_CHAT || record->kind == CHAT_FRAME_CHANGE)
+        return stage_payload(store, &s, record->kind, payload);
+    if (record->kind == CHAT_FRAME_MARKER) {
         chat_status status = chat__store_stage_marker(store, change, payload);
         if (status != CHAT_OK)
             return status;
     }
-    if (change->chat->staged.ordinal == 0 && chat_self_user(name, members) == CHAT_OK)
-        return stage_members(&store->state, change, name, members, 1);
-    if (change->chat->staged.ordinal == 0 && chat_direct_members(name, members) == CHAT_OK)
-        return stage_members(&store->state, change, name, members, 2);
-    return CHAT_OK;
+    chat_view name = {change->chat->name, change->chat->len};
+    if (!is_unknown)
+        return CHAT_OK;
+    s.is_first = 1;
+    if (chat_self_user(name, members) == CHAT_OK) {
+        add_event(&s, members[0], CHAT__ROLE_MEMBER);
+    } else if (chat_direct_members(name, members) == CHAT_OK) {
+        add_event(&s, members[0], CHAT__ROLE_MEMBER);
+        add_event(&s, members[1], CHAT__ROLE_MEMBER);
+    }
+    return stage_events(&s);
 }
 
 /* Take back what was staged with a change besides its head. */
@@ -218,7 +254,7 @@ chat_status chat__store_prepare(chat__store *store, const chat__record *record, 
         status = chat__state_grow_roots(state, change->chat, record->ordinal);
     if (status != CHAT_OK)
         return status;
-    status = stage_kind(store, change, record->kind, payload);
+    status = stage_kind(store, change, record, payload);
     if (status != CHAT_OK) {
         release_change(state, change);
         return status;
@@ -306,7 +342,7 @@ static void publish_one(chat__state *state, chat__state_change *change)
     }
     for (size_t i = 0; i < change->n_rows; i++) {
         change->rows[i]->n_staged--;
-        change->rows[i]->value = 1;
+        change->rows[i]->value = change->values[i];
         chat__state_mark_dirty(state, &change->rows[i]->node);
     }
     if (change->mark != NULL) {

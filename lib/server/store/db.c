@@ -16,25 +16,38 @@ static const char SCHEMA[] =
     "CREATE TABLE IF NOT EXISTS partitions(partition INTEGER PRIMARY KEY, seq INTEGER NOT NULL,"
     " next_offset INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS chats(id TEXT PRIMARY KEY, is_group INTEGER NOT NULL DEFAULT 0,"
-    " title TEXT, created_ms INTEGER, ordinal INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " title TEXT, created_ms INTEGER, open INTEGER NOT NULL DEFAULT 0, ordinal INTEGER NOT NULL, "
+    "seq INTEGER NOT NULL,"
     " at INTEGER NOT NULL, roots BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS members(chat TEXT NOT NULL, user TEXT NOT NULL,"
-    " PRIMARY KEY(chat, user)) WITHOUT ROWID;"
-    "CREATE INDEX IF NOT EXISTS members_by_user ON members(user, chat);"
+    " seq INTEGER NOT NULL, role INTEGER NOT NULL, PRIMARY KEY(chat, user, seq)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS members_by_user ON members(user, chat, seq, role);"
     "CREATE TABLE IF NOT EXISTS devices(user TEXT NOT NULL, device TEXT NOT NULL,"
     " last_seen_ms INTEGER NOT NULL, PRIMARY KEY(user, device)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS cursors(user TEXT NOT NULL, device TEXT NOT NULL,"
     " chat TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(user, device, chat)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS reads(user TEXT NOT NULL, chat TEXT NOT NULL,"
     " seq INTEGER NOT NULL, PRIMARY KEY(user, chat)) WITHOUT ROWID;"
-    "PRAGMA user_version = 2;"
+    "PRAGMA user_version = 3;"
+    "COMMIT";
+
+/* Versions 1 and 2 had no roles and no end of a membership. What devices have is kept; all the rest
+   is made anew from the log, from its beginning. */
+static const char FROM_OLD[] =
+    "BEGIN IMMEDIATE;"
+    "DROP TABLE members;"
+    "DROP TABLE chats;"
+    "DELETE FROM partitions;"
+    "DELETE FROM meta WHERE key IN ('log_position', 'heads_position', 'last_record', 'max_id');"
+    "PRAGMA user_version = 0;"
     "COMMIT";
 
 static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_GET_CHAT] = "SELECT ordinal, seq, at, roots FROM chats WHERE id = ?1",
-    [CHAT__DB_GET_GROUP] = "SELECT title FROM chats WHERE id = ?1 AND is_group = 1",
-    [CHAT__DB_GET_MEMBERS] = "SELECT user FROM members WHERE chat = ?1",
-    [CHAT__DB_GET_USER_CHATS] = "SELECT m.chat, c.title, c.seq FROM members m"
+    [CHAT__DB_GET_GROUP] = "SELECT title, open FROM chats WHERE id = ?1 AND is_group = 1",
+    [CHAT__DB_GET_MEMBERS] = "SELECT user, seq, role FROM members WHERE chat = ?1",
+    [CHAT__DB_GET_EVENTS] = "SELECT seq, role FROM members WHERE chat = ?1 AND user = ?2",
+    [CHAT__DB_GET_USER_CHATS] = "SELECT m.chat, c.title, c.seq, m.seq, m.role FROM members m"
                                 " LEFT JOIN chats c ON c.id = m.chat WHERE m.user = ?1",
     [CHAT__DB_GET_DEVICE] = "SELECT last_seen_ms FROM devices WHERE user = ?1 AND device = ?2",
     [CHAT__DB_GET_CURSORS] = "SELECT chat, seq FROM cursors WHERE user = ?1 AND device = ?2",
@@ -46,9 +59,11 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_PUT_CHAT] = "INSERT INTO chats(id, ordinal, seq, at, roots)"
                           " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(id) DO UPDATE SET"
                           " ordinal = ?2, seq = ?3, at = ?4, roots = ?5",
-    [CHAT__DB_PUT_GROUP] = "UPDATE chats SET is_group = 1, title = ?2, created_ms = ?3"
+    [CHAT__DB_PUT_GROUP] = "UPDATE chats SET is_group = 1, title = ?2,"
+                           " created_ms = coalesce(?3, created_ms), open = coalesce(?4, open)"
                            " WHERE id = ?1",
-    [CHAT__DB_PUT_MEMBER] = "INSERT OR IGNORE INTO members(user, chat) VALUES(?1, ?3)",
+    [CHAT__DB_PUT_MEMBER] = "INSERT OR REPLACE INTO members(user, chat, seq, role)"
+                            " VALUES(?1, ?3, ?2, ?4)",
     [CHAT__DB_PUT_DEVICE] = "INSERT INTO devices VALUES(?1, ?2, ?4) ON CONFLICT DO UPDATE"
                             " SET last_seen_ms = max(last_seen_ms, ?4)",
     [CHAT__DB_PUT_CURSOR] = "INSERT INTO cursors VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE"
@@ -101,7 +116,7 @@ static chat_status prepare(chat__db *db)
     return CHAT_OK;
 }
 
-static chat_status check_version(chat__db *db, int *out_is_new)
+static chat_status check_version(chat__db *db, int *out_version)
 {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &statement, NULL);
@@ -111,13 +126,13 @@ static chat_status check_version(chat__db *db, int *out_is_new)
     result = sqlite3_finalize(statement);
     if (result != SQLITE_OK)
         return status_of(result);
-    *out_is_new = version < CHAT__DB_VERSION;
+    *out_version = version;
     return version > CHAT__DB_VERSION ? CHAT_ERR_VERSION : CHAT_OK;
 }
 
 chat_status chat__db_open(chat__db *db, const char *path)
 {
-    int is_new = 0;
+    int version = 0;
     memset(db, 0, sizeof *db);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     chat_status status = status_of(sqlite3_open_v2(path, &db->handle, flags, NULL));
@@ -129,8 +144,12 @@ chat_status chat__db_open(chat__db *db, const char *path)
                           "PRAGMA cell_size_check = ON");
     }
     if (status == CHAT_OK)
-        status = check_version(db, &is_new);
-    if (status == CHAT_OK && is_new)
+        status = check_version(db, &version);
+    if (status == CHAT_OK && (version == 1 || version == 2)) {
+        status = exec(db, FROM_OLD);
+        version = 0;
+    }
+    if (status == CHAT_OK && version == 0)
         status = exec(db, SCHEMA);
     if (status == CHAT_OK)
         status = prepare(db);
@@ -292,6 +311,9 @@ chat_status chat__db_put_chat(chat__db *db, chat_view name, const chat__db_chat 
     statement = chat__db_use(db, CHAT__DB_PUT_GROUP);
     chat__db_bind(statement, 1, name);
     chat__db_bind(statement, 2, meta->title);
-    chat__db_bind_number(statement, 3, meta->created_ms);
+    if (meta->created_ms != 0)
+        chat__db_bind_number(statement, 3, meta->created_ms);
+    if (meta->is_open >= 0)
+        chat__db_bind_number(statement, 4, (uint64_t)meta->is_open);
     return chat__db_run(statement);
 }

@@ -11,12 +11,13 @@
 #include <sqlite3.h>
 
 /* Raise with any change of the tables that an older version would misread. */
-#define CHAT__DB_VERSION 2
+#define CHAT__DB_VERSION 3
 
 typedef enum chat__db_statement {
     CHAT__DB_GET_CHAT,
     CHAT__DB_GET_GROUP,
     CHAT__DB_GET_MEMBERS,
+    CHAT__DB_GET_EVENTS,
     CHAT__DB_GET_USER_CHATS,
     CHAT__DB_GET_DEVICE,
     CHAT__DB_GET_CURSORS,

@@ -3,6 +3,7 @@
 #ifndef CHAT_STORE_INTERNAL_H
 #define CHAT_STORE_INTERNAL_H
 
+#include "base/role.h"
 #include "store/chain.h"
 #include "store/db.h"
 #include "store/log.h"
@@ -37,6 +38,34 @@ struct chat__store {
     int has_state;                           /* `state` and the locks are initialised */
 };
 
+/* What the record `seq` made of a user in a chat: a chat__role, and CHAT__EVENT_FIRST in the first
+   record of the chat. The last one says what holds; all of them, what may be read. */
+typedef struct chat__event {
+    uint64_t seq;
+    uint8_t value;
+    uint8_t user_len;
+    uint8_t user[CHAT_ID_MAX_BYTES];
+} chat__event;
+
+#define CHAT__EVENT_FIRST 8u
+
+static inline chat__role chat__event_role(uint64_t value)
+{
+    return (chat__role)(value & 3u);
+}
+
+/* A user reads records of these `seq`s, both included. */
+typedef struct chat__range {
+    uint64_t first, last;
+} chat__range;
+
+/*
+ * members.c: what a user may read of a group, oldest first; free `*out` with the allocator.
+ * CHAT_OK, CHAT_ERR_FORBIDDEN: never was a member, CHAT_ERR_NOT_FOUND, CHAT_ERR_NOMEM, CHAT_ERR_IO.
+ */
+chat_status chat__store_ranges(chat__store *store, chat_view chat, chat_view user,
+                               chat__range **out, size_t *out_n);
+
 /* One line to the log sink. */
 void chat__store_say(chat__store *store, chat_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -47,9 +76,9 @@ void chat__store_close_dir(chat__store *store);
 
 /*
  * apply.c: the views' side of a record, the same for a new one and for one that is replayed.
- * prepare: everything that may fail, by kind, chat, id and (0: the next) ordinal of `record`; the
- * chat as it is staged in *out. Then either unprepare, or accept, which cannot fail.
- * discard: undo all that was accepted since the last publish.
+ * prepare: everything that may fail, by kind, chat, id, seq and (0: the next) ordinal of `record`;
+ * the chat as it is staged in *out. Then either unprepare, or accept, which cannot fail. discard:
+ * undo all that was accepted since the last publish.
  */
 chat_status chat__store_prepare(chat__store *store, const chat__record *record, chat_view payload,
                                 chat__state_chat **out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Groups, users and their devices' cursors: what is in memory and what SQLite has, merged. */
+/* Users and their devices' cursors: what is in memory and what SQLite has, merged. */
 #include "store/internal.h"
 #include "base/alloc.h"
 #include "base/view.h"
@@ -22,6 +22,10 @@ typedef struct user_chat {
     uint64_t read_seq;
     uint32_t unread;
     uint8_t has_unread;
+    uint64_t first_event; /* seq of the first membership, and of the latest change of it */
+    uint64_t last_event;
+    uint8_t first_value; /* see chat__event */
+    uint8_t last_value;
     uint8_t title_len;
     uint8_t has_long_title; /* CHAT_TITLE_MAX_BYTES does not fit a byte */
     uint8_t chat_len;
@@ -69,6 +73,32 @@ static void set_title(user_chat *entry, chat_view title)
         memcpy(entry->title, title.data, title.len);
 }
 
+static chat_status note_event(loading *load, chat_view chat, uint64_t seq, uint64_t value)
+{
+    user_chat *entry = entry_of(load, chat);
+    if (entry == NULL)
+        return CHAT_ERR_NOMEM;
+    if (entry->first_event == 0 || seq < entry->first_event) {
+        entry->first_event = seq;
+        entry->first_value = (uint8_t)value;
+    }
+    if (seq >= entry->last_event) {
+        entry->last_event = seq;
+        entry->last_value = (uint8_t)value;
+    }
+    return CHAT_OK;
+}
+
+/* A device gets what came since its user is a member, and no more than its user may read. */
+static void limit_to_membership(user_chat *entry)
+{
+    uint64_t before = entry->first_event > 0 ? entry->first_event - 1 : 0;
+    if ((entry->first_value & CHAT__EVENT_FIRST) == 0 && entry->cursor < before)
+        entry->cursor = before;
+    if (chat__event_role(entry->last_value) == CHAT__ROLE_NONE)
+        entry->last_seq = entry->last_event;
+}
+
 static void raise_cursor(loading *load, chat_view chat, uint64_t seq)
 {
     user_chat *found = chat__map_get(&load->by_chat, chat);
@@ -95,7 +125,8 @@ static chat_status load_rows(loading *load, int is_first_walk)
         if (row->node.epoch == 0)
             continue;
         if (is_first_walk && row->type == CHAT__ROW_MEMBER)
-            status = entry_of(load, chat__state_row_chat(row)) == NULL ? CHAT_ERR_NOMEM : CHAT_OK;
+            status =
+                note_event(load, chat__state_row_chat(row), chat__state_row_seq(row), row->value);
         if (is_first_walk && row->type == CHAT__ROW_DEVICE &&
             chat__view_equal(chat__state_row_device(row), load->device))
             load->is_known = 1;
@@ -113,13 +144,14 @@ static chat_status load_stored_chats(loading *load)
     chat_status status;
     while ((status = chat__db_step(statement)) == CHAT_OK) {
         chat_view chat = chat__db_text(statement, 0, CHAT_CHAT_ID_MAX_BYTES);
-        user_chat *found = entry_of(load, chat);
-        if (found == NULL && chat.len > 0) {
+        if (chat.len == 0)
+            continue;
+        if (note_event(load, chat, chat__db_number(statement, 3), chat__db_number(statement, 4)) !=
+            CHAT_OK) {
             (void)sqlite3_reset(statement);
             return CHAT_ERR_NOMEM;
         }
-        if (found == NULL)
-            continue;
+        user_chat *found = entry_of(load, chat);
         set_title(found, chat__db_text(statement, 1, CHAT_TITLE_MAX_BYTES));
         found->last_seq = chat__db_number(statement, 2);
     }
@@ -280,13 +312,15 @@ chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view 
     while (load.first != NULL) {
         user_chat *each = load.first;
         size_t title_len = each->has_long_title ? CHAT_TITLE_MAX_BYTES : each->title_len;
+        limit_to_membership(each);
         chat__store_user_chat row = {{each->chat, each->chat_len},
                                      {each->title, title_len},
                                      each->cursor,
                                      each->last_seq,
                                      each->read_seq,
                                      each->unread,
-                                     each->has_unread};
+                                     each->has_unread,
+                                     chat__event_role(each->last_value) == CHAT__ROLE_NONE};
         if (status == CHAT_OK)
             fn(ctx, &row);
         load.first = each->next;
@@ -304,108 +338,4 @@ chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view
         seq > INT64_MAX)
         return CHAT_ERR_ARG;
     return put_row(store, CHAT__ROW_CURSOR, user, device, chat, seq);
-}
-
-typedef struct loaded_group {
-    chat_view *members;
-    size_t n_members;
-    size_t cap;
-    uint8_t title[CHAT_TITLE_MAX_BYTES];
-    size_t title_len;
-    int is_there;
-} loaded_group;
-
-static chat_status add_member(chat__store *store, loaded_group *group, chat_view user)
-{
-    for (size_t i = 0; i < group->n_members; i++) {
-        if (chat__view_equal(group->members[i], user))
-            return CHAT_OK;
-    }
-    if (group->n_members == group->cap) {
-        size_t cap = group->cap == 0 ? 64 : group->cap * 2;
-        chat_view *members =
-            chat__alloc_resize(&store->allocator, group->members, cap * sizeof *members);
-        if (members == NULL)
-            return CHAT_ERR_NOMEM;
-        group->members = members;
-        group->cap = cap;
-    }
-    uint8_t *copy = chat__alloc_resize(&store->allocator, NULL, user.len);
-    if (copy == NULL)
-        return CHAT_ERR_NOMEM;
-    memcpy(copy, user.data, user.len);
-    group->members[group->n_members++] = chat__view(copy, user.len);
-    return CHAT_OK;
-}
-
-static chat_status add_meta(chat__store *store, loaded_group *group, chat_view chat)
-{
-    chat__state *state = &store->state;
-    chat_status status = CHAT_OK;
-    pthread_mutex_lock(&state->lock);
-    const chat__state_chat *found = chat__map_get(&state->chats, chat);
-    const chat__state_meta *meta = found == NULL ? NULL : found->meta;
-    if (meta != NULL) {
-        group->is_there = 1;
-        group->title_len =
-            meta->title.len < sizeof group->title ? meta->title.len : sizeof group->title;
-        if (group->title_len > 0)
-            memcpy(group->title, meta->title.data, group->title_len);
-        for (uint32_t i = 0; i < meta->n_members && status == CHAT_OK; i++)
-            status = add_member(store, group, meta->members[i]);
-    }
-    pthread_mutex_unlock(&state->lock);
-    return status;
-}
-
-static chat_status add_stored(chat__store *store, loaded_group *group, chat_view chat)
-{
-    sqlite3_stmt *statement = chat__db_use(&store->read_db, CHAT__DB_GET_GROUP);
-    chat__db_bind(statement, 1, chat);
-    chat_status status = chat__db_step(statement);
-    if (status == CHAT_OK && !group->is_there) {
-        chat_view title = chat__db_text(statement, 0, sizeof group->title);
-        group->is_there = 1;
-        group->title_len = title.len;
-        if (title.len > 0)
-            memcpy(group->title, title.data, title.len);
-    }
-    if (status != CHAT_OK)
-        return status == CHAT_EMPTY ? CHAT_OK : status;
-    (void)sqlite3_reset(statement);
-    statement = chat__db_use(&store->read_db, CHAT__DB_GET_MEMBERS);
-    chat__db_bind(statement, 1, chat);
-    while ((status = chat__db_step(statement)) == CHAT_OK) {
-        chat_view user = chat__db_text(statement, 0, CHAT_ID_MAX_BYTES);
-        status = user.len > 0 ? add_member(store, group, user) : CHAT_OK;
-        if (status != CHAT_OK) {
-            (void)sqlite3_reset(statement);
-            return status;
-        }
-    }
-    return status == CHAT_EMPTY ? CHAT_OK : status;
-}
-
-chat_status chat__store_load_chat(chat__store *store, chat_view chat, chat__store_chat_fn fn,
-                                  void *ctx)
-{
-    loaded_group group = {0};
-    if (chat.len == 0 || chat.len > CHAT_CHAT_ID_MAX_BYTES)
-        return CHAT_ERR_NOT_FOUND;
-    chat_status status = add_meta(store, &group, chat);
-    if (status == CHAT_OK) {
-        pthread_mutex_lock(&store->read_lock);
-        status = chat__store_note(store, add_stored(store, &group, chat));
-        pthread_mutex_unlock(&store->read_lock);
-    }
-    if (status == CHAT_OK && !group.is_there)
-        status = CHAT_ERR_NOT_FOUND;
-    if (status == CHAT_OK) {
-        chat__store_chat row = {{group.title, group.title_len}, group.members, group.n_members};
-        fn(ctx, &row);
-    }
-    for (size_t i = 0; i < group.n_members; i++)
-        chat__alloc_free(&store->allocator, (void *)(uintptr_t)group.members[i].data);
-    chat__alloc_free(&store->allocator, group.members);
-    return status;
 }

@@ -138,8 +138,11 @@ static chat_status count_pages(chat__store *store, chat_view chat, uint64_t afte
     chat_status status = CHAT_MORE;
     count->last_seq = after;
     while (status == CHAT_MORE && count->n_unread < UNREAD_MAX) {
-        chat__store_query query = {
-            .chat = chat, .after = count->last_seq, .before = UINT64_MAX, .limit = UNREAD_PAGE};
+        chat__store_query query = {.chat = chat,
+                                   .after = count->last_seq,
+                                   .before = UINT64_MAX,
+                                   .limit = UNREAD_PAGE,
+                                   .user = count->user};
         if (*budget == 0)
             return CHAT_ERR_LIMIT;
         if (query.limit > *budget)
@@ -190,7 +193,7 @@ static void take_members(void *ctx, const chat__store_chat *group)
         return;
     }
     for (size_t i = 0; i < group->n_members && mark->status == CHAT_OK; i++) {
-        items[i].user = group->members[i];
+        items[i].user = group->members[i].user;
         if (mark->user.len > 0 && !chat__view_equal(mark->user, items[i].user))
             continue;
         mark->status =
@@ -229,7 +232,9 @@ chat_status chat__store_load_marks(chat__store *store, chat_view chat, chat_view
             return status;
     }
     if (chat_direct_members(chat, members) == CHAT_OK) {
-        chat__store_chat direct = {{NULL, 0}, members, 2};
+        chat__store_member both[2] = {{members[0], 0, CHAT__ROLE_MEMBER},
+                                      {members[1], 0, CHAT__ROLE_MEMBER}};
+        chat__store_chat direct = {.members = both, .n_members = 2};
         take_members(&mark, &direct);
         return mark.status;
     }

@@ -3,6 +3,8 @@
 #include "store/internal.h"
 #include "base/alloc.h"
 
+#include <chat/id.h>
+
 #include <string.h>
 
 /* Rows of one page at most, whatever is asked for; there are more then. */
@@ -37,6 +39,8 @@ typedef struct page_read {
     const chat__store_query *query;
     chat__store_row_fn fn;
     void *ctx;
+    uint64_t after; /* of the query, or narrower */
+    uint64_t before;
     uint32_t limit;
     uint32_t n_rows;
     uint64_t n_bytes;
@@ -65,8 +69,8 @@ static chat_status emit(page_read *page, const chat__record *record)
 
 static chat_status read_before(page_read *page, chat__record *record)
 {
-    chat_status status = chat__chain_find(&page->chain, page->query->before, UINT64_MAX, record);
-    while (status == CHAT_OK) {
+    chat_status status = chat__chain_find(&page->chain, page->before, UINT64_MAX, record);
+    while (status == CHAT_OK && (page->after == 0 || record->seq > page->after)) {
         chat__record older;
         status = emit(page, record);
         if (status == CHAT_OK)
@@ -110,9 +114,9 @@ static chat_status read_after(page_read *page, const chat__record *newest)
 {
     const chat_allocator *allocator = &page->chain.bytes.allocator;
     chat__record start = *newest;
-    if (newest->seq <= page->query->after)
+    if (newest->seq <= page->after)
         return CHAT_OK;
-    chat_status status = chat__chain_find(&page->chain, page->query->after + 1, UINT64_MAX, &start);
+    chat_status status = chat__chain_find(&page->chain, page->after + 1, UINT64_MAX, &start);
     if (status < 0)
         return status;
     uint64_t first = status == CHAT_EMPTY ? 1 : start.ordinal + 1;
@@ -135,24 +139,75 @@ static chat_status read_after(page_read *page, const chat__record *newest)
     return status;
 }
 
+/* The part of the page that lies in one range. CHAT_EMPTY as CHAT_OK: nothing there. */
+static chat_status read_range(page_read *page, chat__record newest, const chat__range *range)
+{
+    const chat__store_query *query = page->query;
+    chat_status status = CHAT_OK;
+    if (query->after == UINT64_MAX) {
+        page->before = range->last < query->before ? range->last + 1 : query->before;
+        /* What is older than the range is cut off below. */
+        page->after = range->first > 0 ? range->first - 1 : 0;
+        return read_before(page, &newest);
+    }
+    page->after = range->first > query->after + 1 ? range->first - 1 : query->after;
+    if (range->last < newest.seq)
+        status = chat__chain_find(&page->chain, range->last + 1, UINT64_MAX, &newest);
+    return status == CHAT_OK ? read_after(page, &newest) : status;
+}
+
+/* Range by range in the direction of the page; when it is full, what is in the next is more. */
+static chat_status read_ranges(page_read *page, const chat__record *newest,
+                               const chat__range *ranges, size_t n)
+{
+    int is_back = page->query->after == UINT64_MAX;
+    for (size_t i = 0; i < n; i++) {
+        const chat__range *range = &ranges[is_back ? n - 1 - i : i];
+        int is_beside =
+            is_back ? range->first >= page->query->before : range->last <= page->query->after;
+        if (is_beside)
+            continue;
+        if (page->n_rows == page->limit)
+            return CHAT_MORE;
+        chat_status status = read_range(page, *newest, range);
+        if (status != CHAT_OK && status != CHAT_EMPTY)
+            return status;
+    }
+    return CHAT_OK;
+}
+
+static chat_status read_all(page_read *page, chat__store *store, const chat__state_head *head,
+                            const chat__range *ranges, size_t n)
+{
+    chat__record newest;
+    chat__chain_init(&page->chain, &store->log.segments, &store->chains, &store->allocator,
+                     page->query->chat);
+    chat_status status = chat__chain_at_or_before(&page->chain, head->at, 0, &newest);
+    if (status == CHAT_OK)
+        status = read_ranges(page, &newest, ranges, n);
+    chat__chain_done(&page->chain);
+    return status == CHAT_EMPTY ? CHAT_OK : status;
+}
+
 chat_status chat__store_read(chat__store *store, const chat__store_query *query,
                              chat__store_row_fn fn, void *ctx)
 {
     chat__state_head head;
-    chat__record newest;
+    chat_view members[2];
+    chat__range whole = {0, UINT64_MAX};
+    chat__range *ranges = NULL;
+    size_t n = 1;
     page_read page = {.query = query, .fn = fn, .ctx = ctx};
     chat_status status = chat__store_head(store, query->chat, &head);
-    if (status != CHAT_OK || head.ordinal == 0)
-        return status;
+    if (status == CHAT_OK && query->user.len > 0 &&
+        chat_direct_members(query->chat, members) != CHAT_OK &&
+        chat_self_user(query->chat, members) != CHAT_OK)
+        status = chat__store_ranges(store, query->chat, query->user, &ranges, &n);
     page.limit = query->limit < PAGE_ROWS_MAX ? query->limit : PAGE_ROWS_MAX;
-    if (page.limit == 0)
-        return CHAT_MORE;
-    chat__chain_init(&page.chain, &store->log.segments, &store->chains, &store->allocator,
-                     query->chat);
-    status = chat__chain_at_or_before(&page.chain, head.at, 0, &newest);
-    if (status == CHAT_OK)
-        status =
-            query->after == UINT64_MAX ? read_before(&page, &newest) : read_after(&page, &newest);
-    chat__chain_done(&page.chain);
-    return status == CHAT_EMPTY ? CHAT_OK : status;
+    if (status == CHAT_OK && head.ordinal > 0)
+        status = page.limit == 0
+                     ? CHAT_MORE
+                     : read_all(&page, store, &head, ranges != NULL ? ranges : &whole, n);
+    chat__alloc_free(&store->allocator, ranges);
+    return status;
 }

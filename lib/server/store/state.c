@@ -28,6 +28,7 @@ chat_status chat__state_init(chat__state *state, const chat_allocator *allocator
     chat__map_init(&state->chats, allocator, SIZE_MAX, seed);
     chat__map_init(&state->rows, allocator, SIZE_MAX, seed);
     chat__map_init(&state->users, allocator, SIZE_MAX, seed);
+    chat__map_init(&state->groups, allocator, SIZE_MAX, seed);
     size_t bytes = n_partitions * sizeof *state->partitions;
     state->partitions = chat__alloc_zero(&state->allocator, bytes);
     state->staged_partitions = chat__alloc_zero(&state->allocator, bytes);
@@ -70,6 +71,10 @@ void chat__state_done(chat__state *state)
     cursor = 0;
     while ((item = chat__map_next(&state->users, &cursor)) != NULL)
         chat__alloc_free(&state->allocator, item);
+    cursor = 0;
+    while ((item = chat__map_next(&state->groups, &cursor)) != NULL)
+        chat__alloc_free(&state->allocator, item);
+    chat__map_done(&state->groups);
     chat__map_done(&state->chats);
     chat__map_done(&state->rows);
     chat__map_done(&state->users);

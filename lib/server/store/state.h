@@ -22,14 +22,13 @@ typedef struct chat__state_node {
     uint8_t is_again; /* changed while it was being written */
 } chat__state_node;
 
-/* What a `chat` record says; one block of memory, never changed. */
+/* What is known of a group besides its members; one block of memory, never changed. */
 typedef struct chat__state_meta {
     uint32_t n_refs;
     uint32_t n_bytes;
-    uint32_t n_members;
-    uint64_t created_ms;
-    chat_view title;
-    chat_view members[]; /* bytes behind */
+    uint64_t created_ms; /* 0: SQLite knows it */
+    int is_open;         /* -1: SQLite knows it */
+    chat_view title;     /* bytes behind */
 } chat__state_meta;
 
 typedef struct chat__state_head {
@@ -55,7 +54,7 @@ typedef struct chat__state_chat {
 } chat__state_chat;
 
 typedef enum chat__row_type {
-    CHAT__ROW_MEMBER = 'm', /* user, chat; value 1 */
+    CHAT__ROW_MEMBER = 'm', /* user, chat, seq in place of a device; value: see chat__event */
     CHAT__ROW_DEVICE = 'd', /* user, device; value: last seen */
     CHAT__ROW_CURSOR = 'c', /* user, device, chat; value: seq */
     CHAT__ROW_READ = 'r'    /* user, chat; value: read up to this seq */
@@ -63,12 +62,16 @@ typedef enum chat__row_type {
 
 struct chat__state_user;
 
-/* Values only grow, so the order in which they are written does not matter. */
+/* Values only grow (a membership's never changes), so the order in which they are written does not
+   matter. */
 typedef struct chat__state_row {
     chat__state_node node;
     struct chat__state_user *user;
     struct chat__state_row *next_of_user;
     struct chat__state_row *prev_of_user;
+    struct chat__state_user *group; /* MEMBER: the same by chat */
+    struct chat__state_row *next_of_group;
+    struct chat__state_row *prev_of_group;
     uint64_t value;
     uint32_t n_staged; /* while not published, readers do not see a row that is clean */
     uint8_t type;
@@ -78,7 +81,8 @@ typedef struct chat__state_row {
     uint8_t key[]; /* type, length of the user, user, length of the device, device, chat */
 } chat__state_row;
 
-/* Rows of one user, so that a user can be loaded. Lives as long as it has rows. */
+/* Rows of one user, or memberships of one chat, so that they can be loaded. Lives as long as it has
+   rows. */
 typedef struct chat__state_user {
     chat__state_row *rows;
     uint8_t len;
@@ -106,6 +110,7 @@ typedef struct chat__state_change {
     uint64_t at;
     chat__state_meta *meta; /* staged with it */
     chat__state_row **rows; /* staged with it */
+    uint8_t *values;        /* of the rows, once it is published; behind them */
     size_t n_rows;
     chat__state_row *mark; /* staged with it, to have at least this value */
     uint64_t mark_value;
@@ -117,6 +122,7 @@ typedef struct chat__state {
     chat__map chats;
     chat__map rows;
     chat__map users;
+    chat__map groups; /* by chat: those with members in `rows` */
     chat__state_list dirty;
     chat__state_list writing;
     uint64_t epoch;
@@ -165,7 +171,12 @@ chat__state_row *chat__state_row_of(chat__state *state, chat__row_type type, cha
 /* A row that is in memory, or NULL. */
 chat__state_row *chat__state_find_row(chat__state *state, chat__row_type type, chat_view user,
                                       chat_view device, chat_view chat);
+/* That `user` became or ceased to be something in `chat` by the record `seq`. */
+chat__state_row *chat__state_member_of(chat__state *state, chat_view user, chat_view chat,
+                                       uint64_t seq);
+uint64_t chat__state_row_seq(const chat__state_row *row);
 chat__state_user *chat__state_user_of(chat__state *state, chat_view user);
+chat__state_user *chat__state_group_of(chat__state *state, chat_view chat);
 void chat__state_mark_dirty(chat__state *state, chat__state_node *node);
 /* Free a row that is neither dirty nor staged. */
 void chat__state_drop_row_if_idle(chat__state *state, chat__state_row *row);

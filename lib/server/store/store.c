@@ -253,14 +253,20 @@ void chat__store_close(chat__store *store)
 static chat_status check(const chat__store *store, const chat__store_record *record)
 {
     int is_known_kind = record->kind == CHAT_FRAME_MSG || record->kind == CHAT_FRAME_CHAT ||
-                        record->kind == CHAT_FRAME_MARKER;
+                        record->kind == CHAT_FRAME_MARKER || record->kind == CHAT_FRAME_CHANGE;
     if (record->partition >= store->options.n_partitions || !is_known_kind ||
         record->chat.len == 0 || record->chat.len > CHAT_CHAT_ID_MAX_BYTES)
         return CHAT_ERR_ARG;
     return record->payload.len > CHAT__RECORD_PAYLOAD_MAX ? CHAT_ERR_LIMIT : CHAT_OK;
 }
 
-/* Everything but the place in the log. */
+static uint64_t next_seq(const chat__store *store, const chat__store_record *record)
+{
+    uint64_t last = store->state.staged_partitions[record->partition].seq;
+    return last + 1 > record->id ? last + 1 : record->id;
+}
+
+/* Everything but the place in the log and the seq. */
 static chat_status number(chat__store *store, const chat__state_chat *chat,
                           const chat__store_record *record, chat__record *out)
 {
@@ -269,7 +275,6 @@ static chat_status number(chat__store *store, const chat__state_chat *chat,
     /* The next one must be possible too, and SQLite's numbers have a sign. */
     if (partition->seq >= INT64_MAX - 1 || record->id >= INT64_MAX)
         return CHAT_ERR_LIMIT;
-    out->seq = partition->seq + 1 > record->id ? partition->seq + 1 : record->id;
     out->offset = partition->next_offset;
     out->prev_seq = chat->staged.seq;
     out->prev_at = chat->staged.at;
@@ -306,6 +311,7 @@ chat_status chat__store_append(chat__store *store, chat__store_record *record)
         return CHAT_ERR_IO;
     if (store->state.n_changes % 64 == 0 && chat__state_is_full(&store->state))
         return CHAT_ERR_BUSY;
+    entry.seq = next_seq(store, record);
     status = chat__store_prepare(store, &entry, record->payload, &chat);
     if (status != CHAT_OK)
         return chat__store_note(store, status);

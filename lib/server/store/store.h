@@ -10,6 +10,7 @@
 
 #include <chat/frame.h>
 
+#include "base/role.h"
 #include "store/files.h"
 
 typedef struct chat__store chat__store;
@@ -52,7 +53,7 @@ void chat__store_close(chat__store *store);
 typedef struct chat__store_record {
     /* in */
     uint32_t partition;
-    uint32_t kind; /* CHAT_FRAME_MSG, CHAT_FRAME_CHAT or CHAT_FRAME_MARKER */
+    uint32_t kind; /* CHAT_FRAME_MSG, CHAT_FRAME_CHAT, CHAT_FRAME_CHANGE or CHAT_FRAME_MARKER */
     uint64_t id;
     chat_view chat;
     chat_view payload; /* CBOR frame of type `kind` */
@@ -88,25 +89,33 @@ chat_status chat__store_flush(chat__store *store);
 int chat__store_wants_flush(chat__store *store);
 
 /* Borrowed during the call. */
+typedef struct chat__store_member {
+    chat_view user;
+    uint64_t since; /* seq of the record that made them a member */
+    chat__role role;
+} chat__store_member;
+
 typedef struct chat__store_chat {
     chat_view title;
-    const chat_view *members;
+    int is_open; /* anybody may join */
+    const chat__store_member *members;
     size_t n_members;
 } chat__store_chat;
 typedef void (*chat__store_chat_fn)(void *ctx, const chat__store_chat *chat);
 
-/* @any A group. CHAT_OK after one call of `fn`; CHAT_ERR_NOT_FOUND; CHAT_ERR_IO. */
+/* @any A group as it is now. CHAT_OK after one call of `fn`; CHAT_ERR_NOT_FOUND; CHAT_ERR_IO. */
 chat_status chat__store_load_chat(chat__store *store, chat_view chat, chat__store_chat_fn fn,
                                   void *ctx);
 
 typedef struct chat__store_user_chat {
     chat_view chat;
     chat_view title;
-    uint64_t cursor;
-    uint64_t last_seq;
-    uint64_t read_seq;   /* with an empty `device`: the user has read so far */
-    uint32_t unread;     /* messages of others behind it, 999 at most */
+    uint64_t cursor;   /* not before the user's first membership, but 0 in a chat's first record */
+    uint64_t last_seq; /* that the user may read */
+    uint64_t read_seq; /* with an empty `device`: the user has read so far */
+    uint32_t unread;   /* messages of others behind it, 999 at most */
     uint32_t has_unread; /* else it was too much to count */
+    int is_past;         /* no member any more */
 } chat__store_user_chat;
 typedef void (*chat__store_user_chat_fn)(void *ctx, const chat__store_user_chat *row);
 
@@ -163,12 +172,15 @@ typedef struct chat__store_query {
     uint64_t before; /* seq < before, newest first */
     uint32_t limit;
     uint32_t max_bytes; /* of payload; the first row always comes; 0: no maximum */
+    chat_view user;     /* of a group only what this user may read; empty: all */
 } chat__store_query;
 
 /*
  * @any Durable records of a chat, 1,000 at most; a damaged one is left out. An unknown chat has
- * none. `fn` may not call the store.
- * CHAT_OK: that was all in this direction; CHAT_MORE: there are more; CHAT_ERR_IO.
+ * none. `fn` may not call the store. A member reads a group from its beginning until a record ends
+ * the membership (with that record), and again from the one that begins the next.
+ * CHAT_OK: that was all in this direction; CHAT_MORE: there are more; CHAT_ERR_IO; with `user` for
+ * a group CHAT_ERR_FORBIDDEN: never was a member, CHAT_ERR_NOT_FOUND: no such group.
  */
 chat_status chat__store_read(chat__store *store, const chat__store_query *query,
                              chat__store_row_fn fn, void *ctx);

@@ -161,12 +161,13 @@ static chat_status write_row(chat__store *store, chat__state_row *row)
     pthread_mutex_unlock(&store->state.lock);
     sqlite3_stmt *statement = chat__db_use(&store->flush_db, which);
     chat__db_bind(statement, 1, chat__state_row_user(row));
-    if (row->type != CHAT__ROW_MEMBER)
+    if (row->type == CHAT__ROW_MEMBER)
+        chat__db_bind_number(statement, 2, chat__state_row_seq(row));
+    else
         chat__db_bind(statement, 2, chat__state_row_device(row));
     if (row->type != CHAT__ROW_DEVICE)
         chat__db_bind(statement, 3, chat__state_row_chat(row));
-    if (row->type != CHAT__ROW_MEMBER)
-        chat__db_bind_number(statement, 4, value);
+    chat__db_bind_number(statement, 4, value);
     return chat__db_run(statement);
 }
 

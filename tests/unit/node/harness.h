@@ -23,7 +23,7 @@
 typedef struct record {
     char chat[CHAT_CHAT_ID_MAX_BYTES + 1];
     uint64_t seq, prev, tag;
-    uint8_t payload[512];
+    uint8_t payload[2048];
     size_t len;
 } record;
 
@@ -84,6 +84,11 @@ static inline void answer_read(world *w, const chat__effect *effect)
 {
     chat__node_row rows[MAX_RECORDS];
     size_t n = 0;
+    if (w->group != NULL && chat__view_equal(effect->chat, chat__view_str(w->group)) &&
+        chat__view_equal(effect->user, chat__view_str("mallory"))) {
+        chat__node_rows_read(w->node, effect->tag, CHAT_ERR_FORBIDDEN, NULL, 0, 0);
+        return;
+    }
     int is_back = effect->after == UINT64_MAX;
     for (size_t k = 0; k < w->n_told && n < effect->limit; k++) {
         const record *from = &w->records[is_back ? w->n_told - 1 - k : k];
@@ -118,11 +123,11 @@ static inline void answer_load_user(world *w, const chat__effect *effect)
 
 static inline void answer_load_chat(world *w, const chat__effect *effect)
 {
-    chat_view members[2] = {chat__view_str("alice"), chat__view_str("bob")};
-    chat_view_list list = {members, 2};
+    chat__node_member members[2] = {{chat__view_str("alice"), 1, CHAT__ROLE_OWNER},
+                                    {chat__view_str("bob"), 2, CHAT__ROLE_MEMBER}};
+    chat__node_chat chat = {.members = members, .n_members = 2};
     int is_there = w->group != NULL && chat__view_equal(effect->chat, chat__view_str(w->group));
-    chat__node_chat_loaded(w->node, effect->tag, is_there ? CHAT_OK : CHAT_ERR_NOT_FOUND,
-                           chat__view(NULL, 0), list);
+    chat__node_chat_loaded(w->node, effect->tag, is_there ? CHAT_OK : CHAT_ERR_NOT_FOUND, &chat);
 }
 
 /* Rows of `chat` up to `seq`, and the markers of the self streams. */

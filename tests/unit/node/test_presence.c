@@ -36,9 +36,10 @@ static void keep(uint32_t node, const chat__effect *effect)
 
 static void run_effect(uint32_t node, const chat__effect *effect)
 {
-    chat_view members[3] = {chat__view_str("alice"), chat__view_str("bob"),
-                            chat__view_str("carol")};
-    chat_view_list team = {members, 3};
+    chat__node_member members[3] = {{chat__view_str("alice"), 1, CHAT__ROLE_OWNER},
+                                    {chat__view_str("bob"), 1, CHAT__ROLE_MEMBER},
+                                    {chat__view_str("carol"), 1, CHAT__ROLE_MEMBER}};
+    chat__node_chat team = {.members = members, .n_members = 3};
     if (effect->type == CHAT__EFFECT_WRITE)
         keep(node, effect);
     else if (effect->type == CHAT__EFFECT_LINK && !w.is_link_cut)
@@ -46,7 +47,7 @@ static void run_effect(uint32_t node, const chat__effect *effect)
     else if (effect->type == CHAT__EFFECT_LOAD_USER)
         chat__node_user_loaded(w.nodes[node], effect->tag, CHAT_OK, NULL, 0);
     else if (effect->type == CHAT__EFFECT_LOAD_CHAT)
-        chat__node_chat_loaded(w.nodes[node], effect->tag, CHAT_OK, chat__view(NULL, 0), team);
+        chat__node_chat_loaded(w.nodes[node], effect->tag, CHAT_OK, &team);
     for (int i = 0; effect->type == CHAT__EFFECT_CLOSE && i < N_CONNS; i++) {
         if (w.conns[i] == effect->conn && w.home[i] == node)
             w.closed[i] = effect->status;

@@ -366,8 +366,8 @@ static void take_group(void *ctx, const chat__store_chat *chat)
     snprintf(list->title, sizeof list->title, "%.*s", (int)chat->title.len,
              (const char *)chat->title.data);
     for (size_t i = 0; i < chat->n_members && i < NAMES_MAX; i++)
-        snprintf(list->items[list->n_items++], 256, "%.*s", (int)chat->members[i].len,
-                 (const char *)chat->members[i].data);
+        snprintf(list->items[list->n_items++], 256, "%.*s", (int)chat->members[i].user.len,
+                 (const char *)chat->members[i].user.data);
 }
 
 static const char *join(fixture *f, names *list, const char *between)
