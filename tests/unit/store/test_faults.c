@@ -350,6 +350,23 @@ static void a_segments_head_is_there_twice(void **state)
     assert_true(strlen(f->report.problem) > 0);
 }
 
+static void a_later_device_is_not_forgotten_by_a_kill(void **state)
+{
+    fixture *f = *state;
+    (void)put(f, "dm:3:ann:bob", 10, "1");
+    commit(f);
+    (void)user_text(f, "bob", "phone", 1);
+    put_cursor(f, "bob", "phone", "dm:3:ann:bob", 10);
+    assert_string_equal(user_text(f, "bob", "tab", 2), "dm:3:ann:bob 10/10");
+    (void)put(f, "dm:3:ann:bob", 20, "2");
+    commit(f);
+    kill_it(f);
+    assert_int_equal(try_open(f), CHAT_OK);
+    (void)user_text(f, "bob", "phone", 3);
+    put_cursor(f, "bob", "phone", "dm:3:ann:bob", 20);
+    assert_string_equal(user_text(f, "bob", "tab", 4), "dm:3:ann:bob 10/20");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +384,7 @@ int main(void)
         FAULTY_TEST(a_stale_tail_is_never_read_again),
         FAULTY_TEST(a_record_inside_a_damaged_message_is_no_record),
         FAULTY_TEST(a_segments_head_is_there_twice),
+        FAULTY_TEST(a_later_device_is_not_forgotten_by_a_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
