@@ -178,9 +178,13 @@ static step take_send(chat__node *node, const chat_frame *submit, chat__room *ro
         return STEP_WAIT;
     if (room != NULL && !room->is_direct && room->state == CHAT__ROOM_NEW)
         return STEP_WAIT;
+    int must_search = CHAT_FRAME_HAS(submit, RESEND) && submit->resend && !is_searched;
+    /* Who was removed meanwhile still learns that the first copy is there. */
+    if (must_search && room != NULL && room->state == CHAT__ROOM_READY)
+        return STEP_WAIT;
     if (is_refused(node, submit, room))
         return STEP_DONE;
-    if (CHAT_FRAME_HAS(submit, RESEND) && submit->resend && !is_searched)
+    if (must_search)
         return STEP_WAIT;
     chat__owner_append(node, submit, room != NULL && !room->is_direct ? room->roster->n_members : 2,
                        room);
