@@ -75,6 +75,12 @@ static int decode_base64(const char *text, uint8_t *out, size_t cap, size_t *out
     return len % 4 != 1;
 }
 
+static int is_algorithm(const char *name)
+{
+    return strcmp(name, "HS256") == 0 || strcmp(name, "RS256") == 0 ||
+           strcmp(name, "ES256") == 0;
+}
+
 static int verify(const struct args *args)
 {
     static uint8_t key[MAX_KEY_BYTES];
@@ -83,6 +89,8 @@ static int verify(const struct args *args)
     size_t len = 0;
     char *token = NULL;
     chat_token_check check;
+    if (!is_algorithm(args->items[1]))
+        return usage("ALG is HS256, RS256 or ES256");
     memset(&check, 0, sizeof check);
     check.struct_size = sizeof check;
     check.signature_only = (uint32_t)args->is_signature_only;
@@ -115,8 +123,6 @@ static int verify(const struct args *args)
     free(token);
     if (status == CHAT_OK)
         return EXIT_OK;
-    if (status == CHAT_ERR_ARG)
-        return usage(why);
     fprintf(stderr, "chat: not valid: %s\n", why);
     return EXIT_REFUSED;
 }

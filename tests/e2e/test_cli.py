@@ -191,7 +191,8 @@ def test_token_verify_with_public_keys(algorithm):
     good = token(key, algorithm=algorithm)
     assert verify(algorithm, spki_key(key), good).returncode == 0
     assert verify(algorithm, spki_key(key), good[:-8] + "AAAAAAAA").returncode == 1
-    assert verify("HS256", spki_key(key), good).returncode in (1, 2)
+    # No token is valid by a key that does not fit the algorithm.
+    assert verify("HS256", spki_key(key), good).returncode == 1
 
 
 # --- exit codes ---
