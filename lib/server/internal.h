@@ -124,7 +124,7 @@ struct chat__guest {
     uint64_t expires_unix_ms;
     uint64_t since_ms; /* when it was accepted */
     chat__buf answer;  /* 101 */
-    chat__buf rest;   /* came behind the request */
+    chat__buf rest;    /* came behind the request */
 };
 
 /* A connection of a user. Idle ones are all that a server with many users holds: keep it small. */
