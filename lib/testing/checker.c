@@ -53,22 +53,10 @@ static int has_seen(const sim_seen *seen, uint64_t seq)
     return 0;
 }
 
-/* A change that was asked for twice is answered without its place. */
-static int may_have_asked(const sim_client *client, const sim_record *record)
-{
-    for (size_t i = 0; record->kind == CHAT_FRAME_CHANGE && i < client->n_outs; i++) {
-        const sim_out *out = &client->outs[i];
-        if (out->change != 0 && out->id == 0 && strcmp(out->chat, record->chat) == 0)
-            return 1;
-    }
-    return 0;
-}
-
+/* Who made a change of members gets it all the same. */
 static int was_sent_by(const sim_client *client, const sim_record *record)
 {
-    if (may_have_asked(client, record))
-        return 1;
-    for (size_t i = 0; i < client->n_outs; i++) {
+    for (size_t i = 0; record->kind != CHAT_FRAME_CHANGE && i < client->n_outs; i++) {
         const sim_out *out = &client->outs[i];
         if (out->is_create ? record->kind == CHAT_FRAME_CHAT && strcmp(out->chat, record->chat) == 0
                            : out->id == record->id)

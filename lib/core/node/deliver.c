@@ -233,6 +233,13 @@ static void answer_origin(chat__node *node, const chat_frame *push)
     chat__conn_write_frame(node, conn, &out);
 }
 
+/* The connection that made this record has it already. A change of members has no name by which its
+   author could ask for it again, so that one is sent to the author too. */
+static int is_own(const chat__node_conn *conn, const chat_frame *push)
+{
+    return CHAT_FRAME_HAS(push, CONN) && conn->id == push->conn && push->kind != CHAT_FRAME_CHANGE;
+}
+
 static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame,
                          const chat_frame *push, chat__msg **msg)
 {
@@ -248,8 +255,7 @@ static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame
         }
     }
     for (; conn != NULL; conn = conn->next)
-        push_live(node, conn, *msg, push->prev,
-                  CHAT_FRAME_HAS(push, CONN) && conn->id == push->conn);
+        push_live(node, conn, *msg, push->prev, is_own(conn, push));
 }
 
 static chat_view_list recipients_of(const chat_frame *push)
