@@ -423,6 +423,10 @@ static void show_event(struct cli *cli, const chat_event *event)
         break;
     case CHAT_EVENT_MARKER: /* what another device shows is no news here */
         break;
+    case CHAT_EVENT_RESUMED:
+        if (event->frame->count > 0)
+            printf("  -- caught up: %" PRIu64 " messages --\n", event->frame->count);
+        break;
     case CHAT_EVENT_SENT:
         on_sent(event->frame);
         break;

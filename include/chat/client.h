@@ -115,8 +115,11 @@ typedef enum chat_event_type {
     CHAT_EVENT_PRESENCE,  /**< `frame`: presence, a watched user came or went */
     CHAT_EVENT_TYPING,    /**< `frame`: typing; it counts for some 5 s */
     CHAT_EVENT_MARKER,    /**< `frame`: marker, how far I have read a chat on another device */
-    CHAT_EVENT_CHANGE     /**< `frame`: change of a group of mine; the last one of a group that I
+    CHAT_EVENT_CHANGE,    /**< `frame`: change of a group of mine; the last one of a group that I
                                left or was removed from, the first one of one I was added to */
+    CHAT_EVENT_RESUMED /**< `frame`: resumed, once a connection: what this device lacked was given;
+                            `state` is `recovered`, or `reset` when the server did not know the
+                            device, and `count` the records that were read back */
 } chat_event_type;
 
 /** One event, owned by the client and borrowed until the next _next_event, _process or _free. */

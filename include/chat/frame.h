@@ -41,7 +41,8 @@ extern "C" {
     X(USERS, 13, users, IDS, CHAT_GROUP_MAX_MEMBERS, "user ids")                                   \
     X(DEVICE, 14, device, ID, 0, "device id, chosen by the client, stable over restarts")          \
     X(TITLE, 15, title, TEXT, CHAT_TITLE_MAX_BYTES, "title of a group, for people")                \
-    X(STATE, 16, state, TEXT, 16, "`sent`, `delivered` or `read`")                                 \
+    X(STATE, 16, state, TEXT, 16,                                                                  \
+      "`sent`, `delivered` or `read`; of `resumed`: `recovered` or `reset`")                       \
     X(CODE, 17, code, TEXT, 32, "machine-readable cause, see the table of codes")                  \
     X(TEXT, 18, text, TEXT, 512, "one line for people")                                            \
     X(RETRY_AFTER, 19, retry_after_ms, UINT, 0, "try again after so many milliseconds")            \
@@ -146,6 +147,8 @@ extern "C" {
     X(MARKER, 46, "marker", SERVER, F(OF) | F(READ_SEQ),                                           \
       F(CHAT) | F(FROM) | F(ID) | F(TS) | F(SEQ) | F(PREV),                                        \
       "Stream. I have read the chat `of` up to `read_seq`, here or on another device.")            \
+    X(RESUMED, 49, "resumed", SERVER, F(STATE) | F(COUNT), 0,                                      \
+      "What this device lacked at `hello` was pushed: `count` records; once a connection.")        \
     X(SUBMIT, 128, "node.submit", NODE, F(CONN) | F(NODE) | F(KIND) | F(FROM) | F(CHAT),           \
       F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND) | F(OF) |              \
           F(READ_SEQ) | F(USER) | F(ROLE) | F(OPEN),                                               \

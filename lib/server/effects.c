@@ -109,10 +109,10 @@ static void answer_load_user(chat__shard *shard, const chat__effect *effect)
     rows_init(&all, shard, effect->limit);
     chat_status status = chat__store_load_user(shard->server->store, effect->user, effect->device,
                                                chat__server_unix_ms(), on_user_chat, &all);
-    if (status == CHAT_OK)
+    if (status >= 0 && all.status != CHAT_OK)
         status = all.status;
     chat__node_user_chat *chats = (chat__node_user_chat *)(void *)all.rows.data;
-    uint32_t n_chats = status == CHAT_OK ? all.n_rows : 0;
+    uint32_t n_chats = status >= 0 ? all.n_rows : 0;
     for (uint32_t i = 0; i < n_chats; i++) {
         chats[i].chat = settle(&all, chats[i].chat);
         chats[i].title = settle(&all, chats[i].title);

@@ -257,6 +257,7 @@ static void take_user(sim *s, sim_answer *answer)
 {
     sim_storage *storage = &s->storage;
     int is_new = !is_known(s, answer->user, answer->device);
+    answer->status = is_new ? CHAT_EMPTY : CHAT_OK;
     answer->chats = calloc(storage->n_records + 1, sizeof *answer->chats);
     answer->names = calloc(storage->n_records + 1, SIM_CHAT_BYTES);
     if (answer->chats == NULL || answer->names == NULL)
@@ -395,7 +396,7 @@ void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer)
         chat__node_chat chat = {{NULL, 0}, answer->is_open, answer->members, answer->n_members};
         chat__node_chat_loaded(node, answer->tag, answer->status, &chat);
     } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
-        chat__node_user_loaded(node, answer->tag, CHAT_OK, answer->chats, answer->n_rows);
+        chat__node_user_loaded(node, answer->tag, answer->status, answer->chats, answer->n_rows);
     } else {
         chat__node_rows_read(node, answer->tag, CHAT_OK, answer->rows, answer->n_rows,
                              answer->has_more);

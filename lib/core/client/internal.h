@@ -76,6 +76,7 @@ struct chat__client {
     uint64_t max_body_bytes;
     char user[CHAT_ID_MAX_BYTES + 1]; /* whose connection it is */
     int is_hello_written;
+    int is_resumed;    /* this connection said `resumed` */
     uint64_t n_stream; /* stream frames received, given to the application, acknowledged */
     uint64_t n_taken;
     uint64_t n_acked;

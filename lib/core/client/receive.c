@@ -47,6 +47,7 @@ static void on_welcome(chat__client *client)
     if (heartbeat > CHAT__CLIENT_HEARTBEAT_MAX)
         heartbeat = CHAT__CLIENT_HEARTBEAT_MAX;
     client->heartbeat_ms = heartbeat;
+    client->is_resumed = 0;
     client->ping_at_ms = client->now_ms + heartbeat;
     client->live_since_ms = client->now_ms;
     chat__client_copy_text(client->user, sizeof client->user, client->frame.user);
@@ -119,6 +120,15 @@ static void on_receipt(chat__client *client)
 static void on_marker(chat__client *client)
 {
     on_stream(client, CHAT_EVENT_MARKER);
+}
+
+/* A server says it once; an application may count on that. */
+static void on_resumed(chat__client *client)
+{
+    if (client->is_resumed)
+        return;
+    client->is_resumed = 1;
+    give(client, CHAT_EVENT_RESUMED, CHAT_OK);
 }
 
 static void on_sent(chat__client *client)
@@ -204,6 +214,7 @@ static void on_frame(chat__client *client)
         {CHAT_FRAME_PONG, 1, on_result},     {CHAT_FRAME_PRESENCE, 1, on_presence},
         {CHAT_FRAME_TYPING, 1, on_typing},   {CHAT_FRAME_CHANGE, 1, on_record},
         {CHAT_FRAME_MEMBER, 1, on_record},   {CHAT_FRAME_MARKER, 1, on_marker},
+        {CHAT_FRAME_RESUMED, 1, on_resumed},
     };
     int is_live = client->phase == CHAT__PHASE_LIVE;
     for (size_t i = 0; i < sizeof HANDLERS / sizeof *HANDLERS; i++) {

@@ -98,6 +98,7 @@ static void fall_behind(chat__node *node, chat__node_conn *conn, chat_view chat,
     }
     behind->after = after;
     behind->target = target;
+    behind->owed = 0;
     behind->chat_len = (uint32_t)chat.len;
     memcpy(behind->chat, chat.data, chat.len);
     if (conn->last_behind != NULL)
@@ -422,6 +423,8 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
             fall_behind(node, conn, chats[i].chat, chats[i].cursor, chats[i].last_seq);
     }
     (void)chat__session_step(&conn->session, CHAT__SESSION_EV_LOADED);
+    chat__resume_begin(conn, status == CHAT_EMPTY);
+    chat__resume_settle(node, conn);
     chat__conn_reschedule(node, conn);
     chat__deliver_pump(node, conn);
 }
@@ -448,8 +451,10 @@ static int push_row(chat__node *node, chat__node_conn *conn, const chat__node_ro
         return 0;
     chat_status status = push(node, conn, msg, 0);
     chat__msg_release(node, msg);
-    if (status == CHAT_OK)
+    if (status == CHAT_OK) {
         node->counts.read_back_msgs++;
+        chat__resume_count(conn, row->seq);
+    }
     return status == CHAT_OK;
 }
 
@@ -464,6 +469,7 @@ void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows
     /* Not a member, as storage has it: there is nothing to read. */
     if (rows->status == CHAT_ERR_FORBIDDEN || rows->status == CHAT_ERR_NOT_FOUND) {
         drop_first_behind(node, conn);
+        chat__resume_settle(node, conn);
         chat__deliver_pump(node, conn);
         return;
     }
@@ -481,6 +487,7 @@ void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows
     if (i == rows->n_rows && !rows->has_more &&
         (behind->after >= behind->target || rows->n_rows == 0))
         drop_first_behind(node, conn);
+    chat__resume_settle(node, conn);
     /* No room: the next ack, or the socket, comes by again. */
     if (i == rows->n_rows)
         chat__deliver_pump(node, conn);

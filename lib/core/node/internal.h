@@ -30,6 +30,7 @@ typedef struct chat__behind {
     struct chat__behind *next;
     uint64_t after;  /* sent up to here */
     uint64_t target; /* known to exist */
+    uint64_t owed;   /* `resumed` is said when it was sent up to here; 0: fell behind later */
     uint32_t chat_len;
     uint8_t chat[];
 } chat__behind;
@@ -51,11 +52,14 @@ typedef struct chat__node_conn {
     size_t turn_bytes;     /* written in turn `turn` */
     uint32_t turn;
     uint32_t n_submitted; /* requests whose answer is outstanding */
+    uint64_t n_resumed;   /* records read back of what `resumed` waits for */
     uint8_t encoding;
     uint8_t is_reading;
     int8_t broken; /* a status: close it for that in the next turn */
     uint8_t is_bye_said;
     uint8_t is_watching; /* presence of others */
+    uint8_t is_resuming; /* `resumed` is still to be said */
+    uint8_t is_reset;    /* the device was not known */
     uint8_t device_len;
     uint8_t device[CHAT_ID_MAX_BYTES];
 } chat__node_conn;
@@ -359,6 +363,14 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
 void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows *rows);
 void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn);
 void chat__msg_release(chat__node *node, chat__msg *msg);
+
+/* --- resume.c: when a device has what it lacked at hello --- */
+/* What the connection is behind now is what it lacked. */
+void chat__resume_begin(chat__node_conn *conn, int is_reset);
+/* A record of the first chat behind was read back and pushed. */
+void chat__resume_count(chat__node_conn *conn, uint64_t seq);
+/* Say `resumed` if nothing is owed any more. */
+void chat__resume_settle(chat__node *node, chat__node_conn *conn);
 
 /* --- presence.c: who is online, asked and watched over all nodes --- */
 chat_status chat__presence_init(chat__node *node);

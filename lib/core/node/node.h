@@ -208,6 +208,7 @@ void chat__node_appended(chat__node *node, uint64_t tag, chat_status status, uin
 /* CHAT_ERR_NOT_FOUND: no such chat. `chat` is not read unless CHAT_OK. */
 void chat__node_chat_loaded(chat__node *node, uint64_t tag, chat_status status,
                             const chat__node_chat *chat);
+/* CHAT_EMPTY: as CHAT_OK, and the device was not known before. */
 void chat__node_user_loaded(chat__node *node, uint64_t tag, chat_status status,
                             const chat__node_user_chat *chats, size_t n_chats);
 void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,

@@ -335,7 +335,7 @@ chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view 
         chat__alloc_free(&store->allocator, each);
     }
     chat__map_done(&load.by_chat);
-    return status;
+    return status == CHAT_OK && device.len > 0 && !load.is_known ? CHAT_EMPTY : status;
 }
 
 chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view device,

@@ -124,6 +124,8 @@ typedef void (*chat__store_user_chat_fn)(void *ctx, const chat__store_user_chat 
  * known; a new device starts where the user's furthest device is in each chat, the first at 0.
  * An empty `device`: cursors are 0, and it is looked up how far the user has read and counted how
  * much is unread: 20,000 records for all chats together.
+ * CHAT_OK; CHAT_EMPTY: the same, and the device was not known before; CHAT_ERR_IO, CHAT_ERR_NOMEM,
+ * CHAT_ERR_BUSY, CHAT_ERR_ARG
  */
 chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view device,
                                   uint64_t now_unix_ms, chat__store_user_chat_fn fn, void *ctx);

@@ -41,6 +41,7 @@ typedef struct world {
     char cursor[256];
     const char *group; /* "team" has the members alice and bob */
     uint64_t cursor_of_loaded;
+    chat_status load_status; /* of a device; CHAT_EMPTY: it is new */
     size_t n_mark_loads;
 } world;
 
@@ -118,7 +119,8 @@ static inline void answer_load_user(world *w, const chat__effect *effect)
         }
         n++;
     }
-    chat__node_user_loaded(w->node, effect->tag, CHAT_OK, chats, n);
+    chat__node_user_loaded(w->node, effect->tag, effect->device.len > 0 ? w->load_status : CHAT_OK,
+                           chats, n);
 }
 
 static inline void answer_load_chat(world *w, const chat__effect *effect)

@@ -63,6 +63,26 @@ static void is_all_there_after_a_restart(void **state)
                      CHAT_ERR_NOT_FOUND);
 }
 
+static void take_nothing(void *ctx, const chat__store_user_chat *row)
+{
+    (void)ctx;
+    (void)row;
+}
+
+static void a_device_is_new_once_and_known_after_a_restart(void **state)
+{
+    fixture *f = *state;
+    chat_view bob = chat__view_str("bob");
+    chat_view phone = chat__view_str("phone");
+    chat_view none = {NULL, 0};
+    assert_int_equal(chat__store_load_user(f->store, bob, phone, 1, take_nothing, NULL),
+                     CHAT_EMPTY);
+    assert_int_equal(chat__store_load_user(f->store, bob, phone, 2, take_nothing, NULL), CHAT_OK);
+    assert_int_equal(chat__store_load_user(f->store, bob, none, 2, take_nothing, NULL), CHAT_OK);
+    reopen(f);
+    assert_int_equal(chat__store_load_user(f->store, bob, phone, 3, take_nothing, NULL), CHAT_OK);
+}
+
 static void a_first_device_starts_at_0_and_a_new_one_at_the_furthest(void **state)
 {
     fixture *f = *state;
@@ -126,6 +146,7 @@ int main(void)
         TEST(gives_the_order_of_the_partition),
         TEST(pages_both_ways_like_the_model),
         TEST(is_all_there_after_a_restart),
+        TEST(a_device_is_new_once_and_known_after_a_restart),
         TEST(a_first_device_starts_at_0_and_a_new_one_at_the_furthest),
         TEST(cursors_never_go_back),
         TEST(refuses_what_is_out_of_range),

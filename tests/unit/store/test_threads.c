@@ -74,7 +74,8 @@ static void *load_and_ack(void *arg)
     for (uint64_t now = 1; !atomic_load(&s->is_done); now++) {
         last_of last = before;
         chat_status status = chat__store_load_user(s->store, user, device, now, take_chat, &last);
-        if (status != CHAT_OK || last.cursor != before.seq || last.seq < before.seq)
+        if (status < 0 || (status == CHAT_EMPTY) != (now == 1) || last.cursor != before.seq ||
+            last.seq < before.seq)
             atomic_fetch_add(&s->n_wrong, 1);
         if (last.seq > 0 &&
             chat__store_put_cursor(s->store, user, device, chat__view_str("dm:3:ann:bob"),
