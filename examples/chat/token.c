@@ -77,8 +77,7 @@ static int decode_base64(const char *text, uint8_t *out, size_t cap, size_t *out
 
 static int is_algorithm(const char *name)
 {
-    return strcmp(name, "HS256") == 0 || strcmp(name, "RS256") == 0 ||
-           strcmp(name, "ES256") == 0;
+    return strcmp(name, "HS256") == 0 || strcmp(name, "RS256") == 0 || strcmp(name, "ES256") == 0;
 }
 
 static int verify(const struct args *args)

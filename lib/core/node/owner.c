@@ -163,6 +163,14 @@ static int is_refused(chat__node *node, const chat_frame *submit, const chat__ro
     return 1;
 }
 
+/* Whether storage must say first who the members are; a direct chat's id names them. */
+static int must_load(const chat__room *room, chat_view chat)
+{
+    if (room == NULL)
+        return !is_direct(chat);
+    return !room->is_direct && room->state == CHAT__ROOM_NEW;
+}
+
 static step take_send(chat__node *node, const chat_frame *submit, chat__room *room, int is_searched)
 {
     chat__cid *cid = chat__cid_find(node, submit->from, submit->cid);
@@ -174,9 +182,7 @@ static step take_send(chat__node *node, const chat_frame *submit, chat__room *ro
         retarget(node, cid->op, submit);
         return STEP_DONE;
     }
-    if (room == NULL && !is_direct(submit->chat))
-        return STEP_WAIT;
-    if (room != NULL && !room->is_direct && room->state == CHAT__ROOM_NEW)
+    if (must_load(room, submit->chat))
         return STEP_WAIT;
     int must_search = CHAT_FRAME_HAS(submit, RESEND) && submit->resend && !is_searched;
     /* Who was removed meanwhile still learns that the first copy is there. */
