@@ -142,7 +142,8 @@ static void on_answer(sim *s, sim_client *client, sim_mark *mark, const chat_fra
     if (frame->type == CHAT_FRAME_ERROR) {
         mark->not_before_ms = s->now_ms + RETRY_MS;
         /* Who is no member any more gives it up, and may have missed an earlier answer. */
-        if (is_text_at(frame->code, "forbidden")) {
+        /* It was removed, or has left: asking again gets the same answer. */
+        if (is_text_at(frame->code, "forbidden") || is_text_at(frame->code, "not_found")) {
             mark->wanted = 0;
             mark->is_given_up = 1;
         }
