@@ -398,6 +398,12 @@ static void show_message(struct cli *cli, const chat_event *event)
     mark_read(cli, event->frame);
 }
 
+static void show_resumed(const chat_frame *frame)
+{
+    if (frame->count > 0)
+        printf("  -- caught up: %" PRIu64 " messages --\n", frame->count);
+}
+
 static void show_event(struct cli *cli, const chat_event *event)
 {
     switch (event->type) {
@@ -424,8 +430,7 @@ static void show_event(struct cli *cli, const chat_event *event)
     case CHAT_EVENT_MARKER: /* what another device shows is no news here */
         break;
     case CHAT_EVENT_RESUMED:
-        if (event->frame->count > 0)
-            printf("  -- caught up: %" PRIu64 " messages --\n", event->frame->count);
+        show_resumed(event->frame);
         break;
     case CHAT_EVENT_SENT:
         on_sent(event->frame);

@@ -332,8 +332,10 @@ class RawSocket:
     def greet(self, user, codec="json"):
         self.upgrade(user, codec=codec)
         self.put(CODECS[codec][0]({"t": "hello", "device": f"raw-{user}"}))
-        opcode, _ = self.get()
-        assert opcode in (1, 2)
+        for kind in ("welcome", "resumed"):  # a user who lacks nothing
+            opcode, payload = self.get()
+            assert opcode in (1, 2)
+            assert CODECS[codec][1](payload.decode() if opcode == 1 else payload)["t"] == kind
         return self
 
     def put(self, payload, opcode=None, fin=True, masked=True, rsv1=False):

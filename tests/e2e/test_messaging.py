@@ -7,6 +7,7 @@ from harness import DEADLINE_S
 
 def test_sent_comes_before_delivered(connect):
     alice, bob = connect("alice"), connect("bob", codec="cbor")
+    alice.expect("resumed")
     cid = alice.send("hello", to="bob")
     sent = alice.expect("sent")
     assert sent["cid"] == cid
