@@ -45,7 +45,7 @@ chat_status chat__http_write_switch(const chat__http_request *request, int use_d
                                     chat__buf *out);
 
 /* Append a plain answer with Content-Type text/plain (or `type`) that closes the connection; 426
-   names the version, 401 has WWW-Authenticate: Bearer. */
+   names the version, 401 has WWW-Authenticate: Bearer, 429 says to come back after a second. */
 chat_status chat__http_write_answer(uint16_t status, const char *type, chat_view body,
                                     chat__buf *out);
 

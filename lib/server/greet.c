@@ -222,6 +222,18 @@ fail:
     drop(greet);
 }
 
+/* Before the token is looked at: that is the work that strangers can cause. */
+static int is_over_limit(const chat__greet *greet)
+{
+    const chat__shard *shard = shard_of(greet);
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    return shard->server->visitors != NULL &&
+           getpeername(greet->fd, (struct sockaddr *)&address, &len) == 0 &&
+           !chat__visitors_admit(shard->server->visitors, (struct sockaddr *)&address,
+                                 chat__shard_now(shard));
+}
+
 static void upgrade(chat__greet *greet, const chat__http_request *request, size_t head_len)
 {
     const chat_server *server = shard_of(greet)->server;
@@ -230,6 +242,8 @@ static void upgrade(chat__greet *greet, const chat__http_request *request, size_
         answer(greet, 503, NULL, "the server is going away, come back later\n");
     } else if (request->encoding == 0) {
         answer(greet, 400, NULL, "offer subprotocol chat.v1.cbor or chat.v1.json\n");
+    } else if (is_over_limit(greet)) {
+        answer(greet, 429, NULL, "too many connections from this address, come back later\n");
     } else if (authenticate(server, request->token, &who) != CHAT_OK) {
         answer(greet, 401, NULL, who.why != NULL ? who.why : "the token is not valid");
     } else {

@@ -18,6 +18,7 @@
 #include "net/ws.h"
 #include "node/node.h"
 #include "store/store.h"
+#include "net/visitors.h"
 
 #include <stdatomic.h>
 #include <uv.h>
@@ -285,6 +286,7 @@ struct chat_server {
     chat_allocator allocator;
     chat__store *store;
     chat__jwt_key *key;
+    chat__visitors *visitors; /* NULL: no limit */
     chat__committer committer;
     chat__shard *shards;
     uint32_t n_shards;

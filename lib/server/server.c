@@ -252,6 +252,16 @@ static chat_status make_shards(chat_server *server)
     return status;
 }
 
+static chat_status make_visitors(chat_server *server)
+{
+    const chat_server_options *options = &server->options;
+    chat__visitors_options from = {.allocator = &server->allocator,
+                                   .rate = (uint32_t)options->rate_handshakes,
+                                   .burst = (uint32_t)options->burst_handshakes};
+    memcpy(from.seed, server->seed, sizeof from.seed);
+    return from.rate > 0 ? chat__visitors_new(&from, &server->visitors) : CHAT_OK;
+}
+
 static chat_status fill(chat_server *server)
 {
     chat_status status = check_options(&server->options);
@@ -268,6 +278,8 @@ static chat_status fill(chat_server *server)
         status = chat__secret_develop(&server->options, &server->key);
     if (status == CHAT_OK && getrandom(server->seed, sizeof server->seed, 0) < 0)
         status = CHAT_ERR_IO;
+    if (status == CHAT_OK)
+        status = make_visitors(server);
     if (status == CHAT_OK)
         status = chat__committer_init(&server->committer, server);
     if (status == CHAT_OK)
@@ -318,6 +330,7 @@ void chat_server_free(chat_server *server)
     free_shards(server);
     chat__alloc_free(&allocator, server->shards);
     chat__committer_done(&server->committer);
+    chat__visitors_free(server->visitors);
     chat__store_close(server->store);
     chat__jwt_key_free(server->key);
     if (server->wake_read >= 0)

@@ -209,6 +209,10 @@ static chat_status make_node(chat__shard *shard)
     options.max_pending = (uint32_t)from->max_pending;
     options.presence_count = (uint32_t)from->presence_count;
     options.max_watched = (uint32_t)from->presence_max_watched;
+    options.rate_msgs = (uint32_t)from->rate_messages;
+    options.burst_msgs = (uint32_t)from->burst_messages;
+    options.rate_bytes = (uint32_t)from->rate_bytes;
+    options.burst_bytes = (uint32_t)from->burst_bytes;
     return chat__node_new(&options, &shard->node);
 }
 

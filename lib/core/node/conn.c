@@ -87,6 +87,7 @@ static chat__user *get_user(chat__node *node, chat_view id)
         chat__node_dealloc(node, user);
         return NULL;
     }
+    chat__limits_arrive(node, user);
     return user;
 }
 
@@ -99,6 +100,7 @@ static void leave_user(chat__node *node, chat__node_conn *conn)
     if (*link == conn)
         *link = conn->next;
     if (user->conns == NULL) {
+        chat__limits_leave(node, user);
         (void)chat__map_remove(&node->users, chat__view(user->id, user->id_len));
         chat__node_dealloc(node, user);
     }

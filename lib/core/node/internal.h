@@ -6,6 +6,7 @@
 #include "node/node.h"
 
 #include "base/arena.h"
+#include "base/bucket.h"
 #include "base/heap.h"
 #include "base/map.h"
 #include "base/view.h"
@@ -64,8 +65,16 @@ typedef struct chat__node_conn {
     uint8_t device[CHAT_ID_MAX_BYTES];
 } chat__node_conn;
 
+/* What a user may still ask to be stored: over all of his connections. */
+typedef struct chat__allowance {
+    chat__bucket messages;
+    chat__bucket bytes;
+    uint64_t held_until_ms; /* after a refusal all is refused until then */
+} chat__allowance;
+
 struct chat__user {
     chat__node_conn *conns;
+    chat__allowance allowance;
     uint8_t id_len;
     uint8_t id[];
 };
@@ -181,6 +190,7 @@ struct chat__node {
     uint32_t *free_slots;
     uint32_t n_slots, n_free, n_conns;
     chat__map users;
+    struct chat__debt *debts; /* what users who left still owe, NULL: nothing yet */
     chat__map rooms;
     chat__room *lru_first, *lru_last; /* rooms with an empty queue, oldest first */
     chat__map cids;
@@ -258,6 +268,9 @@ int chat__request_is_draining(chat__node *node, chat__node_conn *conn, const cha
 /* `r`, `cid` and `chat` are taken from `about` (may be NULL). */
 void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_frame *about,
                           chat_status status, const char *text);
+/* The same; `retry_ms` counts for statuses of kind RETRY. */
+void chat__request_refuse_for(chat__node *node, chat__node_conn *conn, const chat_frame *about,
+                              chat_status status, const char *text, uint64_t retry_ms);
 void chat__request_busy(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
 /* On its way to the owner of `chat`. */
 void chat__request_submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
@@ -275,6 +288,14 @@ typedef struct chat__rows {
     size_t n_rows;
 } chat__rows;
 void chat__request_history_read(chat__node *node, chat__op *op, const chat__rows *rows);
+
+/* --- limits.c: how much a user may ask to be stored --- */
+/* Whether it may go on; else it was refused. */
+int chat__limits_admit(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+/* The user's first connection came, the last one goes. */
+void chat__limits_arrive(chat__node *node, chat__user *user);
+void chat__limits_leave(chat__node *node, chat__user *user);
+void chat__limits_done(chat__node *node);
 
 /* --- group_requests.c: frames about groups --- */
 void chat__request_group_change(chat__node *node, chat__node_conn *conn, const chat_frame *frame);

@@ -111,6 +111,7 @@ void chat__node_free(chat__node *node)
     chat_allocator allocator = node->allocator;
     chat__presence_done(node);
     chat__conn_free_all(node);
+    chat__limits_done(node);
     while (node->ops != NULL)
         chat__op_free(node, node->ops);
     chat__owner_free_all(node);

@@ -55,6 +55,10 @@ typedef struct chat__node_options {
     uint32_t chat_cache_count; /* 65,536: groups whose members are remembered */
     uint32_t presence_count;   /* 65,536: users who are watched or whose last sight is remembered */
     uint32_t max_watched;      /* 256: users that a connection may watch */
+    /* What a user may ask to be stored, over all connections: requests, and bytes of bodies, in a
+       second and at once. Rate 0: no limit. */
+    uint32_t rate_msgs, burst_msgs;
+    uint32_t rate_bytes, burst_bytes;
 } chat__node_options;
 
 /* Defaults as above, struct otherwise zero (NULL allocator: libc; 1 node, 64 partitions). */

@@ -10,20 +10,26 @@
 #define CHATS_MAX       10000u
 #define BUSY_RETRY_MS   1000u
 
-void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_frame *about,
-                          chat_status status, const char *text)
+void chat__request_refuse_for(chat__node *node, chat__node_conn *conn, const chat_frame *about,
+                              chat_status status, const char *text, uint64_t retry_ms)
 {
     chat_frame error;
     chat_frame_init(&error, CHAT_FRAME_ERROR);
     CHAT_FRAME_SET(&error, CODE, code, chat__view_str(chat_status_wire(status)));
     CHAT_FRAME_SET(&error, TEXT, text, chat__view_str(text));
     if (chat_status_kind_of(status) == CHAT_KIND_RETRY)
-        CHAT_FRAME_SET(&error, RETRY_AFTER, retry_after_ms, BUSY_RETRY_MS);
+        CHAT_FRAME_SET(&error, RETRY_AFTER, retry_after_ms, retry_ms);
     if (about != NULL && CHAT_FRAME_HAS(about, R))
         CHAT_FRAME_SET(&error, R, r, about->r);
     if (about != NULL && CHAT_FRAME_HAS(about, CID))
         CHAT_FRAME_SET(&error, CID, cid, about->cid);
     chat__conn_write_frame(node, conn, &error);
+}
+
+void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_frame *about,
+                          chat_status status, const char *text)
+{
+    chat__request_refuse_for(node, conn, about, status, text, BUSY_RETRY_MS);
 }
 
 chat_status chat__request_chat(const chat__node_conn *conn, const chat_frame *frame,
@@ -160,6 +166,8 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
 void chat__request_submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
                           chat_view chat)
 {
+    if (!chat__limits_admit(node, conn, frame))
+        return;
     chat_frame out = *frame;
     out.struct_size = (uint32_t)sizeof out;
     out.type = CHAT_FRAME_SUBMIT;

@@ -117,6 +117,38 @@ static void a_refusal_for_now_holds_and_repeats_in_order(void **state)
     chat__client_free(rig.client);
 }
 
+/* The server says how long; who is refused later is told a shorter time. */
+static void a_rate_limit_is_waited_for_in_place(void **state)
+{
+    struct rig rig;
+    chat__client_options options = rig_options();
+    char cids[2][80], json[2][256];
+    (void)state;
+    rig_init(&rig, &options);
+    rig_online(&rig);
+    for (int i = 0; i < 2; i++) {
+        snprintf(cids[i], 80, "%s", rig_send(&rig, &ROOM, i == 0 ? "one" : "two"));
+        snprintf(json[i], 256,
+                 "{\"t\":\"error\",\"cid\":\"%s\",\"code\":\"rate_limited\","
+                 "\"retry_after_ms\":%d}",
+                 cids[i], i == 0 ? 3000 : 2900);
+    }
+    rig_turn(&rig, 1);
+    (void)rig_written(&rig);
+    assert_string_equal(rig_hear(&rig, json[0]), "");
+    assert_string_equal(rig_hear(&rig, json[1]), "");
+    rig_send(&rig, &ROOM, "three");
+    rig_turn(&rig, 2999);
+    assert_string_equal(rig_written(&rig), "");
+    rig_turn(&rig, 1);
+    const char *out = rig_written(&rig);
+    const char *one = strstr(out, "one"), *two = strstr(out, "two"), *three = strstr(out, "three");
+    assert_true(one != NULL && one < two && two < three);
+    assert_non_null(strstr(out, cids[0]));
+    assert_non_null(strstr(out, cids[1]));
+    chat__client_free(rig.client);
+}
+
 static void what_was_overtaken_fails(void **state)
 {
     struct rig rig;
@@ -217,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_cid_of_an_earlier_run_is_a_resend),
         cmocka_unit_test(a_refusal_for_good_fails_the_message),
         cmocka_unit_test(a_refusal_for_now_holds_and_repeats_in_order),
+        cmocka_unit_test(a_rate_limit_is_waited_for_in_place),
         cmocka_unit_test(what_was_overtaken_fails),
         cmocka_unit_test(limits_of_count_bytes_and_body),
         cmocka_unit_test(wrong_targets_and_bodies_are_refused_at_once),

@@ -306,6 +306,9 @@ static void an_answer_says_what_the_status_needs(void **state)
     out.len = 0;
     assert_int_equal(chat__http_write_answer(401, NULL, chat__view_str(""), &out), CHAT_OK);
     assert_non_null(memmem(out.data, out.len, "WWW-Authenticate: Bearer\r\n", 26));
+    out.len = 0;
+    assert_int_equal(chat__http_write_answer(429, NULL, chat__view_str(""), &out), CHAT_OK);
+    assert_non_null(memmem(out.data, out.len, "Retry-After: 1\r\n", 16));
     chat__buf_done(&out);
     chat__buf_init(&out, NULL, 20);
     assert_int_equal(chat__http_write_answer(401, NULL, chat__view_str(""), &out), CHAT_ERR_LIMIT);
