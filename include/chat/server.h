@@ -89,16 +89,16 @@ extern "C" {
     X(rate_messages, "rate-messages", NUMBER, 5000, 0, 1000000, "requests/s",                      \
       "What a user may send over all connections: messages, and what else is stored; 0: no "       \
       "limit.")                                                                                    \
-    X(burst_messages, "burst-messages", NUMBER, 50000, 0, 4000000000, "requests",                  \
-      "So many at once, after a pause; a second's worth at least.")                                \
+    X(burst_messages, "burst-messages", NUMBER, 0, 0, 4000000000, "requests",                      \
+      "So many at once, after a pause; 0: ten seconds' worth.")                                    \
     X(rate_bytes, "rate-bytes", NUMBER, 33554432, 0, 4000000000, "bytes/s",                        \
       "Content that a user may send over all connections; 0: no limit.")                           \
-    X(burst_bytes, "burst-bytes", NUMBER, 268435456, 0, 4000000000, "bytes",                       \
-      "So much at once, after a pause; a second's worth at least.")                                \
+    X(burst_bytes, "burst-bytes", NUMBER, 0, 0, 4000000000, "bytes",                               \
+      "So much at once, after a pause; 0: ten seconds' worth.")                                    \
     X(rate_handshakes, "rate-handshakes", NUMBER, 0, 0, 1000000, "handshakes/s",                   \
       "Upgrades from one address (IPv6: one /64), above it 429; 0: no limit, as behind a proxy.")  \
     X(burst_handshakes, "burst-handshakes", NUMBER, 0, 0, 4000000000, "handshakes",                \
-      "So many at once, after a pause; a second's worth at least.")
+      "So many at once, after a pause; 0: ten seconds' worth.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

@@ -47,7 +47,7 @@ def test_messages_are_limited_and_pass_after_the_time_told(connect):
     assert alice.bodies(to="bob") == ["m0", "m1", "m2", "m3"]
 
 
-@limits("--rate-bytes", 10)
+@limits("--rate-bytes", 10, "--burst-bytes", 10)
 def test_connecting_again_is_no_way_out(connect):
     alice = connect("alice")
     alice.say("0123456789", to="bob")
@@ -58,7 +58,7 @@ def test_connecting_again_is_no_way_out(connect):
     assert again.expect("error", cid=again.send(big, to="bob"))["code"] == "rate_limited"
 
 
-@limits("--rate-messages", 100)
+@limits("--rate-messages", 100, "--burst-messages", 100)
 def test_the_command_gets_all_through_once_and_in_order(server, connect):
     lines = [f"line {i}" for i in range(300)]
     done = run_chat("--json", "send", "@bob", "-", server=server, user="alice",

@@ -4,9 +4,13 @@
 
 /* A rate in a second is this rate in thousandths in a millisecond. */
 #define PARTS 1000u
+/* The bucket that fits the rate when none is given holds so many seconds. */
+#define FULL_S 10u
 
 static uint64_t size_of(const chat__bucket_rule *rule)
 {
+    if (rule->burst == 0)
+        return (uint64_t)rule->rate * FULL_S;
     return rule->burst > rule->rate ? rule->burst : rule->rate;
 }
 

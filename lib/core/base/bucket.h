@@ -10,7 +10,7 @@
 
 typedef struct chat__bucket_rule {
     uint32_t rate;  /* in a second; 0: no limit */
-    uint32_t burst; /* at once; at least a second's worth is always given */
+    uint32_t burst; /* at once; 0: ten seconds' worth; a second's worth at least */
 } chat__bucket_rule;
 
 typedef struct chat__bucket {

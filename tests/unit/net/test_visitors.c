@@ -20,7 +20,7 @@ static void *count_resize(void *ctx, void *ptr, size_t bytes)
 static chat__visitors *make(const chat_allocator *allocator, uint32_t rate, uint32_t max)
 {
     chat__visitors_options options = {
-        .allocator = allocator, .rate = rate, .max = max, .seed = {1, 2}};
+        .allocator = allocator, .rate = rate, .burst = rate, .max = max, .seed = {1, 2}};
     chat__visitors *visitors = NULL;
     assert_int_equal(chat__visitors_new(&options, &visitors), CHAT_OK);
     return visitors;

@@ -14,6 +14,7 @@ static void start(uint32_t rate_msgs, uint32_t burst_msgs, uint32_t rate_bytes)
     options.rate_msgs = rate_msgs;
     options.burst_msgs = burst_msgs;
     options.rate_bytes = rate_bytes;
+    options.burst_bytes = rate_bytes;
     assert_int_equal(chat__node_new(&options, &w.node), CHAT_OK);
     pass_time(&w, 1000);
     join(&w, 0, "alice", "phone");
@@ -56,7 +57,7 @@ static void a_refusal_says_when_and_stores_nothing(void **state)
 static void after_a_refusal_all_is_refused_until_the_time_told(void **state)
 {
     (void)state;
-    start(100, 0, 0);
+    start(100, 1, 0);
     for (int i = 0; i < 100; i++) {
         char frame[80];
         snprintf(frame, sizeof frame, "{\"t\":\"chat.join\",\"r\":%d,\"chat\":\"team\"}", i);
@@ -79,7 +80,7 @@ static void after_a_refusal_all_is_refused_until_the_time_told(void **state)
 static void devices_share_and_others_do_not_notice(void **state)
 {
     (void)state;
-    start(1, 0, 0);
+    start(1, 1, 0);
     join(&w, 1, "alice", "laptop");
     join(&w, 2, "carol", "phone");
     send_to_bob(0, "a", "hi");
@@ -94,7 +95,7 @@ static void devices_share_and_others_do_not_notice(void **state)
 static void connecting_again_is_no_way_out(void **state)
 {
     (void)state;
-    start(1, 0, 0);
+    start(1, 1, 0);
     send_to_bob(0, "a", "hi");
     send_to_bob(0, "b", "hi");
     chat__node_closed(w.node, w.conns[0]);
@@ -129,7 +130,7 @@ static void bytes_count_too(void **state)
 static void every_request_that_makes_a_record_counts_and_no_other(void **state)
 {
     (void)state;
-    start(1, 0, 0);
+    start(1, 1, 0);
     send_to_bob(0, "a", "hi");
     say_now(0, CREATE);
     assert_written(&w, 0, "\"code\":\"rate_limited\"");
