@@ -404,13 +404,18 @@ static void show_resumed(const chat_frame *frame)
         printf("  -- caught up: %" PRIu64 " messages --\n", frame->count);
 }
 
+static void on_state(const struct cli *cli, const chat_event *event)
+{
+    if (event->state == CHAT_CLIENT_ONLINE)
+        printf("  -- online as %s --\n", cli->user);
+    show_state(ui.is_terminal ? stdout : stderr, event);
+}
+
 static void show_event(struct cli *cli, const chat_event *event)
 {
     switch (event->type) {
     case CHAT_EVENT_STATE:
-        if (event->state == CHAT_CLIENT_ONLINE)
-            printf("  -- online as %s --\n", cli->user);
-        show_state(ui.is_terminal ? stdout : stderr, event);
+        on_state(cli, event);
         break;
     case CHAT_EVENT_MESSAGE:
         show_message(cli, event);
