@@ -8,7 +8,9 @@
 
 #include <string.h>
 
-#define KEY_MAX_BYTES (CHAT_ID_MAX_BYTES * 2 + 1)
+/* A search is kept under a name that no client can give: it starts with a control character. */
+#define SEARCH_MARK   1
+#define KEY_MAX_BYTES (CHAT_ID_MAX_BYTES + 2 + CHAT_CHAT_ID_MAX_BYTES)
 
 /* Ids hold no control characters, so a zero byte separates them. */
 static chat_view key_of(chat_view user, chat_view cid, uint8_t out[KEY_MAX_BYTES])
@@ -29,8 +31,59 @@ chat__cid *chat__cid_find(chat__node *node, chat_view user, chat_view cid)
 static void drop_oldest(chat__node *node)
 {
     while (node->cids.n_items >= node->options.dedupe_count && node->cid_first != NULL &&
-           node->cid_first->op == NULL)
+           node->cid_first->op == NULL && !node->cid_first->is_open)
         chat__cid_forget(node, node->cid_first);
+}
+
+static void link_last(chat__node *node, chat__cid *entry)
+{
+    entry->prev = node->cid_last;
+    entry->next = NULL;
+    if (node->cid_last != NULL)
+        node->cid_last->next = entry;
+    else
+        node->cid_first = entry;
+    node->cid_last = entry;
+}
+
+static void unlink_entry(chat__node *node, chat__cid *entry)
+{
+    if (entry->prev != NULL)
+        entry->prev->next = entry->next;
+    else
+        node->cid_first = entry->next;
+    if (entry->next != NULL)
+        entry->next->prev = entry->prev;
+    else
+        node->cid_last = entry->prev;
+}
+
+void chat__cid_touch(chat__node *node, chat__cid *entry)
+{
+    unlink_entry(node, entry);
+    link_last(node, entry);
+}
+
+static chat_view search_name(chat_view chat, uint8_t out[KEY_MAX_BYTES])
+{
+    out[0] = SEARCH_MARK;
+    memcpy(out + 1, chat.data, chat.len);
+    return chat__view(out, chat.len + 1);
+}
+
+chat__cid *chat__cid_search(chat__node *node, chat_view user, chat_view chat)
+{
+    uint8_t name[KEY_MAX_BYTES];
+    return chat__cid_find(node, user, search_name(chat, name));
+}
+
+chat__cid *chat__cid_search_new(chat__node *node, chat_view user, chat_view chat)
+{
+    uint8_t name[KEY_MAX_BYTES];
+    chat__cid *entry = chat__cid_new(node, user, search_name(chat, name));
+    if (entry != NULL)
+        entry->is_open = 1;
+    return entry;
 }
 
 chat__cid *chat__cid_new(chat__node *node, chat_view user, chat_view cid)
@@ -47,25 +100,13 @@ chat__cid *chat__cid_new(chat__node *node, chat_view user, chat_view cid)
         chat__node_dealloc(node, entry);
         return NULL;
     }
-    entry->prev = node->cid_last;
-    if (node->cid_last != NULL)
-        node->cid_last->next = entry;
-    else
-        node->cid_first = entry;
-    node->cid_last = entry;
+    link_last(node, entry);
     return entry;
 }
 
 void chat__cid_forget(chat__node *node, chat__cid *entry)
 {
     (void)chat__map_remove(&node->cids, chat__view(entry->key, entry->key_len));
-    if (entry->prev != NULL)
-        entry->prev->next = entry->next;
-    else
-        node->cid_first = entry->next;
-    if (entry->next != NULL)
-        entry->next->prev = entry->prev;
-    else
-        node->cid_last = entry->prev;
+    unlink_entry(node, entry);
     chat__node_dealloc(node, entry);
 }

@@ -156,7 +156,8 @@ struct chat__cid {
     chat__op *op; /* NULL: done */
     uint64_t id, seq, ts;
     uint32_t key_len;
-    uint8_t key[]; /* user, 0, cid */
+    uint32_t is_open; /* a search that goes on */
+    uint8_t key[];    /* user, 0, cid */
 };
 
 /* A question about presence, asked at the nodes where the users live. */
@@ -348,6 +349,13 @@ void chat__self_marks_loaded(chat__node *node, chat__op *op, chat_status status,
 /* A marker was pushed, or did not become durable. */
 void chat__self_finish(chat__node *node, const chat__op *op);
 
+/* --- search.c: history, for a message that is sent again --- */
+#define CHAT__SEARCH_PAGE_ROWS 1000u
+/* CHAT_OK: the page has what `submit` sends again; CHAT_EMPTY; CHAT_ERR_NOMEM. */
+chat_status chat__search_take_page(chat__node *node, const chat_frame *submit,
+                                   const chat__rows *rows);
+int chat__search_goes_further(const chat__node *node, const chat__rows *rows, uint32_t n_pages);
+
 /* --- room.c: chats that a node owns, with their members and waiting requests --- */
 chat__room *chat__room_find(chat__node *node, chat_view chat);
 /* Find or make; NULL when out of memory. */
@@ -370,6 +378,15 @@ void chat__room_free(chat__node *node, chat__room *room);
 /* --- cid.c: which messages were sent before --- */
 chat__cid *chat__cid_find(chat__node *node, chat_view user, chat_view cid);
 chat__cid *chat__cid_new(chat__node *node, chat_view user, chat_view cid);
+/* As if it were new: those that are older go first. */
+void chat__cid_touch(chat__node *node, chat__cid *cid);
+/*
+ * That a chat was searched for a user's messages. Made before what is found is remembered, so it is
+ * dropped before it: as long as the mark is there and not open, a name of this user that is not
+ * here is new in this chat.
+ */
+chat__cid *chat__cid_search(chat__node *node, chat_view user, chat_view chat);
+chat__cid *chat__cid_search_new(chat__node *node, chat_view user, chat_view chat);
 void chat__cid_forget(chat__node *node, chat__cid *cid);
 
 /* --- deliver.c: the node where a user lives --- */

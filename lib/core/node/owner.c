@@ -8,11 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* A resent message is looked for in so many pages of history, and no further back than 24 hours. */
-#define SEARCH_PAGES     20u
-#define SEARCH_PAGE_ROWS 100u
-#define SEARCH_BACK_MS   86400000u
-#define BUSY_RETRY_MS    1000u
+#define BUSY_RETRY_MS 1000u
 
 typedef enum step {
     STEP_DONE, /* answered, refused or being appended */
@@ -118,7 +114,7 @@ static step search(chat__node *node, chat__room *room, const chat_frame *submit,
     op->n_pages = n_pages;
     effect->after = UINT64_MAX;
     effect->before = before;
-    effect->limit = SEARCH_PAGE_ROWS;
+    effect->limit = CHAT__SEARCH_PAGE_ROWS;
     return STEP_WAIT;
 }
 
@@ -171,6 +167,12 @@ static int must_load(const chat__room *room, chat_view chat)
     return !room->is_direct && room->state == CHAT__ROOM_NEW;
 }
 
+static int was_searched(chat__node *node, const chat_frame *submit)
+{
+    const chat__cid *mark = chat__cid_search(node, submit->from, submit->chat);
+    return mark != NULL && !mark->is_open;
+}
+
 static step take_send(chat__node *node, const chat_frame *submit, chat__room *room, int is_searched)
 {
     chat__cid *cid = chat__cid_find(node, submit->from, submit->cid);
@@ -184,7 +186,8 @@ static step take_send(chat__node *node, const chat_frame *submit, chat__room *ro
     }
     if (must_load(room, submit->chat))
         return STEP_WAIT;
-    int must_search = CHAT_FRAME_HAS(submit, RESEND) && submit->resend && !is_searched;
+    int must_search = CHAT_FRAME_HAS(submit, RESEND) && submit->resend && !is_searched &&
+                      !was_searched(node, submit);
     /* Who was removed meanwhile still learns that the first copy is there. */
     if (must_search && room != NULL && room->state == CHAT__ROOM_READY)
         return STEP_WAIT;
@@ -285,6 +288,16 @@ static step take(chat__node *node, const chat_frame *submit, chat__room *room, i
     return take_send(node, submit, room, is_searched);
 }
 
+/* The search is over: keep its mark only when it went all the way. */
+static void end_search(chat__node *node, const chat_frame *submit, int is_complete)
+{
+    chat__cid *mark = chat__cid_search(node, submit->from, submit->chat);
+    if (mark != NULL && is_complete)
+        mark->is_open = 0;
+    else if (mark != NULL)
+        chat__cid_forget(node, mark);
+}
+
 /* The head of a chat's queue could not be taken: ask storage for what it lacks. */
 static step ask_for(chat__node *node, const chat_frame *submit, chat__room *room)
 {
@@ -294,7 +307,11 @@ static step ask_for(chat__node *node, const chat_frame *submit, chat__room *room
         return STEP_WAIT;
     if (!room->is_direct && room->state == CHAT__ROOM_NEW)
         return load_room(node, room, submit);
-    return search(node, room, submit, UINT64_MAX, 1);
+    (void)chat__cid_search_new(node, submit->from, submit->chat);
+    step next = search(node, room, submit, UINT64_MAX, 1);
+    if (next == STEP_DONE)
+        end_search(node, submit, 0);
+    return next;
 }
 
 /* Take what waits in a chat's queue, in order, as far as it goes. */
@@ -376,69 +393,39 @@ void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
     chat__owner_run_queue(node, room);
 }
 
-/* Looks at one page for the message that the head of the queue resends. */
-static int is_found(chat__node *node, const chat__op *head, const chat__rows *rows)
+static void drop_head(chat__node *node, chat__room *room)
 {
-    chat_frame submit;
-    chat_frame row;
-    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, head->bytes, &submit) != CHAT_OK)
-        return 0;
-    for (size_t i = 0; i < rows->n_rows; i++) {
-        /* Neither frame has a list, so one decoder serves both. */
-        if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, rows->rows[i].payload, &row) !=
-                CHAT_OK ||
-            row.type != CHAT_FRAME_MSG || !CHAT_FRAME_HAS(&row, CID) ||
-            !chat__view_equal(row.cid, submit.cid) || !chat__view_equal(row.from, submit.from))
-            continue;
-        chat__cid *cid = chat__cid_new(node, submit.from, submit.cid);
-        if (cid != NULL) {
-            cid->id = row.id;
-            cid->seq = rows->rows[i].seq;
-            cid->ts = row.ts;
-        }
-        return cid != NULL;
-    }
-    return 0;
-}
-
-static int goes_back_further(const chat__node *node, const chat__rows *rows, uint32_t n_pages)
-{
-    if (!rows->has_more || rows->n_rows == 0 || n_pages >= SEARCH_PAGES)
-        return 0;
-    /* `seq` starts as an id, so it tells the time closely enough. */
-    uint64_t oldest_ms = chat_snowflake_decode(rows->rows[rows->n_rows - 1].seq).unix_ms;
-    return oldest_ms + SEARCH_BACK_MS > node->unix_ms;
+    chat__op *head = room->queue;
+    room->queue = head->next;
+    if (room->queue == NULL)
+        room->last = NULL;
+    chat__op_free(node, head);
 }
 
 void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows)
 {
     chat__room *room = op->room;
-    chat__op *head = room->queue;
     uint32_t n_pages = op->n_pages;
+    chat_frame submit;
     chat__op_free(node, op);
     room->is_busy = 0;
-    assert(head != NULL);
-    if (rows->status >= 0 && !is_found(node, head, rows) &&
-        goes_back_further(node, rows, n_pages)) {
-        chat_frame submit;
+    assert(room->queue != NULL);
+    (void)chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, room->queue->bytes, &submit);
+    chat_status status =
+        rows->status < 0 ? rows->status : chat__search_take_page(node, &submit, rows);
+    if (status == CHAT_EMPTY && chat__search_goes_further(node, rows, n_pages)) {
         uint64_t before = rows->rows[rows->n_rows - 1].seq;
-        (void)chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, head->bytes, &submit);
         if (search(node, room, &submit, before, n_pages + 1) == STEP_WAIT)
             return;
-        room->queue = head->next;
-        if (room->queue == NULL)
-            room->last = NULL;
-        chat__op_free(node, head);
-    } else if (rows->status < 0) {
-        chat_frame submit;
-        (void)chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, head->bytes, &submit);
-        refuse(node, &submit, rows->status, chat_status_text(rows->status));
-        room->queue = head->next;
-        if (room->queue == NULL)
-            room->last = NULL;
-        chat__op_free(node, head);
+        end_search(node, &submit, 0);
+        drop_head(node, room);
+    } else if (status < 0) {
+        refuse(node, &submit, status, chat_status_text(status));
+        end_search(node, &submit, 0);
+        drop_head(node, room);
     } else {
-        head->is_searched = 1;
+        end_search(node, &submit, status == CHAT_EMPTY);
+        room->queue->is_searched = 1;
     }
     chat__owner_run_queue(node, room);
 }

@@ -115,6 +115,37 @@ static void one_copy_after_a_restart(void **state)
     assert_int_equal(w.n_records, 1);
 }
 
+/* One search finds what is there and knows what is not. */
+static void resends_are_told_apart_after_a_restart(void **state)
+{
+    static const char *const RESENDS[] = {"k9", "k1", "k9", "k0", "k1"};
+    char text[128];
+    chat__node_options options;
+    (void)state;
+    join(&w, 0, "alice", "phone");
+    for (int i = 0; i < 3; i++) {
+        snprintf(text, sizeof text,
+                 "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"k%d\",\"body\":\"x\"}", i);
+        say(&w, 0, text);
+    }
+    chat__node_free(w.node);
+    chat__node_options_init(&options);
+    options.dedupe_count = 3; /* some are forgotten again at once */
+    assert_int_equal(chat__node_new(&options, &w.node), CHAT_OK);
+    pass_time(&w, 1);
+    w.cursor_of_loaded = UINT64_MAX;
+    join(&w, 0, "alice", "phone");
+    for (size_t i = 0; i < sizeof RESENDS / sizeof RESENDS[0]; i++) {
+        snprintf(text, sizeof text,
+                 "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"%s\",\"body\":\"x\","
+                 "\"resend\":true}",
+                 RESENDS[i]);
+        say(&w, 0, text);
+        assert_written(&w, 0, "\"t\":\"sent\"");
+    }
+    assert_int_equal(w.n_records, 4);
+}
+
 static void failed_append_is_told_and_may_be_tried_again(void **state)
 {
     (void)state;
@@ -329,6 +360,7 @@ int main(void)
         TEST(one_deadline_covers_the_upgrade_and_hello),
         TEST(same_cid_gets_the_first_id),
         TEST(one_copy_after_a_restart),
+        TEST(resends_are_told_apart_after_a_restart),
         TEST(failed_append_is_told_and_may_be_tried_again),
         TEST(what_came_while_away_arrives_in_order_on_reconnect),
         TEST(slow_reader_gets_the_rest_from_its_cursor),
