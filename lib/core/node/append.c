@@ -288,6 +288,8 @@ static void note_durable(chat__node *node, chat__op *op, uint64_t seq, uint64_t 
         op->cid->id = op->id;
         op->cid->seq = seq;
         op->cid->ts = op->ts;
+        /* A search that began meanwhile could not find it: it may not be forgotten before that. */
+        chat__cid_touch(node, op->cid);
     }
     date_members(op->roster, seq);
     if (op->kind == CHAT_FRAME_CHAT_CREATE) {

@@ -146,6 +146,33 @@ static void resends_are_told_apart_after_a_restart(void **state)
     assert_int_equal(w.n_records, 4);
 }
 
+/* It was in no history yet when the other one was looked for. */
+static void what_was_pending_during_a_search_is_known_later(void **state)
+{
+    static const char *const SENDS[] = {"k0", "k9\",\"resend\":true,\"body\":\"x"};
+    char text[160];
+    chat__node_options options;
+    (void)state;
+    chat__node_free(w.node);
+    chat__node_options_init(&options);
+    options.dedupe_count = 3;
+    assert_int_equal(chat__node_new(&options, &w.node), CHAT_OK);
+    pass_time(&w, 1);
+    join(&w, 0, "alice", "phone");
+    w.is_append_held = 1;
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(text, sizeof text, "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"%s\"%s}", SENDS[i],
+                 i == 0 ? ",\"body\":\"x\"" : "");
+        say(&w, 0, text);
+    }
+    w.is_append_held = 0;
+    pass_time(&w, 1);
+    say(&w, 0, "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"k1\",\"body\":\"x\"}");
+    say(&w, 0, "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"k0\",\"body\":\"x\",\"resend\":true}");
+    assert_written(&w, 0, "\"t\":\"sent\"");
+    assert_int_equal(w.n_records, 3);
+}
+
 static void failed_append_is_told_and_may_be_tried_again(void **state)
 {
     (void)state;
@@ -361,6 +388,7 @@ int main(void)
         TEST(same_cid_gets_the_first_id),
         TEST(one_copy_after_a_restart),
         TEST(resends_are_told_apart_after_a_restart),
+        TEST(what_was_pending_during_a_search_is_known_later),
         TEST(failed_append_is_told_and_may_be_tried_again),
         TEST(what_came_while_away_arrives_in_order_on_reconnect),
         TEST(slow_reader_gets_the_rest_from_its_cursor),
