@@ -98,7 +98,9 @@ extern "C" {
     X(rate_handshakes, "rate-handshakes", NUMBER, 0, 0, 1000000, "handshakes/s",                   \
       "Upgrades from one address (IPv6: one /64), above it 429; 0: no limit, as behind a proxy.")  \
     X(burst_handshakes, "burst-handshakes", NUMBER, 0, 0, 4000000000, "handshakes",                \
-      "So many at once, after a pause; 0: ten seconds' worth.")
+      "So many at once, after a pause; 0: ten seconds' worth.")                                    \
+    X(fanout_sync_members, "fanout-sync-members", NUMBER, 50, 2, 65536, "members",                 \
+      "Messages of smaller groups go out in one turn; of others in parts, beside the small ones.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

@@ -68,6 +68,9 @@ static chat_status start_nodes(sim *s)
     options.batch_count = 1 + chat__sim_random(s, 6);
     options.dedupe_count = s->plant == SIM_PLANT_NO_DEDUPE ? 1 : 1 + chat__sim_random(s, 32);
     options.chat_cache_count = 1 + chat__sim_random(s, 3);
+    options.fanout_sync_members = 2 + chat__sim_random(s, 4);
+    options.fanout_turn_sockets = 1 + chat__sim_random(s, 3);
+    options.fanout_chat_records = 1 + chat__sim_random(s, 3);
     options.seed[0] = s->rng;
     options.not_before_id = s->plant == SIM_PLANT_CLOCK_FLOOR ? 0 : chat__sim_storage_max_id(s);
     for (uint32_t i = 0; i < s->options.n_nodes; i++) {

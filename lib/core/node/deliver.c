@@ -8,74 +8,10 @@
 
 #include <string.h>
 
-/* Chats with fewer members tell the author of each delivery: design section 10. */
-#define RECEIPT_MEMBERS 10u
-
 static int is_record_type(uint64_t type)
 {
     return type == CHAT_FRAME_MSG || type == CHAT_FRAME_CHAT || type == CHAT_FRAME_CHANGE ||
            type == CHAT_FRAME_MARKER;
-}
-
-/* --- shared records --- */
-
-static void append_view(uint8_t **at, chat_view from, chat_view *out)
-{
-    memcpy(*at, from.data, from.len);
-    *out = chat__view(*at, from.len);
-    *at += from.len;
-}
-
-/* `frame` is the stream frame as clients get it. */
-static chat__msg *msg_new(chat__node *node, const chat_frame *frame)
-{
-    size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, frame);
-    chat__msg *msg = chat__node_alloc(node, sizeof *msg + frame->chat.len + frame->from.len + cap);
-    size_t len = 0;
-    if (msg == NULL)
-        return NULL;
-    uint8_t *at = (uint8_t *)(msg + 1);
-    msg->n_refs = 1;
-    msg->seq = frame->seq;
-    append_view(&at, frame->chat, &msg->chat);
-    append_view(&at, frame->from, &msg->from);
-    msg->is_receipt_wanted = frame->type == CHAT_FRAME_MSG && CHAT_FRAME_HAS(frame, COUNT) &&
-                             frame->count < RECEIPT_MEMBERS;
-    if (chat_frame_encode(CHAT_ENCODING_CBOR, frame, at, cap, &len) != CHAT_OK) {
-        chat__node_dealloc(node, msg);
-        return NULL;
-    }
-    msg->bytes[CHAT_ENCODING_CBOR] = chat__view(at, len);
-    return msg;
-}
-
-void chat__msg_release(chat__node *node, chat__msg *msg)
-{
-    if (--msg->n_refs > 0)
-        return;
-    msg->next_dead = node->dead;
-    node->dead = msg;
-}
-
-/* The bytes for an encoding; made once. Empty when out of memory. */
-static chat_view msg_bytes(chat__node *node, chat__msg *msg, uint8_t encoding)
-{
-    chat_frame frame;
-    if (msg->bytes[encoding].len > 0)
-        return msg->bytes[encoding];
-    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, msg->bytes[CHAT_ENCODING_CBOR],
-                          &frame) != CHAT_OK)
-        return chat__view(NULL, 0);
-    size_t cap = chat_frame_size_bound((chat_encoding)encoding, &frame);
-    size_t len = 0;
-    uint8_t *bytes = chat__node_alloc(node, cap);
-    if (bytes == NULL ||
-        chat_frame_encode((chat_encoding)encoding, &frame, bytes, cap, &len) != CHAT_OK) {
-        chat__node_dealloc(node, bytes);
-        return chat__view(NULL, 0);
-    }
-    msg->bytes[encoding] = chat__view(bytes, len);
-    return msg->bytes[encoding];
 }
 
 /* --- behind: chats that are read back --- */
@@ -136,7 +72,7 @@ static chat_status push(chat__node *node, chat__node_conn *conn, chat__msg *msg,
         return CHAT_ERR_LIMIT;
     chat_view bytes = chat__view(NULL, 0);
     if (!is_silent) {
-        bytes = msg_bytes(node, msg, conn->encoding);
+        bytes = chat__msg_bytes(node, msg, conn->encoding);
         if (bytes.len == 0)
             return CHAT_ERR_NOMEM;
     }
@@ -161,10 +97,9 @@ static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view
         effect->seq = seq;
 }
 
-/* A record that was just appended, for one connection. */
-static void push_live(chat__node *node, chat__node_conn *conn, chat__msg *msg, uint64_t prev,
-                      int is_origin)
+void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__live *live)
 {
+    chat__msg *msg = live->msg;
     chat__behind *behind = behind_of(conn, msg->chat);
     if (conn->session.state == CHAT__SESSION_HELLO || conn->broken != 0)
         return;
@@ -174,20 +109,24 @@ static void push_live(chat__node *node, chat__node_conn *conn, chat__msg *msg, u
         return;
     }
     if (conn->session.state == CHAT__SESSION_LOADING) {
-        fall_behind(node, conn, msg->chat, prev, msg->seq);
+        fall_behind(node, conn, msg->chat, live->prev, msg->seq);
         return;
     }
-    if (is_origin && conn->session.n_entries == 0) {
+    if (live->is_own && conn->session.n_entries == 0) {
         save_cursor(node, conn, msg->chat, msg->seq);
         return;
     }
-    chat_status status = push(node, conn, msg, is_origin);
+    chat_status status = CHAT_ERR_LIMIT;
+    if (!live->must_wait)
+        status = push(node, conn, msg, live->is_own);
     if (status == CHAT_ERR_NOMEM)
         chat__conn_break(node, conn, status);
     else if (status != CHAT_OK)
-        fall_behind(node, conn, msg->chat, prev, msg->seq);
-    else if (!is_origin)
+        fall_behind(node, conn, msg->chat, live->prev, msg->seq);
+    else if (!live->is_own)
         node->counts.delivered_msgs++;
+    if (live->must_wait)
+        chat__deliver_pump(node, conn);
 }
 
 static void stream_frame(const chat_frame *push, chat_frame *out)
@@ -236,9 +175,9 @@ static void answer_origin(chat__node *node, const chat_frame *push)
 
 /* The connection that made this record has it already. A change of members has no name by which its
    author could ask for it again, so that one is sent to the author too. */
-static int is_own(const chat__node_conn *conn, const chat_frame *push)
+static chat__conn own_conn(const chat_frame *push)
 {
-    return CHAT_FRAME_HAS(push, CONN) && conn->id == push->conn && push->kind != CHAT_FRAME_CHANGE;
+    return CHAT_FRAME_HAS(push, CONN) && push->kind != CHAT_FRAME_CHANGE ? push->conn : 0;
 }
 
 static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame,
@@ -247,7 +186,7 @@ static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame
     chat__user *user = chat__map_get(&node->users, id);
     chat__node_conn *conn = user != NULL ? user->conns : NULL;
     if (conn != NULL && *msg == NULL) {
-        *msg = msg_new(node, frame);
+        *msg = chat__msg_new(node, frame);
         if (*msg == NULL) {
             /* What is connected reads it back after a reconnect. */
             for (; conn != NULL; conn = conn->next)
@@ -255,8 +194,10 @@ static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame
             return;
         }
     }
-    for (; conn != NULL; conn = conn->next)
-        push_live(node, conn, *msg, push->prev, is_own(conn, push));
+    for (; conn != NULL; conn = conn->next) {
+        chat__live live = {*msg, push->prev, conn->id == own_conn(push), 0};
+        chat__deliver_live(node, conn, &live);
+    }
 }
 
 static chat_view_list recipients_of(const chat_frame *push)
@@ -277,6 +218,8 @@ void chat__deliver_push(chat__node *node, const chat_frame *push)
     if (CHAT_FRAME_HAS(push, CONN))
         answer_origin(node, push);
     stream_frame(push, &frame);
+    if (chat__fanout_take(node, &frame, to, push->prev, own_conn(push)) == CHAT_OK)
+        return;
     for (size_t i = 0; i < to.n_items; i++) {
         if (chat__node_of_user(to.items[i], node->options.n_nodes) == node->options.self)
             push_to_user(node, to.items[i], &frame, push, &msg);
@@ -374,7 +317,7 @@ void chat__deliver_retry(chat__node *node, chat__node_conn *conn)
     chat__window_entry *entry = chat__session_renumber(&conn->session, 0);
     for (uint32_t i = 1; entry != NULL; i++) {
         if (!entry->is_silent)
-            chat__conn_write(node, conn, msg_bytes(node, entry->item, conn->encoding));
+            chat__conn_write(node, conn, chat__msg_bytes(node, entry->item, conn->encoding));
         entry = chat__session_renumber(&conn->session, i);
     }
 }
@@ -446,7 +389,7 @@ static int push_row(chat__node *node, chat__node_conn *conn, const chat__node_ro
     }
     CHAT_FRAME_SET(&frame, SEQ, seq, row->seq);
     CHAT_FRAME_SET(&frame, PREV, prev, row->prev);
-    chat__msg *msg = msg_new(node, &frame);
+    chat__msg *msg = chat__msg_new(node, &frame);
     if (msg == NULL)
         return 0;
     chat_status status = push(node, conn, msg, 0);
@@ -485,8 +428,10 @@ void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows
     }
     /* Everything that storage has was pushed; what came meanwhile asks for one more look. */
     if (i == rows->n_rows && !rows->has_more &&
-        (behind->after >= behind->target || rows->n_rows == 0))
+        (behind->after >= behind->target || rows->n_rows == 0)) {
+        chat__fanout_read(node, conn, chat__view(behind->chat, behind->chat_len), behind->after);
         drop_first_behind(node, conn);
+    }
     chat__resume_settle(node, conn);
     /* No room: the next ack, or the socket, comes by again. */
     if (i == rows->n_rows)

@@ -39,6 +39,15 @@ typedef struct chat__behind {
 typedef struct chat__user chat__user;
 typedef struct chat__lookup chat__lookup;
 typedef struct chat__typing chat__typing;
+typedef struct chat__fan chat__fan;
+
+/* A record that was just appended, for one connection. */
+typedef struct chat__live {
+    chat__msg *msg;
+    uint64_t prev;
+    int is_own;    /* the connection made it and has it */
+    int must_wait; /* it is to be read back, even if there is room */
+} chat__live;
 
 typedef struct chat__node_conn {
     chat__heap_item timer; /* first: the heap gives it back */
@@ -54,6 +63,7 @@ typedef struct chat__node_conn {
     uint32_t turn;
     uint32_t n_submitted; /* requests whose answer is outstanding */
     uint64_t n_resumed;   /* records read back of what `resumed` waits for */
+    uint64_t fan_from;    /* what was in the fair queue at hello comes from storage */
     uint8_t encoding;
     uint8_t is_reading;
     int8_t broken; /* a status: close it for that in the next turn */
@@ -205,6 +215,12 @@ struct chat__node {
     chat__lookup *lookup_first, *lookup_last;
     uint64_t n_lookups; /* ever begun */
     chat__msg *dead;    /* freed at the next turn: effects may point into them */
+    chat__map fans;     /* chats with records in the fair queue */
+    chat__fan *first_fan, *last_fan;
+    size_t fan_bytes;
+    uint64_t n_fanned;  /* records that ever waited */
+    size_t fan_written; /* in turn `fan_turn` */
+    uint32_t fan_turn, fan_sockets, fan_members;
     uint32_t retry_after_ms;
     uint32_t turn;
     uint8_t is_draining;
@@ -391,6 +407,7 @@ void chat__cid_forget(chat__node *node, chat__cid *cid);
 
 /* --- deliver.c: the node where a user lives --- */
 void chat__deliver_push(chat__node *node, const chat_frame *push);
+void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__live *live);
 void chat__deliver_answer(chat__node *node, const chat_frame *answer);
 void chat__deliver_receipt(chat__node *node, const chat_frame *delivered);
 void chat__deliver_acked(chat__node *node, chat__node_conn *conn, uint64_t n);
@@ -400,7 +417,24 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
                                  const chat__node_user_chat *chats, size_t n_chats);
 void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows *rows);
 void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn);
+
+/* --- msg.c --- */
+/* `frame` is the stream frame as clients get it. NULL when out of memory. */
+chat__msg *chat__msg_new(chat__node *node, const chat_frame *frame);
+/* The bytes for an encoding; made once. Empty when out of memory. */
+chat_view chat__msg_bytes(chat__node *node, chat__msg *msg, uint8_t encoding);
 void chat__msg_release(chat__node *node, chat__msg *msg);
+
+/* --- fanout.c: records for many members --- */
+/* The stream frame `frame`, for users of this node; `origin` (0: none) has it. CHAT_OK: it waits.
+   CHAT_EMPTY: push it in this turn. */
+chat_status chat__fanout_take(chat__node *node, const chat_frame *frame, chat_view_list to,
+                              uint64_t prev, chat__conn origin);
+/* Take a part to the devices. 0: there is none, or the turn has done its share. */
+int chat__fanout_serve(chat__node *node);
+/* The connection has read the chat back up to `seq`. */
+void chat__fanout_read(chat__node *node, const chat__node_conn *conn, chat_view chat, uint64_t seq);
+void chat__fanout_done(chat__node *node);
 
 /* --- resume.c: when a device has what it lacked at hello --- */
 /* What the connection is behind now is what it lacked. */

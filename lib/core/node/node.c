@@ -38,6 +38,9 @@ void chat__node_options_init(chat__node_options *options)
     options->chat_cache_count = 65536;
     options->presence_count = 65536;
     options->max_watched = 256;
+    options->fanout_sync_members = 50;
+    options->fanout_turn_sockets = 64;
+    options->fanout_chat_records = 128;
 }
 
 static int options_are_sane(const chat__node_options *options)
@@ -45,7 +48,7 @@ static int options_are_sane(const chat__node_options *options)
     return options->n_nodes > 0 && options->self < options->n_nodes && options->n_partitions > 0 &&
            options->max_frame_bytes >= 1024 && options->window_count > 0 &&
            options->batch_count > 0 && options->heartbeat_ms > 0 &&
-           options->max_group_members >= 2 &&
+           options->fanout_turn_sockets > 0 && options->max_group_members >= 2 &&
            options->max_group_members <= CHAT_GROUP_MAX_MEMBERS && options->max_pending > 0;
 }
 
@@ -76,6 +79,7 @@ chat_status chat__node_new(const chat__node_options *options, chat__node **out)
     chat__map_init(&node->users, &node->allocator, options->max_connections, options->seed);
     chat__map_init(&node->rooms, &node->allocator, SIZE_MAX, options->seed);
     chat__map_init(&node->cids, &node->allocator, SIZE_MAX, options->seed);
+    chat__map_init(&node->fans, &node->allocator, SIZE_MAX, options->seed);
     size_t max_bytes = (size_t)options->max_frame_bytes + NODE_FRAME_EXTRA;
     chat_status status =
         chat_idgen_init(&node->idgen, options->snowflake_node, options->not_before_id);
@@ -115,6 +119,7 @@ void chat__node_free(chat__node *node)
     while (node->ops != NULL)
         chat__op_free(node, node->ops);
     chat__owner_free_all(node);
+    chat__fanout_done(node);
     free_dead(node);
     chat__map_done(&node->users);
     chat__map_done(&node->rooms);
@@ -181,8 +186,10 @@ chat__effect *chat__node_emit_about(chat__node *node, chat__effect_type type, ch
 
 chat_status chat__node_next_effect(chat__node *node, chat__effect *out)
 {
-    if (node->next_effect == node->n_effects)
-        return CHAT_EMPTY;
+    while (node->next_effect == node->n_effects) {
+        if (!chat__fanout_serve(node))
+            return CHAT_EMPTY;
+    }
     *out = node->effects[node->next_effect++];
     return CHAT_OK;
 }
@@ -313,7 +320,7 @@ void chat__node_begin(chat__node *node, uint64_t mono_ms, uint64_t unix_ms)
 uint64_t chat__node_deadline(const chat__node *node)
 {
     const chat__heap_item *first = chat__heap_first(&node->timers);
-    if (node->has_broken || node->stalled != NULL)
+    if (node->has_broken || node->stalled != NULL || node->first_fan != NULL)
         return node->mono_ms;
     if (node->is_draining && node->n_conns > 0)
         return node->mono_ms + DRAIN_POLL_MS;
@@ -336,7 +343,7 @@ void chat__node_drain(chat__node *node, uint32_t retry_after_ms)
 int chat__node_is_idle(const chat__node *node)
 {
     return node->n_ops == 0 && node->n_submitted == 0 && node->next_effect == node->n_effects &&
-           (!node->is_draining || node->n_conns == 0);
+           node->first_fan == NULL && (!node->is_draining || node->n_conns == 0);
 }
 
 void chat__node_counts_get(const chat__node *node, chat__node_counts *out)

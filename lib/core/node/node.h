@@ -55,6 +55,10 @@ typedef struct chat__node_options {
     uint32_t chat_cache_count; /* 65,536: groups whose members are remembered */
     uint32_t presence_count;   /* 65,536: users who are watched or whose last sight is remembered */
     uint32_t max_watched;      /* 256: users that a connection may watch */
+    uint32_t fanout_sync_members; /* 50: records of chats with so many go through the fair queue */
+    uint32_t fanout_turn_sockets; /* 64: writes that the fair queue does in a turn */
+    uint32_t fanout_chat_records; /* 128: that may wait in it for one chat; above it the chat's
+                                     devices are behind and read back */
     /* What a user may ask to be stored, over all connections: requests, and bytes of bodies, in a
        second and at once. Rate 0: no limit. */
     uint32_t rate_msgs, burst_msgs;

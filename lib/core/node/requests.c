@@ -141,6 +141,7 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
     memcpy(conn->device, frame->device.data, frame->device.len);
     conn->device_len = (uint8_t)frame->device.len;
     (void)chat__session_step(&conn->session, CHAT__SESSION_EV_HELLO);
+    conn->fan_from = node->n_fanned;
     if (chat__presence_arrive(node, conn) != CHAT_OK) {
         chat__conn_close(node, conn, CHAT_ERR_NOMEM, "out of memory");
         return;

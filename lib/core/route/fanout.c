@@ -16,11 +16,6 @@ uint32_t chat__route_chat_node(chat_view chat, uint32_t n_partitions, uint32_t n
     return n_nodes == 0 ? 0 : chat_partition_of(chat, n_partitions) % n_nodes;
 }
 
-chat__route_mode chat__route_mode_of(size_t n_members)
-{
-    return n_members < CHAT__ROUTE_QUEUE_FROM ? CHAT__ROUTE_IN_TURN : CHAT__ROUTE_QUEUED;
-}
-
 static int is_behind(chat__route_stop a, chat__route_stop b)
 {
     return a.node != b.node ? a.node > b.node : a.member > b.member;

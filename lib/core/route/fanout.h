@@ -8,21 +8,11 @@
 
 #include <chat/status.h>
 
-/* Chats of so many members and more wait in the fair queue beside the small ones. */
-#define CHAT__ROUTE_QUEUE_FROM 50u
-
 /* The node on which all of a user's connections are. `n_nodes` 0 counts as 1. */
 uint32_t chat__route_user_node(chat_view user, uint32_t n_nodes);
 
 /* The node that owns a chat: the one that owns its partition. 0 counts as 1. */
 uint32_t chat__route_chat_node(chat_view chat, uint32_t n_partitions, uint32_t n_nodes);
-
-typedef enum chat__route_mode {
-    CHAT__ROUTE_IN_TURN, /* push to all in the turn that read the record */
-    CHAT__ROUTE_QUEUED   /* in parts, a part in each turn */
-} chat__route_mode;
-
-chat__route_mode chat__route_mode_of(size_t n_members);
 
 /* A member by its index in the list, and the node where it lives. */
 typedef struct chat__route_stop {

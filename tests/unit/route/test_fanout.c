@@ -48,16 +48,6 @@ static void users_spread_over_the_nodes(void **state)
         assert_in_range(counts[i], 11, 64);
 }
 
-static void chats_of_50_and_more_wait_in_the_queue(void **state)
-{
-    (void)state;
-    assert_int_equal(chat__route_mode_of(0), CHAT__ROUTE_IN_TURN);
-    assert_int_equal(chat__route_mode_of(2), CHAT__ROUTE_IN_TURN);
-    assert_int_equal(chat__route_mode_of(49), CHAT__ROUTE_IN_TURN);
-    assert_int_equal(chat__route_mode_of(50), CHAT__ROUTE_QUEUED);
-    assert_int_equal(chat__route_mode_of(256), CHAT__ROUTE_QUEUED);
-}
-
 /* Walk a plan and check all that is promised of it; the number of parts comes back. */
 static size_t check_plan(size_t n_members, uint32_t n_nodes, size_t max_stops)
 {
@@ -127,7 +117,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(owners_follow_from_the_hash),
         cmocka_unit_test(users_spread_over_the_nodes),
-        cmocka_unit_test(chats_of_50_and_more_wait_in_the_queue),
         cmocka_unit_test(each_member_is_in_one_part_of_its_node),
         cmocka_unit_test(a_part_has_at_most_what_is_asked_for),
         cmocka_unit_test(parts_of_nothing_count_as_one),

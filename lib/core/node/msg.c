@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* A record on its way to devices: encoded once for each encoding, counted by references. */
+#include "node/internal.h"
+
+#include <string.h>
+
+/* Chats with fewer members tell the author of each delivery: design section 10. */
+#define RECEIPT_MEMBERS 10u
+
+static void append_view(uint8_t **at, chat_view from, chat_view *out)
+{
+    memcpy(*at, from.data, from.len);
+    *out = chat__view(*at, from.len);
+    *at += from.len;
+}
+
+chat__msg *chat__msg_new(chat__node *node, const chat_frame *frame)
+{
+    size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, frame);
+    chat__msg *msg = chat__node_alloc(node, sizeof *msg + frame->chat.len + frame->from.len + cap);
+    size_t len = 0;
+    if (msg == NULL)
+        return NULL;
+    uint8_t *at = (uint8_t *)(msg + 1);
+    msg->n_refs = 1;
+    msg->seq = frame->seq;
+    append_view(&at, frame->chat, &msg->chat);
+    append_view(&at, frame->from, &msg->from);
+    msg->is_receipt_wanted = frame->type == CHAT_FRAME_MSG && CHAT_FRAME_HAS(frame, COUNT) &&
+                             frame->count < RECEIPT_MEMBERS;
+    if (chat_frame_encode(CHAT_ENCODING_CBOR, frame, at, cap, &len) != CHAT_OK) {
+        chat__node_dealloc(node, msg);
+        return NULL;
+    }
+    msg->bytes[CHAT_ENCODING_CBOR] = chat__view(at, len);
+    return msg;
+}
+
+void chat__msg_release(chat__node *node, chat__msg *msg)
+{
+    if (--msg->n_refs > 0)
+        return;
+    msg->next_dead = node->dead;
+    node->dead = msg;
+}
+
+chat_view chat__msg_bytes(chat__node *node, chat__msg *msg, uint8_t encoding)
+{
+    chat_frame frame;
+    if (msg->bytes[encoding].len > 0)
+        return msg->bytes[encoding];
+    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, msg->bytes[CHAT_ENCODING_CBOR],
+                          &frame) != CHAT_OK)
+        return chat__view(NULL, 0);
+    size_t cap = chat_frame_size_bound((chat_encoding)encoding, &frame);
+    size_t len = 0;
+    uint8_t *bytes = chat__node_alloc(node, cap);
+    if (bytes == NULL ||
+        chat_frame_encode((chat_encoding)encoding, &frame, bytes, cap, &len) != CHAT_OK) {
+        chat__node_dealloc(node, bytes);
+        return chat__view(NULL, 0);
+    }
+    msg->bytes[encoding] = chat__view(bytes, len);
+    return msg->bytes[encoding];
+}
