@@ -11,8 +11,8 @@
 #define SIM_MAX_NODES   16u
 #define SIM_MAX_CLIENTS 64u
 #define SIM_PARTITIONS  8u
-#define SIM_NAME_BYTES  16u
-#define SIM_CHAT_BYTES  64u
+#define SIM_NAME_BYTES  (CHAT_ID_MAX_BYTES + 1)
+#define SIM_CHAT_BYTES  (CHAT_CHAT_ID_MAX_BYTES + 1)
 #define SIM_MARKS       24u
 #define SIM_READ_R      1000000u /* numbers of `read` requests begin here */
 
@@ -162,6 +162,7 @@ typedef struct sim {
     uint32_t epoch, next_wire, next_cid;
     uint32_t n_clients, n_to_send;
     int is_settling;
+    int is_calm; /* a test server: nothing by chance */
     int is_out_of_memory;
     sim_client clients[SIM_MAX_CLIENTS];
     sim_storage storage;
@@ -185,6 +186,8 @@ int chat__sim_grow(sim *s, void **items, size_t *cap, size_t n, size_t size);
 /* --- storage.c --- */
 void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect);
 void chat__sim_storage_commit(sim *s);
+/* What was appended is durable (CHAT_OK), lost (CHAT_ERR_FULL) or neither. */
+void chat__sim_storage_answer(sim *s, chat_status status);
 void chat__sim_storage_crash(sim *s);
 void chat__sim_storage_flush(sim *s);
 void chat__sim_storage_cursor(sim *s, const chat__effect *effect);

@@ -76,6 +76,8 @@ void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect)
     if (!storage->is_commit_due) {
         chat_view none = {NULL, 0};
         storage->is_commit_due = 1;
+        if (s->is_calm)
+            return;
         (void)chat__sim_schedule(s, SIM_EV_COMMIT, s->now_ms + commit_ms(s), none);
     }
 }
@@ -89,7 +91,7 @@ static void restore_last_seqs(sim_storage *storage)
 
 /* Answer the staged records. After a failed sync they are neither readable nor gone: a restart
    finds some of them. */
-static void answer_staged(sim *s, chat_status status)
+void chat__sim_storage_answer(sim *s, chat_status status)
 {
     sim_storage *storage = &s->storage;
     size_t first = 0;
@@ -124,12 +126,12 @@ void chat__sim_storage_commit(sim *s)
         chat__sim_trace(s, "fdatasync fails: the log takes nothing more until a restart");
     }
     if (storage->is_dead) {
-        answer_staged(s, CHAT_ERR_IO);
+        chat__sim_storage_answer(s, CHAT_ERR_IO);
     } else if (!s->is_settling && chat__sim_chance(s, 2)) {
         chat__sim_trace(s, "the disk is full");
-        answer_staged(s, CHAT_ERR_FULL);
+        chat__sim_storage_answer(s, CHAT_ERR_FULL);
     } else {
-        answer_staged(s, CHAT_OK);
+        chat__sim_storage_answer(s, CHAT_OK);
     }
     for (uint32_t node = 0; node < s->options.n_nodes; node++)
         chat__sim_run_effects(s, node);

@@ -28,13 +28,14 @@ MAY_USE = {
     "log": ["base", "id"],
     "server": CORE + ["json", "net", "store", "log"],
     "client": ["base", "id", "wire", "session", "core/client", "json", "net"],
-    "testing": CORE + ["core/client", "json"],
+    "testing": CORE + ["core/client", "json", "net"],
     "examples": [],
 }
 
 # Public headers that speak for an outer library: what may include them besides that library.
 OUTER_HEADERS = {"client": ["client", "core/client"], "token": ["client", "net"],
                  "server": ["server"], "testing": ["testing"],
+                 "testing_server": ["testing"],
                  "backend": ["server", "store", "testing"]}
 
 INCLUDE_PATHS = ["include", "lib", "lib/core", "lib/server"]
