@@ -54,6 +54,7 @@ typedef struct chat_client_options {
     uint32_t max_frame_bytes;    /**< 131,072, received or sent */
     uint32_t max_chats;          /**< 4096 chats whose position is remembered to drop duplicates */
     uint32_t no_deflate;         /**< 1: offer no permessage-deflate */
+    uint32_t own_transport;      /**< 1: see <chat/client_transport.h> */
 } chat_client_options;
 
 /** Zero, `struct_size`, and the defaults named above. */

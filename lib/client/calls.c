@@ -5,16 +5,25 @@
 #include "base/view.h"
 #include "handle.h"
 
+static chat_status put(chat_client *client, const chat_target *target, chat_view body,
+                       chat_view cid, chat_client_cid *out_cid)
+{
+    chat_status status = CHAT_ERR_STATE;
+    chat__client_enter(client);
+    if (!client->is_leaving)
+        status = chat__client_send(client->core, target, body, cid, out_cid);
+    if (status == CHAT_OK)
+        chat__client_wake_self(client);
+    chat__client_exit(client);
+    return status;
+}
+
 chat_status chat_client_send(chat_client *client, const chat_target *target, chat_view body,
                              chat_client_cid *out_cid)
 {
-    if (client == NULL || target == NULL || client->is_leaving)
-        return client == NULL || target == NULL ? CHAT_ERR_ARG : CHAT_ERR_STATE;
-    chat_status status =
-        chat__client_send(client->core, target, body, chat__view(NULL, 0), out_cid);
-    if (status == CHAT_OK)
-        chat__client_wake_self(client);
-    return status;
+    if (client == NULL || target == NULL)
+        return CHAT_ERR_ARG;
+    return put(client, target, body, chat__view(NULL, 0), out_cid);
 }
 
 chat_status chat_client_send_again(chat_client *client, const chat_target *target, chat_view body,
@@ -22,31 +31,30 @@ chat_status chat_client_send_again(chat_client *client, const chat_target *targe
 {
     if (client == NULL || target == NULL || cid.len == 0)
         return CHAT_ERR_ARG;
-    if (client->is_leaving)
-        return CHAT_ERR_STATE;
-    chat_status status = chat__client_send(client->core, target, body, cid, NULL);
-    if (status == CHAT_OK)
-        chat__client_wake_self(client);
-    return status;
+    return put(client, target, body, cid, NULL);
 }
 
 size_t chat_client_outbox_count(const chat_client *client)
 {
-    return chat__client_outbox_count(client->core);
+    chat__client_enter(client);
+    size_t count = chat__client_outbox_count(client->core);
+    chat__client_exit(client);
+    return count;
 }
 
 static chat_status request(chat_client *client, const chat_frame *frame, uint64_t *out_r)
 {
     uint64_t r = 0;
-    if (client->is_leaving)
-        return CHAT_ERR_STATE;
-    chat_status status = chat__client_request(client->core, frame, &r);
-    if (status != CHAT_OK)
-        return status;
-    if (out_r != NULL)
+    chat_status status = CHAT_ERR_STATE;
+    chat__client_enter(client);
+    if (!client->is_leaving)
+        status = chat__client_request(client->core, frame, &r);
+    if (status == CHAT_OK)
+        chat__client_wake_self(client);
+    chat__client_exit(client);
+    if (status == CHAT_OK && out_r != NULL)
         *out_r = r;
-    chat__client_wake_self(client);
-    return CHAT_OK;
+    return status;
 }
 
 chat_status chat_client_history(chat_client *client, const chat_history_query *query,
@@ -231,11 +239,13 @@ chat_status chat_client_typing(chat_client *client, const chat_target *target)
 {
     if (client == NULL || target == NULL)
         return CHAT_ERR_ARG;
-    if (client->is_leaving)
-        return CHAT_ERR_STATE;
-    chat_status status = chat__client_typing(client->core, target);
+    chat_status status = CHAT_ERR_STATE;
+    chat__client_enter(client);
+    if (!client->is_leaving)
+        status = chat__client_typing(client->core, target);
     if (status == CHAT_OK)
         chat__client_wake_self(client);
+    chat__client_exit(client);
     return status;
 }
 
@@ -252,27 +262,40 @@ chat_status chat_client_reconnect(chat_client *client)
 {
     if (client == NULL)
         return CHAT_ERR_ARG;
-    if (client->is_leaving)
-        return CHAT_ERR_STATE;
+    chat_status status = CHAT_ERR_STATE;
+    chat__client_enter(client);
+    if (!client->is_leaving)
+        status = chat__client_reconnect(client->core);
     chat__client_wake_self(client);
-    return chat__client_reconnect(client->core);
+    chat__client_exit(client);
+    return status;
 }
 
 chat_status chat_client_set_token(chat_client *client, const char *token)
 {
-    return client != NULL ? chat__client_put_token(client, token) : CHAT_ERR_ARG;
+    if (client == NULL)
+        return CHAT_ERR_ARG;
+    chat__client_enter(client);
+    chat_status status = chat__client_put_token(client, token);
+    chat__client_exit(client);
+    return status;
 }
 
 chat_status chat_client_close(chat_client *client)
 {
     if (client == NULL)
         return CHAT_ERR_ARG;
+    chat__client_enter(client);
     client->is_leaving = 1;
     chat__client_wake_self(client);
+    chat__client_exit(client);
     return CHAT_OK;
 }
 
 chat_client_state chat_client_get_state(const chat_client *client)
 {
-    return chat__client_state(client->core);
+    chat__client_enter(client);
+    chat_client_state state = chat__client_state(client->core);
+    chat__client_exit(client);
+    return state;
 }

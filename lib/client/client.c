@@ -103,7 +103,8 @@ static chat_status make_link(chat_client *client, const chat_client_options *opt
         say(client, CHAT_LOG_ERROR, "the URL is not valid", why);
         return CHAT_ERR_ARG;
     }
-    if (link->url.is_tls) {
+    link->is_own = options->own_transport != 0;
+    if (link->url.is_tls && !link->is_own) {
         chat_status status = chat__tls_client_new(options->ca_file, options->insecure_tls == 0,
                                                   tls_why, sizeof tls_why, &client->tls_context);
         if (status != CHAT_OK) {
@@ -146,6 +147,8 @@ chat_status chat_client_new(const chat_client_options *options, chat_client **ou
     if (client == NULL)
         return CHAT_ERR_NOMEM;
     client->allocator = allocator;
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_cond_init(&client->thread.ended, NULL);
     client->link.fd = -1;
     client->epoll_fd = -1;
     client->wake_fd = -1;
@@ -174,8 +177,12 @@ chat_status chat_client_new(const chat_client_options *options, chat_client **ou
 
 void chat_client_free(chat_client *client)
 {
-    if (client == NULL)
-        return;
+    if (client != NULL && !chat__client_thread_stop(client, 1))
+        chat__client_destroy(client);
+}
+
+void chat__client_destroy(chat_client *client)
+{
     chat_allocator allocator = client->allocator;
     if (client->link.allocator != NULL) {
         chat__link_leave(&client->link, 1001, "");
@@ -188,6 +195,8 @@ void chat_client_free(chat_client *client)
     if (client->wake_fd >= 0)
         close(client->wake_fd);
     chat__alloc_free(&allocator, client->token);
+    pthread_cond_destroy(&client->thread.ended);
+    pthread_mutex_destroy(&client->lock);
     chat__alloc_free(&allocator, client);
 }
 
@@ -198,7 +207,7 @@ int chat_client_fd(const chat_client *client)
     return client->epoll_fd;
 }
 
-int chat_client_timeout(const chat_client *client, uint64_t now_ms)
+int chat__client_wait_ms(const chat_client *client, uint64_t now_ms)
 {
     uint64_t at = chat__client_deadline(client->core);
     uint64_t link_at = chat__link_deadline(&client->link);
@@ -213,6 +222,14 @@ int chat_client_timeout(const chat_client *client, uint64_t now_ms)
     if (at <= now_ms)
         return 0;
     return at - now_ms > INT32_MAX ? INT32_MAX : (int)(at - now_ms);
+}
+
+int chat_client_timeout(const chat_client *client, uint64_t now_ms)
+{
+    chat__client_enter(client);
+    int wait_ms = chat__client_wait_ms(client, now_ms);
+    chat__client_exit(client);
+    return wait_ms;
 }
 
 void chat_client_wakeup(const chat_client *client)
@@ -314,11 +331,9 @@ static void leave(chat_client *client)
     chat__client_close(client->core);
 }
 
-chat_status chat_client_process(chat_client *client, uint64_t now_ms)
+chat_status chat__client_process_turn(chat_client *client, uint64_t now_ms)
 {
     uint64_t count;
-    if (client == NULL)
-        return CHAT_ERR_ARG;
     client->now_ms = now_ms;
     (void)!read(client->wake_fd, &count, sizeof count);
     client->is_woken = 0;
@@ -329,6 +344,17 @@ chat_status chat_client_process(chat_client *client, uint64_t now_ms)
     if (client->is_leaving)
         leave(client);
     return CHAT_OK;
+}
+
+chat_status chat_client_process(chat_client *client, uint64_t now_ms)
+{
+    if (client == NULL)
+        return CHAT_ERR_ARG;
+    chat__client_enter(client);
+    chat_status status =
+        client->thread.is_running ? CHAT_ERR_STATE : chat__client_process_turn(client, now_ms);
+    chat__client_exit(client);
+    return status;
 }
 
 /* 1: there may be an event. */
@@ -353,10 +379,8 @@ static int take_message(chat_client *client)
     return 1;
 }
 
-chat_status chat_client_next_event(chat_client *client, const chat_event **out)
+chat_status chat__client_read_event(chat_client *client, const chat_event **out)
 {
-    if (client == NULL || out == NULL)
-        return CHAT_ERR_ARG;
     do {
         if (chat__client_next_event(client->core, out) == CHAT_OK)
             return CHAT_OK;
@@ -365,4 +389,15 @@ chat_status chat_client_next_event(chat_client *client, const chat_event **out)
     } while (take_message(client));
     pump(client);
     return chat__client_next_event(client->core, out);
+}
+
+chat_status chat_client_next_event(chat_client *client, const chat_event **out)
+{
+    if (client == NULL || out == NULL)
+        return CHAT_ERR_ARG;
+    chat__client_enter(client);
+    chat_status status =
+        client->thread.is_running ? CHAT_ERR_STATE : chat__client_read_event(client, out);
+    chat__client_exit(client);
+    return status;
 }

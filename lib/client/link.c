@@ -27,6 +27,7 @@ chat_status chat__link_init(chat__link *link)
     chat__buf_init(&link->rx, link->allocator, CHAT__HTTP_MAX_HEAD_BYTES + CHAT__LINK_READ_BYTES);
     chat__buf_init(&link->tx, link->allocator,
                    CHAT__LINK_WRITE_BYTES + 2 * (size_t)link->max_frame_bytes + 4096);
+    chat__buf_init(&link->own_in, link->allocator, CHAT__LINK_READ_BYTES);
     return chat__ws_pool_new(link->allocator, &limits, &link->pool);
 }
 
@@ -35,6 +36,7 @@ void chat__link_done(chat__link *link)
     chat__link_drop(link);
     chat__buf_done(&link->rx);
     chat__buf_done(&link->tx);
+    chat__buf_done(&link->own_in);
     chat__ws_pool_free(link->pool);
     link->pool = NULL;
 }
@@ -83,6 +85,9 @@ void chat__link_drop(chat__link *link)
     link->rx.len = 0;
     link->rx_at = 0;
     link->tx.len = 0;
+    link->own_in.len = 0;
+    link->is_own_open = 0;
+    link->is_own_over = 0;
     link->tls_repeat_bytes = 0;
     link->may_read_more = 0;
     link->state = CHAT__LINK_DOWN;
@@ -94,6 +99,8 @@ chat_status chat__link_watch(chat__link *link)
     int wants_write = link->state == CHAT__LINK_CONNECTING || link->tx.len > 0 ||
                       (link->tls != NULL && chat__tls_wants_write(link->tls));
     struct epoll_event event;
+    if (link->is_own)
+        return CHAT_OK;
     memset(&event, 0, sizeof event);
     event.events = EPOLLIN | (wants_write ? (uint32_t)EPOLLOUT : 0);
     event.data.fd = link->fd;
@@ -116,6 +123,11 @@ chat_status chat__link_open(chat__link *link, uint64_t now_ms, uint64_t until_ms
     link->retry_ms = 0;
     link->why[0] = '\0';
     memcpy(link->upgrade.key, key, sizeof link->upgrade.key);
+    if (link->is_own) {
+        link->n_opened++;
+        link->state = CHAT__LINK_CONNECTING;
+        return CHAT_OK;
+    }
     chat_status status = chat__resolve_start(link->url.host, link->url.port, &link->resolve);
     if (status != CHAT_OK)
         return chat__link_fail(link, status, "the look-up of %s could not start", link->url.host);
@@ -201,6 +213,13 @@ static chat_status begin_upgrade(chat__link *link, chat_view token)
     return CHAT_OK;
 }
 
+static chat_status work_own(chat__link *link, chat_view token)
+{
+    if (link->is_own_over)
+        return chat__link_fail(link, CHAT_ERR_NETWORK, "the application's transport failed");
+    return link->is_own_open ? begin_upgrade(link, token) : CHAT_MORE;
+}
+
 static chat_status work_connecting(chat__link *link, uint64_t now_ms, chat_view token)
 {
     int error = 0;
@@ -253,7 +272,7 @@ chat_status chat__link_work(chat__link *link, uint64_t now_ms, chat_view token)
     if (link->state == CHAT__LINK_RESOLVING)
         status = work_resolving(link, now_ms);
     if (status == CHAT_MORE && link->state == CHAT__LINK_CONNECTING) {
-        status = work_connecting(link, now_ms, token);
+        status = link->is_own ? work_own(link, token) : work_connecting(link, now_ms, token);
         status = status == CHAT_OK ? CHAT_MORE : status;
     }
     if (status == CHAT_MORE && link->state == CHAT__LINK_UPGRADING)
@@ -263,5 +282,11 @@ chat_status chat__link_work(chat__link *link, uint64_t now_ms, chat_view token)
 
 uint64_t chat__link_deadline(const chat__link *link)
 {
-    return link->state == CHAT__LINK_CONNECTING ? link->address_until_ms : UINT64_MAX;
+    return link->state == CHAT__LINK_CONNECTING && !link->is_own ? link->address_until_ms
+                                                                 : UINT64_MAX;
+}
+
+uint64_t chat__link_number(const chat__link *link)
+{
+    return link->is_own && link->state != CHAT__LINK_DOWN ? link->n_opened : 0;
 }

@@ -38,6 +38,7 @@ typedef struct chat__link {
     chat__tls_context *tls_context; /* NULL: ws:// */
     uint32_t max_frame_bytes;
     int no_deflate;
+    int is_own; /* <chat/client_transport.h>: the application carries the bytes */
 
     chat__link_state state;
     int fd;
@@ -55,6 +56,11 @@ typedef struct chat__link {
     size_t rx_at;      /* consumed */
     int may_read_more; /* the last read may have left something */
     chat__buf tx;
+
+    /* Own transport. */
+    uint64_t n_opened; /* connections that were wanted so far */
+    int is_own_open, is_own_over;
+    chat__buf own_in; /* fed, not read */
 
     /* Why it ended. */
     uint64_t retry_ms;
@@ -94,6 +100,9 @@ void chat__link_leave(chat__link *link, uint16_t code, const char *text);
 
 /* Down, now. */
 void chat__link_drop(chat__link *link);
+
+/* Own transport: number of the connection that is wanted or there, 0: none. */
+uint64_t chat__link_number(const chat__link *link);
 
 /* When chat__link_work() must be called; UINT64_MAX: no deadline. */
 uint64_t chat__link_deadline(const chat__link *link);

@@ -20,11 +20,25 @@ static chat_status lost(chat__link *link, chat_status status)
     return chat__link_fail(link, status, "%s", copy);
 }
 
+static chat_status read_own(chat__link *link, uint8_t *out, size_t cap, size_t *out_len)
+{
+    chat__buf *in = &link->own_in;
+    size_t n = in->len < cap ? in->len : cap;
+    if (n == 0)
+        return link->is_own_over ? CHAT_ERR_CLOSED : CHAT_MORE;
+    memcpy(out, in->data, n);
+    chat__buf_consume(in, n);
+    *out_len = n;
+    return CHAT_OK;
+}
+
 /* CHAT_OK, CHAT_MORE, or why it ended. */
 static chat_status read_some(chat__link *link, uint8_t *out, size_t cap, size_t *out_len)
 {
     if (link->tls != NULL)
         return chat__tls_read(link->tls, out, cap, out_len);
+    if (link->is_own)
+        return read_own(link, out, cap, out_len);
     ssize_t n;
     do
         n = recv(link->fd, out, cap, 0);
@@ -207,7 +221,7 @@ chat_status chat__link_write(chat__link *link, chat_view message)
 
 chat_status chat__link_flush(chat__link *link)
 {
-    if (link->state < CHAT__LINK_UPGRADING)
+    if (link->state < CHAT__LINK_UPGRADING || link->is_own)
         return CHAT_OK;
     while (link->tx.len > 0) {
         size_t n = 0;

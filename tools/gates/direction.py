@@ -33,7 +33,8 @@ MAY_USE = {
 }
 
 # Public headers that speak for an outer library: what may include them besides that library.
-OUTER_HEADERS = {"client": ["client", "core/client"], "token": ["client", "net"],
+OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["client"],
+                 "client_thread": ["client"], "token": ["client", "net"],
                  "server": ["server"], "testing": ["testing"],
                  "testing_server": ["testing"],
                  "backend": ["server", "store", "testing"]}

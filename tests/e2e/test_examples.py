@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""The examples do what they say, against a real server or by themselves."""
+import subprocess
+
+import pytest
+
+from harness import DEADLINE_S, ROOT, build_dir
+
+
+def run(name, *args):
+    return subprocess.run([str(build_dir() / f"examples/example-{name}"), *args], text=True,
+                          capture_output=True, timeout=DEADLINE_S, check=False)
+
+
+@pytest.mark.parametrize("name", ["poll", "uv", "thread"])
+def test_a_message_is_sent_in_each_kind_of_loop(name, server, connect):
+    done = run(name, server.url, server.token("alice"), "bob", f"by {name}")
+    assert (done.returncode, done.stdout) == (0, "sent\n"), done
+    bob = connect("bob")
+    bob.expect_msg(f"by {name}")
+
+
+@pytest.mark.parametrize("name", ["poll", "uv", "thread"])
+def test_a_refusal_ends_the_program(name, server):
+    done = run(name, server.url, "no-token", "bob", "hello")
+    assert done.returncode == 1, done
+
+
+def test_two_ends_talk_in_memory():
+    done = run("memory")
+    assert (done.returncode, done.stdout) == (0, "alice: sent\nbob got: hello\n"), done
+
+
+def test_no_example_is_longer_than_150_lines():
+    for path in (ROOT / "examples").glob("*.c"):
+        assert len(path.read_text().splitlines()) <= 150, path

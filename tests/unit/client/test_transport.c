@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* A client on the test's own transport, joined in memory to a test server. */
+#include "unit.h"
+#include "every_call.h"
+
+#include <chat/testing_server.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct end {
+    chat_test_server *server;
+    chat_client *client;
+    uint64_t number;
+    chat_test_conn conn;
+    uint32_t piece; /* bytes for each feed */
+    int calls_everything;
+    char seen[8192]; /* types of events and bodies */
+};
+
+static chat_client *client_for(const char *user)
+{
+    chat_client_options options;
+    chat_client *client = NULL;
+    chat_client_options_init(&options);
+    options.url = "wss://memory";
+    options.token = user;
+    options.device = "d";
+    options.own_transport = 1;
+    options.max_requests = 10000;
+    assert_int_equal(chat_client_new(&options, &client), CHAT_OK);
+    return client;
+}
+
+static chat_test_server *new_server(void)
+{
+    chat_test_server_options options;
+    chat_test_server *server = NULL;
+    chat_test_server_options_init(&options);
+    assert_int_equal(chat_test_server_new(&options, &server), CHAT_OK);
+    return server;
+}
+
+static void note(struct end *end, const chat_event *event)
+{
+    size_t len = strlen(end->seen);
+    chat_view body = {(const uint8_t *)"", 0};
+    if (event->frame != NULL && CHAT_FRAME_HAS(event->frame, BODY))
+        body = event->frame->body;
+    snprintf(end->seen + len, sizeof end->seen - len, "%u:%u:%d:%.*s ", event->type, event->state,
+             event->status, (int)body.len, (const char *)body.data);
+}
+
+static void follow(struct end *end)
+{
+    uint64_t wanted = chat_client_transport_wanted(end->client);
+    if (wanted == end->number)
+        return;
+    if (end->number != 0)
+        chat_test_server_hangup(end->server, end->conn);
+    end->number = wanted;
+    if (wanted == 0)
+        return;
+    assert_int_equal(chat_test_server_accept(end->server, &end->conn), CHAT_OK);
+    assert_int_equal(chat_client_transport_opened(end->client, wanted), CHAT_OK);
+}
+
+static void carry(struct end *end)
+{
+    uint8_t bytes[4096];
+    size_t n = 0, used = 0;
+    while (chat_client_transport_take(end->client, end->number, bytes, end->piece, &n) == CHAT_OK)
+        (void)chat_test_server_feed(end->server, end->conn, bytes, n);
+    if (end->number == 0)
+        return;
+    chat_status status = chat_test_server_take(end->server, end->conn, bytes, end->piece, &n);
+    if (status == CHAT_OK) {
+        assert_int_equal(chat_client_transport_feed(end->client, end->number, bytes, n, &used),
+                         CHAT_OK);
+        assert_int_equal(used, n);
+    } else if (status == CHAT_ERR_CLOSED) {
+        (void)chat_client_transport_lost(end->client, end->number);
+    }
+}
+
+/* `ms` of the virtual clock. */
+static void go_on(struct end *end, uint64_t ms)
+{
+    const chat_event *event;
+    while (ms-- > 0) {
+        uint64_t now_ms = chat_test_server_now(end->server);
+        (void)chat_client_process(end->client, now_ms);
+        while (chat_client_next_event(end->client, &event) == CHAT_OK) {
+            note(end, event);
+            if (end->calls_everything)
+                call_everything(end->client, now_ms, 0);
+        }
+        follow(end);
+        carry(end);
+        chat_test_server_advance(end->server, 1);
+    }
+}
+
+static void begin(struct end *end, chat_test_server *server, const char *user)
+{
+    memset(end, 0, sizeof *end);
+    end->server = server;
+    end->piece = 4096;
+    end->client = client_for(user);
+}
+
+static const chat_target BOB = {{NULL, 0}, {(const uint8_t *)"bob", 3}};
+
+static void send_to_bob(struct end *end, const char *text)
+{
+    assert_int_equal(chat_client_send(end->client, &BOB, chat__view_str(text), NULL), CHAT_OK);
+}
+
+static void talks_in_pieces_of_any_size(void **state)
+{
+    const uint32_t pieces[] = {4096, 7, 1};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        chat_test_server *server = new_server();
+        struct end alice, bob;
+        begin(&alice, server, "alice");
+        begin(&bob, server, "bob");
+        alice.piece = bob.piece = pieces[i];
+        send_to_bob(&alice, "hello");
+        for (int turn = 0; turn < 1500; turn++) {
+            go_on(&alice, 1);
+            go_on(&bob, 1);
+        }
+        assert_non_null(strstr(alice.seen, "4:3:0:"));
+        assert_non_null(strstr(bob.seen, "2:3:0:hello"));
+        chat_client_free(alice.client);
+        chat_client_free(bob.client);
+        chat_test_server_free(server);
+    }
+}
+
+static int count_of(const char *text, const char *what)
+{
+    int n = 0;
+    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
+        n++;
+    return n;
+}
+
+/* ordered-outbox, one-copy: written offline and over connections that are cut at any byte. */
+static void ordered_outbox_and_one_copy(void **state)
+{
+    struct end alice, bob;
+    chat_test_server *server = new_server();
+    char text[32];
+    (void)state;
+    begin(&alice, server, "alice");
+    begin(&bob, server, "bob");
+    for (int i = 0; i < 40; i++) {
+        snprintf(text, sizeof text, "<%d>", i);
+        send_to_bob(&alice, text);
+        alice.piece = (uint32_t)(i % 5) * 100 + 40;
+        go_on(&alice, (uint64_t)(i % 7) * 3);
+        go_on(&bob, 5);
+        if (i % 3 == 0)
+            (void)chat_test_server_fault(server, 0, CHAT_TEST_FAULT_CUT, 0);
+        if (i % 10 == 5)
+            assert_int_equal(chat_test_server_crash(server), CHAT_OK);
+    }
+    for (int turn = 0; turn < 100000 && strstr(bob.seen, "<39>") == NULL; turn++) {
+        go_on(&alice, 1);
+        go_on(&bob, 1);
+    }
+    const char *at = bob.seen;
+    for (int i = 0; i < 40; i++) {
+        snprintf(text, sizeof text, "<%d>", i);
+        assert_int_equal(count_of(bob.seen, text), 1);
+        assert_non_null(at = strstr(at, text));
+    }
+    chat_client_free(alice.client);
+    chat_client_free(bob.client);
+    chat_test_server_free(server);
+}
+
+static void one_resume_event(void **state)
+{
+    struct end alice;
+    chat_test_server *server = new_server();
+    char resumed[16];
+    (void)state;
+    begin(&alice, server, "alice");
+    snprintf(resumed, sizeof resumed, "%d:3:0:", CHAT_EVENT_RESUMED);
+    for (int i = 1; i <= 5; i++) {
+        go_on(&alice, 40000);
+        assert_int_equal(count_of(alice.seen, resumed), i);
+        (void)chat_test_server_fault(server, 0, CHAT_TEST_FAULT_CUT, 0);
+    }
+    chat_client_free(alice.client);
+    chat_test_server_free(server);
+}
+
+static void no_thread_needed_every_call_from_every_event(void **state)
+{
+    struct end alice;
+    chat_test_server *server = new_server();
+    (void)state;
+    begin(&alice, server, "alice");
+    alice.calls_everything = 1;
+    go_on(&alice, 30);
+    (void)chat_test_server_fault(server, 0, CHAT_TEST_FAULT_CUT, 0);
+    go_on(&alice, 30);
+    assert_int_equal(chat_client_reconnect(alice.client), CHAT_OK);
+    go_on(&alice, 30);
+    assert_int_equal(chat_client_close(alice.client), CHAT_OK);
+    go_on(&alice, 3000);
+    assert_int_equal(chat_client_get_state(alice.client), CHAT_CLIENT_CLOSED);
+    call_everything(alice.client, 1, 0);
+    chat_client_free(alice.client);
+    chat_test_server_free(server);
+}
+
+static uint64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A client is freed after each number of steps on its way. */
+static void free_in_every_state_is_at_once(void **state)
+{
+    (void)state;
+    for (uint64_t ms = 0; ms < 30; ms++) {
+        struct end alice;
+        chat_test_server *server = new_server();
+        begin(&alice, server, "alice");
+        send_to_bob(&alice, "hello");
+        alice.piece = 64;
+        go_on(&alice, ms);
+        if (ms % 3 == 0)
+            (void)chat_client_close(alice.client);
+        uint64_t before_ms = clock_ms();
+        chat_client_free(alice.client);
+        assert_true(clock_ms() - before_ms < 100);
+        chat_test_server_free(server);
+    }
+}
+
+static void first_connect_is_tried_until_it_works(void **state)
+{
+    struct end alice;
+    chat_test_server *server = new_server();
+    (void)state;
+    begin(&alice, server, "alice");
+    chat_test_server_refuse(server, 503);
+    go_on(&alice, 20000);
+    assert_int_equal(chat_client_get_state(alice.client), CHAT_CLIENT_WAITING);
+    assert_true(count_of(alice.seen, "1:1:") >= 3);
+    chat_test_server_refuse(server, 0);
+    go_on(&alice, 40000);
+    assert_int_equal(chat_client_get_state(alice.client), CHAT_CLIENT_ONLINE);
+    chat_client_free(alice.client);
+    chat_test_server_free(server);
+}
+
+static void bye_is_honoured(void **state)
+{
+    struct end alice;
+    chat_test_server *server = new_server();
+    (void)state;
+    begin(&alice, server, "alice");
+    go_on(&alice, 20);
+    chat_test_server_drain(server, 60000);
+    go_on(&alice, 20);
+    assert_int_equal(chat_test_server_crash(server), CHAT_OK);
+    go_on(&alice, 55000);
+    assert_int_equal(chat_client_get_state(alice.client), CHAT_CLIENT_WAITING);
+    go_on(&alice, 30000);
+    assert_int_equal(chat_client_get_state(alice.client), CHAT_CLIENT_ONLINE);
+    chat_client_free(alice.client);
+    chat_test_server_free(server);
+}
+
+static void an_older_connection_is_closed(void **state)
+{
+    struct end alice;
+    chat_test_server *server = new_server();
+    size_t n = 0;
+    uint8_t byte = 0;
+    (void)state;
+    begin(&alice, server, "alice");
+    assert_int_equal(chat_client_transport_opened(alice.client, 1), CHAT_ERR_CLOSED);
+    go_on(&alice, 20);
+    uint64_t old = alice.number;
+    assert_int_equal(chat_client_transport_opened(alice.client, old), CHAT_ERR_STATE);
+    assert_int_equal(chat_client_reconnect(alice.client), CHAT_OK);
+    go_on(&alice, 20);
+    assert_int_not_equal(alice.number, old);
+    assert_int_equal(chat_client_transport_feed(alice.client, old, &byte, 1, &n), CHAT_ERR_CLOSED);
+    assert_int_equal(chat_client_transport_take(alice.client, old, &byte, 1, &n), CHAT_ERR_CLOSED);
+    assert_int_equal(chat_client_transport_lost(alice.client, old), CHAT_ERR_CLOSED);
+    chat_client_free(alice.client);
+    chat_test_server_free(server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(talks_in_pieces_of_any_size),
+        cmocka_unit_test(ordered_outbox_and_one_copy),
+        cmocka_unit_test(one_resume_event),
+        cmocka_unit_test(no_thread_needed_every_call_from_every_event),
+        cmocka_unit_test(free_in_every_state_is_at_once),
+        cmocka_unit_test(first_connect_is_tried_until_it_works),
+        cmocka_unit_test(bye_is_honoured),
+        cmocka_unit_test(an_older_connection_is_closed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
