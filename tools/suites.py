@@ -348,6 +348,14 @@ def suite_e2e(result):
         pytest_suite("tests/e2e", result, build)
 
 
+def suite_services(result):
+    """against real Cassandra and HAProxy, started on loopback"""
+    code, text = run(["tools/setup", "services"])
+    if code:
+        raise CannotRun(f"tools/setup services failed:\n{tail(text)}")
+    pytest_suite("tests/services", result, "plain")
+
+
 SUITES = {name[6:]: function for name, function in list(globals().items())
           if name.startswith("suite_")}
 

@@ -29,6 +29,7 @@ MAY_USE = {
     "server": CORE + ["json", "net", "store", "log"],
     "client": ["base", "id", "wire", "session", "core/client", "json", "net"],
     "testing": CORE + ["core/client", "json", "net"],
+    "cassandra": ["base", "id"],
     "examples": [],
 }
 
@@ -64,6 +65,8 @@ def room_of(path):
         return None
     if parts[1] == "core" and len(parts) > 3:
         return "core/client" if parts[2] == "client" else parts[2]
+    if parts[1] == "backends":
+        return parts[2] if len(parts) > 3 else None
     if parts[1] == "server" and len(parts) > 3 and parts[2] in ("store", "log"):
         return parts[2]
     return parts[1]

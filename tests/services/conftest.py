@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""Real services for the tests of this folder, by tools/services: started once, stopped at the end."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def services(*args, env=None, is_ok=True):
+    done = subprocess.run([str(ROOT / "tools/services"), *args], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, env=dict(os.environ, **(env or {})),
+                          timeout=400, check=False)
+    if is_ok:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="session")
+def up():
+    """up("cassandra") starts a service and gives what `status` says of it."""
+    started = []
+
+    def start(name, **env):
+        services("up", name, env=env)
+        started.append(name.split(":")[0])
+        return json.loads(services("status", "--json").stdout)[started[-1]]
+
+    yield start
+    if started:
+        services("down", *dict.fromkeys(started))
+
+
+@pytest.fixture
+def build():
+    return pathlib.Path(os.environ.get("LIBCHAT_BUILD", ROOT / "build/plain"))
