@@ -22,10 +22,32 @@
 #define MAX_TYPES   4096u /* in one answer: what is larger is no answer to our statements */
 #define MAX_COLUMNS 1024u
 
-static void skip_udt_head(chat__cql_reader *reader)
+static void skip_table_name(chat__cql_reader *reader)
 {
     (void)chat__cql_get_string(reader);
     (void)chat__cql_get_string(reader);
+}
+
+/* Reads what belongs to a type besides its number. Returns how many types are inside it. */
+static uint32_t types_inside(chat__cql_reader *reader, uint16_t type)
+{
+    switch (type) {
+    case TYPE_CUSTOM:
+        (void)chat__cql_get_string(reader);
+        return 0;
+    case TYPE_LIST:
+    case TYPE_SET:
+        return 1;
+    case TYPE_MAP:
+        return 2;
+    case TYPE_TUPLE:
+        return chat__cql_get_u16(reader);
+    case TYPE_UDT: /* with names between its types: none of our tables has one */
+        reader->is_bad = 1;
+        return 0;
+    default:
+        return 0;
+    }
 }
 
 /* Types nest; they are skipped with a count of how many are still to come, not by recursion. */
@@ -34,20 +56,7 @@ static void skip_type(chat__cql_reader *reader)
     uint32_t n_left = 1;
     for (uint32_t n = 0; n_left > 0 && !reader->is_bad; n++) {
         uint16_t type = chat__cql_get_u16(reader);
-        n_left--;
-        if (type == TYPE_CUSTOM) {
-            (void)chat__cql_get_string(reader);
-        } else if (type == TYPE_LIST || type == TYPE_SET) {
-            n_left++;
-        } else if (type == TYPE_MAP) {
-            n_left += 2;
-        } else if (type == TYPE_TUPLE) {
-            n_left += chat__cql_get_u16(reader);
-        } else if (type == TYPE_UDT) {
-            /* Its fields have names between their types: none of our tables has one. */
-            skip_udt_head(reader);
-            reader->is_bad = 1;
-        }
+        n_left += types_inside(reader, type) - 1;
         if (n > MAX_TYPES)
             reader->is_bad = 1;
     }
@@ -56,10 +65,10 @@ static void skip_type(chat__cql_reader *reader)
 static void skip_columns(chat__cql_reader *reader, int32_t flags, uint32_t n_columns)
 {
     if (flags & GLOBAL_TABLE)
-        skip_udt_head(reader);
+        skip_table_name(reader);
     for (uint32_t i = 0; i < n_columns && !reader->is_bad; i++) {
         if (!(flags & GLOBAL_TABLE))
-            skip_udt_head(reader);
+            skip_table_name(reader);
         (void)chat__cql_get_string(reader);
         skip_type(reader);
     }
