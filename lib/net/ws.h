@@ -76,6 +76,9 @@ typedef enum chat__ws_opcode {
    smaller. CHAT_OK; CHAT_ERR_LIMIT, CHAT_ERR_NOMEM (nothing appended). */
 chat_status chat__ws_write(chat__ws *ws, chat__ws_opcode opcode, chat_view payload, chat__buf *out);
 
+/* Equal for two connections of one side: the same message makes the same bytes for both. */
+uint32_t chat__ws_way(const chat__ws *ws, chat__ws_opcode opcode, size_t payload_len);
+
 /* Append a close frame; reason is cut at 123 bytes on a character's edge. Once: later calls do
    nothing. */
 chat_status chat__ws_write_close(chat__ws *ws, uint16_t code, const char *reason, chat__buf *out);

@@ -75,17 +75,36 @@ static chat_status write_frame(chat__ws *ws, uint8_t opcode, uint8_t reserved, c
     return CHAT_OK;
 }
 
+static int is_data_opcode(chat__ws_opcode opcode)
+{
+    return opcode == CHAT__WS_OP_TEXT || opcode == CHAT__WS_OP_BINARY;
+}
+
+/* Of the window that it is compressed with, 0: it is not. */
+static unsigned deflate_bits(const chat__ws *ws, chat__ws_opcode opcode, size_t payload_len)
+{
+    if (!is_data_opcode(opcode) || !ws->has_deflate ||
+        payload_len < ws->pool->limits.deflate_min_bytes)
+        return 0;
+    return ws->has_deflate == 1 ? CHAT__WS_WINDOW_BITS : ws->has_deflate;
+}
+
+uint32_t chat__ws_way(const chat__ws *ws, chat__ws_opcode opcode, size_t payload_len)
+{
+    return (uint32_t)opcode << 8 | deflate_bits(ws, opcode, payload_len);
+}
+
 chat_status chat__ws_write(chat__ws *ws, chat__ws_opcode opcode, chat_view payload, chat__buf *out)
 {
     chat__ws_pool *pool = ws->pool;
-    int is_data = opcode == CHAT__WS_OP_TEXT || opcode == CHAT__WS_OP_BINARY;
+    int is_data = is_data_opcode(opcode);
     if (!is_data && payload.len > CHAT__WS_MAX_CONTROL_BYTES)
         return CHAT_ERR_LIMIT;
-    if (!is_data || !ws->has_deflate || payload.len < pool->limits.deflate_min_bytes)
+    unsigned bits = deflate_bits(ws, opcode, payload.len);
+    if (bits == 0)
         return write_frame(ws, (uint8_t)opcode, WSLAY_RSV_NONE, payload, out);
     if (pool->deflated.cap > CHAT__WS_KEEP_BYTES)
         chat__buf_done(&pool->deflated);
-    unsigned bits = ws->has_deflate == 1 ? CHAT__WS_WINDOW_BITS : ws->has_deflate;
     chat_status status = chat__ws_zip_deflate(pool->zip, bits, payload, &pool->deflated);
     if (status == CHAT_ERR_NOMEM)
         return status;

@@ -251,7 +251,7 @@ static void do_effect(chat__shard *shard, const chat__effect *effect)
     case CHAT__EFFECT_WRITE:
         peer = chat__peers_find(shard, effect->conn);
         if (peer != NULL)
-            chat__peer_write(shard, peer, effect->bytes);
+            chat__peer_write(shard, peer, effect->bytes, effect->share);
         break;
     case CHAT__EFFECT_CLOSE:
         close_peer(shard, effect);

@@ -23,12 +23,13 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-#define CHAT__SERVER_READ_BYTES  65536u /* at most read from a connection in a turn */
-#define CHAT__SERVER_LINGER_MS   2000u  /* for the peer to take our last words */
-#define CHAT__SERVER_MAX_SHARDS  256u
-#define CHAT__SERVER_WHY_BYTES   512u
-#define CHAT__SERVER_SPARE_BYTES 65536u /* a spare buffer above this goes back to the allocator */
-#define CHAT__SERVER_SPARE_COUNT 64u
+#define CHAT__SERVER_READ_BYTES   65536u /* at most read from a connection in a turn */
+#define CHAT__SERVER_LINGER_MS    2000u  /* for the peer to take our last words */
+#define CHAT__SERVER_MAX_SHARDS   256u
+#define CHAT__SERVER_WHY_BYTES    512u
+#define CHAT__SERVER_SPARE_BYTES  65536u /* a spare buffer above this goes back to the allocator */
+#define CHAT__SERVER_SPARE_COUNT  64u
+#define CHAT__SERVER_SHARED_COUNT 16u /* messages to many that a shard remembers */
 
 typedef struct chat__shard chat__shard;
 
@@ -83,11 +84,20 @@ chat__append_head *chat__batch_next_record(chat__batch *batch, size_t *at);
 
 /* --- connections --- */
 
+/* A message for many connections as it goes to the sockets of some of them. */
+typedef struct chat__shared {
+    uint64_t share; /* the node's name for its bytes, 0: none */
+    uint32_t way;
+    uint32_t n_refs;
+    chat__buf bytes;
+} chat__shared;
+
 /* What waits to be sent; borrowed from the shard while there is something. */
 typedef struct chat__out {
     struct chat__out *next;
-    size_t sent;        /* of `bytes` */
-    size_t retry_bytes; /* of TLS: what it was given when it could not send */
+    chat__shared *shared; /* instead of `bytes`, which are empty then */
+    size_t sent;          /* of `shared` or `bytes` */
+    size_t retry_bytes;   /* of TLS: what it was given when it could not send */
     chat__buf bytes;
 } chat__out;
 
@@ -197,6 +207,7 @@ struct chat__shard {
     chat__due_list greeting, lingering, ending;
     chat__out *spare_outs;
     uint32_t n_spare_outs;
+    chat__shared *shared[CHAT__SERVER_SHARED_COUNT];
     chat__batch *appends;       /* of this turn */
     chat__batch **links;        /* of this turn, by shard */
     chat__batch *done;          /* mail that was dealt with in this turn */
@@ -248,13 +259,21 @@ void chat__greet_close_all(chat__shard *shard);
 /* Takes the guest. */
 void chat__peer_new(chat__shard *shard, chat__guest *guest);
 void chat__guest_free(const chat_allocator *allocator, chat__guest *guest);
-void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message);
+/* `share`: a name of the bytes that others are sent too, 0: they are not. */
+void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message, uint64_t share);
 /* The node has closed it. */
 void chat__peer_end(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text);
 /* Send what the turn wrote. Whether anything was written. */
 int chat__peer_flush_all(chat__shard *shard);
 void chat__peer_expire(chat__shard *shard, uint64_t now_ms);
 void chat__peer_close_all(chat__shard *shard);
+
+/* shared.c */
+/* The frame for this connection, one reference more; NULL when out of memory. */
+chat__shared *chat__shared_get(chat__shard *shard, chat__ws *ws, chat__ws_opcode opcode,
+                               chat_view message, uint64_t share);
+void chat__shared_release(chat__shard *shard, chat__shared *shared);
+void chat__shared_free(chat__shard *shard);
 
 /* peers.c */
 chat__peer *chat__peers_find(chat__shard *shard, chat__conn id);

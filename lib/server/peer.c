@@ -31,9 +31,15 @@ static int fd_of(const chat__peer *peer)
     return fd;
 }
 
+/* What is being sent. */
+static chat_view out_view(const chat__out *out)
+{
+    return chat__buf_view(out->shared != NULL ? &out->shared->bytes : &out->bytes);
+}
+
 static size_t unsent_bytes(const chat__peer *peer)
 {
-    return peer->out == NULL ? 0 : peer->out->bytes.len - peer->out->sent;
+    return peer->out == NULL ? 0 : out_view(peer->out).len - peer->out->sent;
 }
 
 /* --- the end of a connection --- */
@@ -78,6 +84,23 @@ static void mark_dirty(chat__shard *shard, chat__peer *peer)
     shard->dirty = peer;
 }
 
+/* Whether it has a buffer to add to; what it shares with others is copied first. */
+static int has_own_out(chat__shard *shard, chat__peer *peer)
+{
+    if (peer->out == NULL)
+        peer->out = chat__peers_borrow_out(shard);
+    chat__out *out = peer->out;
+    if (out == NULL || out->shared == NULL)
+        return out != NULL;
+    chat_view rest = out_view(out);
+    if (chat__buf_append(&out->bytes, rest.data + out->sent, rest.len - out->sent) != CHAT_OK)
+        return 0;
+    chat__shared_release(shard, out->shared);
+    out->shared = NULL;
+    out->sent = 0;
+    return 1;
+}
+
 /* Say why and that it is over, then wait a while for the peer to say so too. */
 static void end(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text)
 {
@@ -85,9 +108,7 @@ static void end(chat__shard *shard, chat__peer *peer, uint16_t code, const char 
         return;
     peer->is_ending = 1;
     chat__due_add(&shard->ending, &peer->due, chat__shard_now(shard) + CHAT__SERVER_LINGER_MS);
-    if (peer->out == NULL)
-        peer->out = chat__peers_borrow_out(shard);
-    if (peer->out == NULL ||
+    if (!has_own_out(shard, peer) ||
         chat__ws_write_close(&peer->ws, code, text, &peer->out->bytes) != CHAT_OK)
         drop(peer);
     else
@@ -115,19 +136,45 @@ static void end_ourselves(chat__shard *shard, chat__peer *peer, uint16_t code, c
 static void write_frame(chat__shard *shard, chat__peer *peer, chat__ws_opcode opcode,
                         chat_view payload)
 {
-    if (peer->out == NULL)
-        peer->out = chat__peers_borrow_out(shard);
-    if (peer->out == NULL ||
+    if (!has_own_out(shard, peer) ||
         chat__ws_write(&peer->ws, opcode, payload, &peer->out->bytes) != CHAT_OK)
         drop(peer); /* out of memory, or more unread than we keep */
     else
         mark_dirty(shard, peer);
 }
 
-void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message)
+/* Alone in its turn it is sent from where all have it, else copied. */
+static void write_shared(chat__shard *shard, chat__peer *peer, chat__shared *shared)
+{
+    chat_view bytes = chat__buf_view(&shared->bytes);
+    if (peer->out == NULL)
+        peer->out = chat__peers_borrow_out(shard);
+    if (peer->out != NULL && unsent_bytes(peer) == 0) {
+        peer->out->shared = shared;
+        mark_dirty(shard, peer);
+        return;
+    }
+    chat_status status = CHAT_ERR_NOMEM;
+    if (has_own_out(shard, peer))
+        status = chat__buf_append(&peer->out->bytes, bytes.data, bytes.len);
+    chat__shared_release(shard, shared);
+    if (status == CHAT_OK)
+        mark_dirty(shard, peer);
+    else
+        drop(peer);
+}
+
+void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message, uint64_t share)
 {
     int is_text = peer->encoding == CHAT_ENCODING_JSON;
-    write_frame(shard, peer, is_text ? CHAT__WS_OP_TEXT : CHAT__WS_OP_BINARY, message);
+    chat__ws_opcode opcode = is_text ? CHAT__WS_OP_TEXT : CHAT__WS_OP_BINARY;
+    chat__shared *shared = NULL;
+    if (share != 0)
+        shared = chat__shared_get(shard, &peer->ws, opcode, message, share);
+    if (shared != NULL)
+        write_shared(shard, peer, shared);
+    else
+        write_frame(shard, peer, opcode, message);
 }
 
 /* TLS wants what it could not send again in the same length; a record holds less than we have. */
@@ -135,10 +182,11 @@ static chat_status send_tls(chat__peer *peer)
 {
     chat__out *out = peer->out;
     chat_status status = CHAT_OK;
-    while (status == CHAT_OK && out->sent < out->bytes.len) {
+    chat_view bytes = out_view(out);
+    while (status == CHAT_OK && out->sent < bytes.len) {
         size_t sent = 0;
-        size_t len = out->retry_bytes > 0 ? out->retry_bytes : out->bytes.len - out->sent;
-        status = chat__tls_write(peer->tls, out->bytes.data + out->sent, len, &sent);
+        size_t len = out->retry_bytes > 0 ? out->retry_bytes : bytes.len - out->sent;
+        status = chat__tls_write(peer->tls, bytes.data + out->sent, len, &sent);
         out->sent += sent;
         out->retry_bytes = status == CHAT_MORE ? len : 0;
     }
@@ -151,8 +199,9 @@ static chat_status send_out(chat__peer *peer)
     size_t sent = 0;
     if (peer->tls != NULL)
         return send_tls(peer);
+    chat_view bytes = out_view(out);
     chat_status status =
-        chat__io_send(fd_of(peer), out->bytes.data + out->sent, out->bytes.len - out->sent, &sent);
+        chat__io_send(fd_of(peer), bytes.data + out->sent, bytes.len - out->sent, &sent);
     out->sent += sent;
     return status;
 }
@@ -212,7 +261,8 @@ static void flush(chat__shard *shard, chat__peer *peer)
         chat__peers_return_out(shard, peer);
         if (peer->is_ending)
             shut(peer);
-    } else if (peer->out->sent > MOVE_BYTES && peer->out->sent > peer->out->bytes.len / 2) {
+    } else if (peer->out->shared == NULL && peer->out->sent > MOVE_BYTES &&
+               peer->out->sent > peer->out->bytes.len / 2) {
         chat__buf_consume(&peer->out->bytes, peer->out->sent);
         peer->out->sent = 0;
     }

@@ -93,6 +93,8 @@ void chat__peers_return_out(chat__shard *shard, chat__peer *peer)
     if (out == NULL)
         return;
     peer->out = NULL;
+    chat__shared_release(shard, out->shared);
+    out->shared = NULL;
     out->sent = out->retry_bytes = 0;
     out->bytes.len = 0;
     if (out->bytes.cap > CHAT__SERVER_SPARE_BYTES)
@@ -115,6 +117,7 @@ void chat__peers_free(chat__shard *shard)
         chat__alloc_free(chat__shard_allocator(shard), shard->spare_outs);
         shard->spare_outs = next;
     }
+    chat__shared_free(shard);
     chat__alloc_free(chat__shard_allocator(shard), shard->peers);
     chat__alloc_free(chat__shard_allocator(shard), shard->by_conn);
 }

@@ -137,3 +137,20 @@ def test_the_command_line_has_all_of_it(server, connect):
     assert run_chat("join", "nowhere", server=server, user="eve").returncode == 1
     assert run_chat("role", "hall", "bob", "king", server=server, user="alice").returncode == 2
     connect("bob").expect("change", what="leave")
+
+
+def test_all_get_the_same_whether_compressed_or_not(connect):
+    """A long message is framed once for each way, and shared by who takes it that way."""
+    users = [f"user{i}" for i in range(8)]
+    members = [connect(user, codec="cbor" if i % 2 else "json",
+                       compression="deflate" if i % 4 < 2 else None)
+               for i, user in enumerate(users)]
+    members[0].create("team", *users[1:])
+    bodies = [f"{word} " * 500 for word in ("one", "two", "three")]
+    for body in bodies:
+        members[0].send(body, chat="team")
+        members[0].send("short", chat="team")
+    for member in members[1:]:
+        for body in bodies:
+            member.expect_msg(body)
+            member.expect_msg("short")

@@ -251,6 +251,12 @@ static int is_over_turn_limit(chat__node *node, chat__node_conn *conn, size_t le
 
 void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes)
 {
+    chat__conn_write_shared(node, conn, bytes, 0);
+}
+
+void chat__conn_write_shared(chat__node *node, chat__node_conn *conn, chat_view bytes,
+                             uint64_t share)
+{
     if (conn->broken != 0)
         return;
     if (is_over_turn_limit(node, conn, bytes.len)) {
@@ -264,6 +270,7 @@ void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes)
     }
     effect->conn = conn->id;
     effect->bytes = bytes;
+    effect->share = share;
 }
 
 void chat__conn_write_frame(chat__node *node, chat__node_conn *conn, const chat_frame *frame)

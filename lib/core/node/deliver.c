@@ -82,7 +82,7 @@ static chat_status push(chat__node *node, chat__node_conn *conn, chat__msg *msg,
         return status;
     msg->n_refs++;
     if (!is_silent)
-        chat__conn_write(node, conn, bytes);
+        chat__conn_write_shared(node, conn, bytes, chat__msg_share_of(msg, conn->encoding));
     chat__conn_reschedule(node, conn);
     return CHAT_OK;
 }
@@ -180,6 +180,11 @@ static chat__conn own_conn(const chat_frame *push)
     return CHAT_FRAME_HAS(push, CONN) && push->kind != CHAT_FRAME_CHANGE ? push->conn : 0;
 }
 
+static int is_for_many(const chat_frame *frame)
+{
+    return CHAT_FRAME_HAS(frame, COUNT) && frame->count > 2;
+}
+
 static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame,
                          const chat_frame *push, chat__msg **msg)
 {
@@ -187,6 +192,8 @@ static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame
     chat__node_conn *conn = user != NULL ? user->conns : NULL;
     if (conn != NULL && *msg == NULL) {
         *msg = chat__msg_new(node, frame);
+        if (*msg != NULL && is_for_many(frame))
+            chat__msg_share(node, *msg);
         if (*msg == NULL) {
             /* What is connected reads it back after a reconnect. */
             for (; conn != NULL; conn = conn->next)

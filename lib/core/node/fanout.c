@@ -138,6 +138,7 @@ static fan_item *new_item(chat__node *node, const chat_frame *frame, chat_view_l
         chat__node_dealloc(node, item);
         return NULL;
     }
+    chat__msg_share(node, item->msg);
     uint8_t *text = (uint8_t *)(item->to + to.n_items);
     for (size_t i = 0; i < to.n_items; i++) {
         memcpy(text, to.items[i].data, to.items[i].len);

@@ -21,6 +21,7 @@ typedef struct chat__msg {
     uint32_t n_refs;
     uint32_t is_receipt_wanted;
     uint64_t seq;
+    uint64_t share; /* 0: for a few only */
     chat_view chat;
     chat_view from;
     chat_view bytes[3]; /* by chat_encoding; JSON is made when it is first needed */
@@ -219,6 +220,7 @@ struct chat__node {
     chat__fan *first_fan, *last_fan;
     size_t fan_bytes;
     uint64_t n_fanned;  /* records that ever waited */
+    uint64_t n_shared;  /* records that ever went to more than two users */
     size_t fan_written; /* in turn `fan_turn` */
     uint32_t fan_turn, fan_sockets, fan_members;
     uint32_t retry_after_ms;
@@ -251,6 +253,9 @@ void chat__op_keep(chat__op *op, chat_view bytes);
 chat__node_conn *chat__conn_of(const chat__node *node, chat__conn id);
 chat_view chat__conn_user(const chat__node_conn *conn);
 void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes);
+/* `share`: of the effect, 0: none. */
+void chat__conn_write_shared(chat__node *node, chat__node_conn *conn, chat_view bytes,
+                             uint64_t share);
 void chat__conn_write_frame(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
 /* The same for what nobody misses: dropped for who has not said hello or reads slowly. */
 void chat__conn_write_hint(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
@@ -421,6 +426,10 @@ void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn);
 /* --- msg.c --- */
 /* `frame` is the stream frame as clients get it. NULL when out of memory. */
 chat__msg *chat__msg_new(chat__node *node, const chat_frame *frame);
+/* More than two users get it: its frames are shared. */
+void chat__msg_share(chat__node *node, chat__msg *msg);
+/* The number of its bytes in an encoding, for the effect. */
+uint64_t chat__msg_share_of(const chat__msg *msg, uint8_t encoding);
 /* The bytes for an encoding; made once. Empty when out of memory. */
 chat_view chat__msg_bytes(chat__node *node, chat__msg *msg, uint8_t encoding);
 void chat__msg_release(chat__node *node, chat__msg *msg);

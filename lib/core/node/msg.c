@@ -36,6 +36,16 @@ chat__msg *chat__msg_new(chat__node *node, const chat_frame *frame)
     return msg;
 }
 
+void chat__msg_share(chat__node *node, chat__msg *msg)
+{
+    msg->share = ++node->n_shared;
+}
+
+uint64_t chat__msg_share_of(const chat__msg *msg, uint8_t encoding)
+{
+    return msg->share == 0 ? 0 : msg->share << 2 | encoding;
+}
+
 void chat__msg_release(chat__node *node, chat__msg *msg)
 {
     if (--msg->n_refs > 0)

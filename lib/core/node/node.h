@@ -69,7 +69,8 @@ typedef struct chat__node_options {
 void chat__node_options_init(chat__node_options *options);
 
 typedef enum chat__effect_type {
-    /* Send `bytes` as one WebSocket message to `conn`. */
+    /* Send `bytes` as one WebSocket message to `conn`. What many get has the same `share`, so that
+       it is framed and compressed once. */
     CHAT__EFFECT_WRITE = 1,
     /* Flush what was written, close with chat_status_close_code(status) and `text`. The node has
        forgotten `conn`: no chat__node_closed() for it. */
@@ -110,6 +111,7 @@ typedef struct chat__effect {
     uint64_t seq;
     uint64_t after;
     uint64_t before;
+    uint64_t share; /* WRITE: not 0: the same `bytes` as of all others with this number */
     uint32_t kind;
     uint32_t limit;
     uint32_t partition;
