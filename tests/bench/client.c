@@ -48,10 +48,12 @@ int bench_pool_init(bench_pool *pool, uint32_t n_conns)
     pool->dirty = calloc(n_conns, sizeof *pool->dirty);
     pool->read = malloc(BENCH_READ_BYTES);
     if (pool->epoll_fd < 0 || pool->conns == NULL || pool->dirty == NULL || pool->read == NULL ||
+        (pool->zip = chat__ws_zip_new(NULL)) == NULL ||
         chat_decoder_new(NULL, BENCH_READ_BYTES, &pool->decoder) != CHAT_OK) {
         say_why(pool, "no memory for %u connections", n_conns);
         return -1;
     }
+    chat__buf_init(&pool->inflated, NULL, BENCH_READ_BYTES);
     for (uint32_t i = 0; i < n_conns; i++) {
         pool->conns[i].fd = -1;
         pool->conns[i].index = i;
@@ -70,6 +72,8 @@ void bench_pool_done(bench_pool *pool)
     if (pool->epoll_fd >= 0)
         close(pool->epoll_fd);
     chat_decoder_free(pool->decoder);
+    chat__ws_zip_free(pool->zip);
+    chat__buf_done(&pool->inflated);
     free(pool->conns);
     free(pool->dirty);
     free(pool->read);
@@ -125,9 +129,11 @@ int bench_conn_send(bench_pool *pool, bench_conn *conn, const chat_frame *frame)
     size_t len;
 
     if (conn->fd < 0 ||
-        chat_frame_encode(CHAT_ENCODING_CBOR, frame, bytes, sizeof bytes, &len) != CHAT_OK)
+        chat_frame_encode(pool->encoding, frame, bytes, sizeof bytes, &len) != CHAT_OK)
         return -1;
-    return queue_masked(pool, conn, BENCH_OP_BINARY, bytes, len);
+    return queue_masked(pool, conn,
+                        pool->encoding == CHAT_ENCODING_JSON ? BENCH_OP_TEXT : BENCH_OP_BINARY,
+                        bytes, len);
 }
 
 static void conn_flush(bench_pool *pool, bench_conn *conn)
@@ -211,7 +217,11 @@ static int queue_upgrade(bench_pool *pool, bench_conn *conn)
                  "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
                  "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                  "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n"
-                 "Sec-WebSocket-Protocol: chat.v1.cbor\r\n%s%s%s\r\n",
+                 "Sec-WebSocket-Protocol: chat.v1.%s\r\n%s%s%s%s\r\n",
+                 pool->encoding == CHAT_ENCODING_JSON ? "json" : "cbor",
+                 pool->has_deflate ? "Sec-WebSocket-Extensions: permessage-deflate; "
+                                     "client_no_context_takeover\r\n"
+                                   : "",
                  token[0] ? "Authorization: Bearer " : "", token, token[0] ? "\r\n" : "");
     return conn_queue(pool, conn, head, (size_t)n);
 }
@@ -259,7 +269,7 @@ static void on_payload(bench_pool *pool, bench_conn *conn, chat_view payload)
 {
     chat_frame frame;
 
-    if (chat_frame_decode(pool->decoder, CHAT_ENCODING_CBOR, payload, &frame) != CHAT_OK) {
+    if (chat_frame_decode(pool->decoder, pool->encoding, payload, &frame) != CHAT_OK) {
         say_why(pool, "connection %u: a frame that cannot be decoded", conn->index);
         conn_close(pool, conn);
     } else if (frame.type == CHAT_FRAME_WELCOME && conn->state == BENCH_GREETING) {
@@ -280,6 +290,17 @@ static void on_payload(bench_pool *pool, bench_conn *conn, chat_view payload)
     }
 }
 
+static chat_view inflated(bench_pool *pool, const bench_ws_frame *frame)
+{
+    chat_view payload = chat__view(frame->payload, frame->len);
+
+    if (!frame->is_compressed)
+        return payload;
+    if (chat__ws_zip_inflate(pool->zip, payload, BENCH_READ_BYTES, &pool->inflated) != CHAT_OK)
+        return chat__view(NULL, 0);
+    return chat__buf_view(&pool->inflated);
+}
+
 static size_t take_frames(bench_pool *pool, bench_conn *conn, uint8_t *bytes, size_t len)
 {
     size_t used = 0;
@@ -297,8 +318,8 @@ static size_t take_frames(bench_pool *pool, bench_conn *conn, uint8_t *bytes, si
         used += frame.total;
         if (frame.opcode == BENCH_OP_PING)
             queue_masked(pool, conn, BENCH_OP_PONG, frame.payload, frame.len);
-        else if (frame.opcode == BENCH_OP_BINARY)
-            on_payload(pool, conn, chat__view(frame.payload, frame.len));
+        else
+            on_payload(pool, conn, inflated(pool, &frame));
     }
     return used;
 }

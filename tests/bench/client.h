@@ -10,6 +10,9 @@
 
 #include <chat/frame.h>
 
+#include "base/buf.h"
+#include "net/ws_deflate.h"
+
 enum { BENCH_READ_BYTES = 262144, BENCH_MAX_CONNECTING = 128 };
 
 typedef enum bench_state {
@@ -40,6 +43,8 @@ typedef struct bench_pool bench_pool;
 struct bench_pool {
     struct sockaddr_in server;
     chat_view secret; /* empty: no token */
+    chat_encoding encoding;
+    int has_deflate; /* offered to the server */
     uint32_t n_conns;
     uint32_t n_started, n_connecting, n_live, n_closed;
     char why[256]; /* the first thing that went wrong */
@@ -48,6 +53,8 @@ struct bench_pool {
     size_t n_dirty;
     int epoll_fd;
     chat_decoder *decoder;
+    chat__ws_zip *zip;
+    chat__buf inflated;
     uint8_t *read;
     void *ctx;
     /* A frame for a live connection; what it borrows lives during the call. */

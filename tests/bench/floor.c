@@ -3,10 +3,17 @@
  * The floor of what a relay of WebSocket frames costs on this machine: epoll, one thread, no token,
  * no storage, no receipts. Every `send` is passed on unchanged to the partner and answered with
  * `sent`; one read and at most one write per connection per turn. Connection `dN` (by its device)
- * is the partner of `d(N xor 1)`. It prints "listening on HOST:PORT" and runs until SIGTERM.
+ * is the partner of `d(N xor 1)`; from 2 * PAIRS on, runs of MEMBERS connections are groups.
+ *
+ *   floor [--sync FILE] [--pairs PAIRS --members MEMBERS]
+ *
+ * With --sync a turn's messages are appended to FILE, which is synced once before anything is
+ * written to a socket. It prints "listening on HOST:PORT" and runs until SIGTERM.
  */
+
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -43,6 +50,10 @@ typedef struct floor_state {
     conn *by_slot[MAX_CONNS];
     conn *dirty[MAX_CONNS];
     size_t n_dirty;
+    int sync_fd; /* -1: nothing is stored */
+    uint32_t n_pairs, n_members;
+    uint8_t *stored; /* of this turn */
+    size_t stored_len, stored_cap;
     chat_decoder *decoder;
     uint8_t read[READ_BYTES];
 } floor_state;
@@ -125,13 +136,42 @@ static void on_hello(floor_state *state, conn *c, const chat_frame *hello)
     queue_answer(state, c, &welcome);
 }
 
+static void relay(floor_state *state, uint32_t slot, chat_view payload)
+{
+    if (slot < MAX_CONNS && state->by_slot[slot] != NULL)
+        conn_queue_frame(state, state->by_slot[slot], payload.data, payload.len);
+}
+
+static void store(floor_state *state, chat_view payload)
+{
+    if (state->sync_fd < 0)
+        return;
+    if (state->stored_cap - state->stored_len < payload.len) {
+        size_t cap = 2 * state->stored_cap + payload.len;
+        uint8_t *grown = realloc(state->stored, cap);
+        if (grown == NULL)
+            return;
+        state->stored = grown;
+        state->stored_cap = cap;
+    }
+    memcpy(state->stored + state->stored_len, payload.data, payload.len);
+    state->stored_len += payload.len;
+}
+
 static void on_send(floor_state *state, conn *c, const chat_frame *send, chat_view payload)
 {
-    conn *partner = (c->slot ^ 1u) < MAX_CONNS ? state->by_slot[c->slot ^ 1u] : NULL;
+    uint32_t first = 2 * state->n_pairs;
     chat_frame sent;
 
-    if (partner != NULL)
-        conn_queue_frame(state, partner, payload.data, payload.len);
+    store(state, payload);
+    if (state->n_members == 0 || c->slot < first) {
+        relay(state, c->slot ^ 1u, payload);
+    } else {
+        first += (c->slot - first) / state->n_members * state->n_members;
+        for (uint32_t i = first; i < first + state->n_members; i++)
+            if (i != c->slot)
+                relay(state, i, payload);
+    }
     chat_frame_init(&sent, CHAT_FRAME_SENT);
     CHAT_FRAME_SET(&sent, CID, cid, send->cid);
     CHAT_FRAME_SET(&sent, CHAT, chat, chat__view_str("floor"));
@@ -288,8 +328,19 @@ static void conn_flush(floor_state *state, conn *c)
     }
 }
 
+static void sync_turn(floor_state *state)
+{
+    if (state->stored_len == 0)
+        return;
+    if (write(state->sync_fd, state->stored, state->stored_len) < 0 ||
+        fdatasync(state->sync_fd) != 0)
+        perror("floor");
+    state->stored_len = 0;
+}
+
 static void flush_turn(floor_state *state)
 {
+    sync_turn(state);
     for (size_t i = 0; i < state->n_dirty; i++) {
         conn *c = state->dirty[i];
         c->is_dirty = 0;
@@ -365,13 +416,35 @@ static void run(floor_state *state)
     }
 }
 
-int main(void)
+static int parse(floor_state *state, int argc, char **argv)
+{
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--sync") == 0)
+            state->sync_fd = open(argv[i + 1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        else if (strcmp(argv[i], "--pairs") == 0)
+            state->n_pairs = (uint32_t)strtoul(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--members") == 0)
+            state->n_members = (uint32_t)strtoul(argv[i + 1], NULL, 10);
+        else
+            return -1;
+        if (strcmp(argv[i], "--sync") == 0 && state->sync_fd < 0)
+            return -1;
+    }
+    return argc % 2 == 1 ? 0 : -1;
+}
+
+int main(int argc, char **argv)
 {
     struct sigaction stop = {.sa_handler = on_signal};
     floor_state *state = calloc(1, sizeof *state);
 
     if (state == NULL || chat_decoder_new(NULL, READ_BYTES, &state->decoder) != CHAT_OK)
         return 1;
+    state->sync_fd = -1;
+    if (parse(state, argc, argv) != 0) {
+        fprintf(stderr, "usage: floor [--sync FILE] [--pairs N --members N]\n");
+        return 2;
+    }
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
     if (listen_on(state) != 0) {
@@ -380,6 +453,7 @@ int main(void)
     }
     run(state);
     chat_decoder_free(state->decoder);
+    free(state->stored);
     free(state);
     return 0;
 }

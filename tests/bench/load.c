@@ -3,12 +3,13 @@
  * Load generator: many clients in one process and one thread, against chatd or the bare relay.
  *
  *   load idle    opens connections and reads what the server's memory grew by
- *   load pairs   lets pairs of users talk at a fixed total rate (open loop: a message counts from
- *                the moment it was due, not from when it was written, so a stall is not left out)
+ *   load talk    lets pairs of users, and groups, talk at a fixed total rate (open loop: a message
+ *                counts from the moment it was due, not from when it was written, so a stall is not
+ *                left out), or as fast as the answers come (`--window`)
  *
  * Every run is bounded in time and count. It says itself whether it was the limit, not the server.
  */
-#include "client.h"
+#include "load.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -20,35 +21,6 @@
 #include <unistd.h>
 
 #include "base/view.h"
-#include "hist.h"
-
-enum { MAX_SECRET_BYTES = 4096, STAMP_DIGITS = 16, DRAIN_SECONDS = 5 };
-
-#define NS_PER_SECOND UINT64_C(1000000000)
-
-typedef struct options {
-    const char *mode;
-    uint64_t connections, pairs, seconds, rate, body_bytes, pid, timeout_s;
-    char host[64];
-    uint16_t port;
-    uint8_t secret[MAX_SECRET_BYTES];
-    size_t secret_len;
-} options;
-
-typedef struct usage {
-    uint64_t ticks;  /* CPU of the server, all threads */
-    uint64_t own_us; /* CPU of this process */
-    uint64_t at_ns;
-} usage;
-
-typedef struct pairs_run {
-    bench_pool pool;
-    const options *options;
-    uint8_t *body;
-    uint64_t n_due, n_sent, n_answered, n_delivered;
-    uint64_t measure_from_ns;
-    bench_hist sent, delivered, lag;
-} pairs_run;
 
 /* --- the server, seen from outside --- */
 
@@ -94,7 +66,7 @@ static uint64_t server_ticks(uint64_t pid)
     return user + system;
 }
 
-static usage usage_now(uint64_t pid)
+usage usage_now(uint64_t pid)
 {
     struct rusage own;
     usage now = {.ticks = server_ticks(pid), .at_ns = bench_now_ns()};
@@ -107,13 +79,15 @@ static usage usage_now(uint64_t pid)
 
 /* --- options --- */
 
-static int usage_error(const char *what)
+int usage_error(const char *what)
 {
     fprintf(stderr,
             "load: %s\n"
             "usage: load idle  --server HOST:PORT [--secret-file F] [--connections N] [--pid P]\n"
-            "       load pairs --server HOST:PORT [--secret-file F] [--pairs N] [--seconds S]\n"
-            "                  [--rate MESSAGES_PER_SECOND] [--body BYTES] [--pid P]\n"
+            "       load talk  --server HOST:PORT [--secret-file F] [--pairs N] [--seconds S]\n"
+            "                  [--rate MESSAGES_PER_SECOND | --window N] [--body BYTES] [--pid P]\n"
+            "                  [--groups N --members N --group-rate MESSAGES_PER_SECOND]\n"
+            "                  [--json 1] [--deflate 1]\n"
             "Without a secret no token is sent. HOST is an IPv4 address. One JSON object is the\n"
             "last line of the output. Exit code: 0 done, 1 failed, 2 usage.\n",
             what);
@@ -146,6 +120,12 @@ static int set_number(options *o, const char *name, const char *value)
         {"--seconds", offsetof(options, seconds), 3600},
         {"--rate", offsetof(options, rate), 10000000},
         {"--body", offsetof(options, body_bytes), CHAT_BODY_MAX_BYTES},
+        {"--window", offsetof(options, window), 65536},
+        {"--groups", offsetof(options, groups), 10000},
+        {"--members", offsetof(options, members), 256},
+        {"--group-rate", offsetof(options, group_rate), 10000000},
+        {"--json", offsetof(options, is_json), 1},
+        {"--deflate", offsetof(options, has_deflate), 1},
         {"--pid", offsetof(options, pid), UINT32_MAX},
         {"--timeout", offsetof(options, timeout_s), 3600},
     };
@@ -180,21 +160,25 @@ static int set_option(options *o, const char *name, const char *value)
 
 static int parse(options *o, int argc, char **argv)
 {
-    if (argc < 2 || (strcmp(argv[1], "idle") != 0 && strcmp(argv[1], "pairs") != 0))
-        return usage_error("say `idle` or `pairs`");
+    if (argc < 2 || (strcmp(argv[1], "idle") != 0 && strcmp(argv[1], "talk") != 0))
+        return usage_error("say `idle` or `talk`");
     o->mode = argv[1];
     for (int i = 2; i < argc; i += 2)
         if (i + 1 == argc || set_option(o, argv[i], argv[i + 1]) != 0)
             return usage_error(argv[i]);
+    if (o->groups > 0 && (o->members < 3 || o->group_rate == 0))
+        return usage_error("--groups needs --members (3 at least) and --group-rate");
     if (o->port == 0)
         return usage_error("--server is needed");
-    if (o->body_bytes < STAMP_DIGITS)
+    if (o->body_bytes < 16)
         return usage_error("--body must be 16 at least");
     return 0;
 }
 
-static int open_pool(bench_pool *pool, const options *o, uint64_t n_conns)
+int open_pool(bench_pool *pool, const options *o, uint64_t n_conns)
 {
+    pool->encoding = o->is_json ? CHAT_ENCODING_JSON : CHAT_ENCODING_CBOR;
+    pool->has_deflate = (int)o->has_deflate;
     pool->server.sin_family = AF_INET;
     pool->server.sin_port = htons(o->port);
     pool->secret = chat__view(o->secret, o->secret_len);
@@ -238,174 +222,16 @@ static int run_idle(const options *o)
     return failed;
 }
 
-/* --- pairs --- */
-
-/* When the message was due, from its cid or the start of its body; 0 when it is not ours. */
-static uint64_t stamp_of(chat_view text)
-{
-    uint64_t value = 0;
-
-    if (text.len < STAMP_DIGITS)
-        return 0;
-    for (size_t i = 0; i < STAMP_DIGITS; i++) {
-        uint8_t c = text.data[i];
-        uint64_t digit = c >= 'a' ? (uint64_t)(c - 'a' + 10) : (uint64_t)(c - '0');
-        value = value << 4 | (digit & 15);
-    }
-    return value;
-}
-
-static void on_frame(void *ctx, bench_conn *conn, const chat_frame *frame)
-{
-    pairs_run *run = ctx;
-    uint64_t now = bench_now_ns(), due;
-
-    (void)conn;
-    if (frame->type == CHAT_FRAME_SENT) {
-        due = stamp_of(frame->cid);
-        run->n_answered++;
-        if (due >= run->measure_from_ns && due <= now)
-            bench_hist_add(&run->sent, now - due);
-    } else if (frame->type == CHAT_FRAME_MSG || frame->type == CHAT_FRAME_SEND) {
-        due = stamp_of(frame->body); /* the bare relay passes `send` on as it is */
-        run->n_delivered++;
-        if (due >= run->measure_from_ns && due <= now)
-            bench_hist_add(&run->delivered, now - due);
-    }
-}
-
-static void send_due(pairs_run *run, uint64_t due)
-{
-    static const char HEX[] = "0123456789abcdef";
-    uint32_t index = (uint32_t)(run->n_due % run->pool.n_conns);
-    char stamp[STAMP_DIGITS], to[16];
-    chat_frame frame;
-
-    for (int i = 0; i < STAMP_DIGITS; i++)
-        stamp[i] = HEX[due >> (60 - 4 * i) & 15];
-    memcpy(run->body, stamp, sizeof stamp);
-    snprintf(to, sizeof to, "u%u", index ^ 1u);
-    chat_frame_init(&frame, CHAT_FRAME_SEND);
-    CHAT_FRAME_SET(&frame, TO, to, chat__view_str(to));
-    CHAT_FRAME_SET(&frame, CID, cid, chat__view(stamp, sizeof stamp));
-    CHAT_FRAME_SET(&frame, BODY, body, chat__view(run->body, run->options->body_bytes));
-    run->n_due++;
-    if (bench_conn_send(&run->pool, &run->pool.conns[index], &frame) == 0)
-        run->n_sent++;
-    if (due >= run->measure_from_ns)
-        bench_hist_add(&run->lag, bench_now_ns() - due);
-}
-
-static void talk(pairs_run *run, usage *before, usage *after)
-{
-    const options *o = run->options;
-    uint64_t step = NS_PER_SECOND / o->rate, start = bench_now_ns() + NS_PER_SECOND / 100;
-    uint64_t end, next = start;
-
-    run->measure_from_ns = start + NS_PER_SECOND; /* the first second warms up */
-    end = run->measure_from_ns + o->seconds * NS_PER_SECOND;
-    before->at_ns = 0;
-    while (next < end) {
-        uint64_t now = bench_now_ns();
-        if (before->at_ns == 0 && now >= run->measure_from_ns)
-            *before = usage_now(o->pid);
-        for (int i = 0; i < 256 && next <= now && next < end; i++, next += step)
-            send_due(run, next);
-        bench_pool_flush(&run->pool);
-        bench_pool_turn(&run->pool, next);
-    }
-    *after = usage_now(o->pid);
-    end = bench_now_ns() + DRAIN_SECONDS * NS_PER_SECOND;
-    while (bench_now_ns() < end &&
-           (run->n_answered < run->n_sent || run->n_delivered < run->n_sent))
-        bench_pool_turn(&run->pool, end);
-}
-
-static void print_row(const char *name, const bench_hist *hist)
-{
-    printf("%-10s %9" PRIu64 "  p50 %8.3f  p99 %8.3f  p99.9 %8.3f  max %8.3f ms\n", name, hist->n,
-           (double)bench_hist_at(hist, 0.5) / 1e6, (double)bench_hist_at(hist, 0.99) / 1e6,
-           (double)bench_hist_at(hist, 0.999) / 1e6, (double)hist->max / 1e6);
-}
-
-static void print_json(const char *name, const bench_hist *hist)
-{
-    printf("\"%s\":{\"n\":%" PRIu64 ",\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,"
-           "\"max_ms\":%.3f},",
-           name, hist->n, (double)bench_hist_at(hist, 0.5) / 1e6,
-           (double)bench_hist_at(hist, 0.99) / 1e6, (double)bench_hist_at(hist, 0.999) / 1e6,
-           (double)hist->max / 1e6);
-}
-
-static int report_pairs(const pairs_run *run, const usage *before, const usage *after)
-{
-    double seconds = (double)(after->at_ns - before->at_ns) / 1e9;
-    double own = (double)(after->own_us - before->own_us) / 1e6 / seconds;
-    double server = (double)(after->ticks - before->ticks) / (double)sysconf(_SC_CLK_TCK);
-    double per_message = run->delivered.n == 0 ? 0 : server * 1e6 / (double)run->delivered.n;
-    uint64_t lag = bench_hist_at(&run->lag, 0.99);
-    /* Its own time counts when it has no core to spare or wrote later than half of what it saw. */
-    int was_limit = own > 0.85 || 2 * lag > bench_hist_at(&run->sent, 0.99);
-    uint64_t n_lost = run->n_due - (run->n_delivered < run->n_due ? run->n_delivered : run->n_due);
-
-    printf("%" PRIu64 " pairs, %" PRIu64 " messages/s of %" PRIu64 " bytes for %.1f s\n",
-           run->options->pairs, run->options->rate, run->options->body_bytes, seconds);
-    print_row("sent", &run->sent);
-    print_row("delivered", &run->delivered);
-    print_row("own lag", &run->lag);
-    printf("server CPU %.1f us per delivered message; generator at %.0f %% of a core, %s\n",
-           per_message, own * 100,
-           was_limit ? "it WAS THE LIMIT: read the figures as an upper bound" : "not the limit");
-    if (n_lost > 0 || run->pool.why[0] != 0)
-        printf("not delivered in time: %" PRIu64 "; %s\n", n_lost, run->pool.why);
-    printf("{\"mode\":\"pairs\",\"pairs\":%" PRIu64 ",\"rate\":%" PRIu64 ",\"body_bytes\":%" PRIu64
-           ",\"seconds\":%.2f,",
-           run->options->pairs, run->options->rate, run->options->body_bytes, seconds);
-    print_json("sent", &run->sent);
-    print_json("delivered", &run->delivered);
-    print_json("lag", &run->lag);
-    printf("\"server_cpu_us_per_message\":%.2f,\"generator_cpu\":%.3f,"
-           "\"generator_was_limit\":%s,\"not_delivered\":%" PRIu64 ",\"closed\":%u}\n",
-           per_message, own, was_limit ? "true" : "false", n_lost, run->pool.n_closed);
-    return n_lost > 0 || run->pool.n_closed > 0;
-}
-
-static int run_pairs(const options *o)
-{
-    pairs_run *run = calloc(1, sizeof *run);
-    usage before, after;
-    int failed = 1;
-
-    if (run == NULL)
-        return 1;
-    run->pool.epoll_fd = -1;
-    run->pool.ctx = run;
-    run->pool.on_frame = on_frame;
-    run->options = o;
-    run->body = malloc(o->body_bytes);
-    if (run->body != NULL && open_pool(&run->pool, o, 2 * o->pairs) == 0) {
-        memset(run->body, 'x', o->body_bytes);
-        talk(run, &before, &after);
-        failed = report_pairs(run, &before, &after);
-    }
-    bench_pool_done(&run->pool);
-    free(run->body);
-    free(run);
-    return failed;
-}
-
 int main(int argc, char **argv)
 {
-    options o = {.connections = 10000,
-                 .pairs = 1000,
-                 .seconds = 10,
-                 .rate = 10000,
-                 .body_bytes = 200,
-                 .timeout_s = 60};
+    options o = {
+        .connections = 10000, .seconds = 10, .rate = 10000, .body_bytes = 200, .timeout_s = 60};
     int failed = parse(&o, argc, argv);
 
     if (failed != 0)
         return failed;
+    if (o.pairs == 0 && o.groups == 0)
+        o.pairs = 1000;
     (void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); /* else each wait ends 50 us late */
-    return strcmp(o.mode, "idle") == 0 ? run_idle(&o) : run_pairs(&o);
+    return strcmp(o.mode, "idle") == 0 ? run_idle(&o) : run_talk(&o);
 }

@@ -14,7 +14,7 @@ int bench_ws_read(uint8_t *bytes, size_t len, bench_ws_frame *out)
 
     if (len < head)
         return 0;
-    if ((bytes[0] & 0xf0) != 0x80)
+    if ((bytes[0] & 0xb0) != 0x80)
         return -1;
     is_masked = (bytes[1] & 0x80) != 0;
     payload = bytes[1] & 0x7f;
@@ -31,6 +31,7 @@ int bench_ws_read(uint8_t *bytes, size_t len, bench_ws_frame *out)
     if (len - head < payload)
         return 0;
     out->opcode = bytes[0] & 0x0f;
+    out->is_compressed = (bytes[0] & 0x40) != 0;
     out->payload = bytes + head;
     out->len = (size_t)payload;
     out->total = head + out->len;

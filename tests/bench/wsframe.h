@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The little of WebSocket framing (RFC 6455 section 5) that the load generator and the bare relay
- * share: whole frames only, no fragments, no extensions. Kept apart from the library's own adapter
- * so that a fault in that one does not hide in its measurement.
+ * share: whole frames only, no fragments; a compressed one is marked. Kept apart from the library's
+ * own adapter so that a fault in that one does not hide in its measurement.
  */
 #ifndef CHAT_TESTS_BENCH_WSFRAME_H
 #define CHAT_TESTS_BENCH_WSFRAME_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 enum {
+    BENCH_OP_TEXT = 1,
     BENCH_OP_BINARY = 2,
     BENCH_OP_CLOSE = 8,
     BENCH_OP_PING = 9,
@@ -20,7 +21,8 @@ enum {
 
 typedef struct bench_ws_frame {
     uint8_t opcode;
-    uint8_t *payload; /* in the bytes that were read, unmasked in place */
+    uint8_t is_compressed; /* RFC 7692 section 6 */
+    uint8_t *payload;      /* in the bytes that were read, unmasked in place */
     size_t len;
     size_t total; /* bytes of the whole frame */
 } bench_ws_frame;
