@@ -402,6 +402,8 @@ static void show_resumed(const chat_frame *frame)
 {
     if (frame->count > 0)
         printf("  -- caught up: %" PRIu64 " messages --\n", frame->count);
+    if (CHAT_FRAME_HAS(frame, AFTER))
+        puts("  -- something is missing: history does not have it --");
 }
 
 static void on_state(const struct cli *cli, const chat_event *event)

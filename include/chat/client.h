@@ -120,7 +120,9 @@ typedef enum chat_event_type {
                                left or was removed from, the first one of one I was added to */
     CHAT_EVENT_RESUMED /**< `frame`: resumed, once a connection: what this device lacked was given;
                             `state` is `recovered`, or `reset` when the server did not know the
-                            device, and `count` the records that were read back */
+                            device, and `count` the records that were read back, from history too.
+                            `gap`: what is between `after` and `before` in `chat`, and perhaps more
+                            like it, is missing for good: history did not have it */
 } chat_event_type;
 
 /** One event, owned by the client and borrowed until the next _next_event, _process or _free. */
@@ -140,6 +142,9 @@ typedef struct chat_event {
  * Read the next event. The one before counts as safe with the application from then on and is
  * acknowledged to the server (once a turn for all). After each chat_client_process() read until
  * CHAT_EMPTY: what is not read stays in the socket, and the server slows down.
+ *
+ * When this device was away so long that the server does not send everything, the rest is fetched
+ * from history first, a page at a time; what is new in such a chat comes behind it.
  *
  * A message is given once, whatever the server repeats: what has a `seq` not above the last one
  * given of its chat is dropped (remembered for the last `max_chats` chats).

@@ -42,7 +42,7 @@ extern "C" {
     X(DEVICE, 14, device, ID, 0, "device id, chosen by the client, stable over restarts")          \
     X(TITLE, 15, title, TEXT, CHAT_TITLE_MAX_BYTES, "title of a group, for people")                \
     X(STATE, 16, state, TEXT, 16,                                                                  \
-      "`sent`, `delivered` or `read`; of `resumed`: `recovered` or `reset`")                       \
+      "`sent`, `delivered` or `read`; of `resumed`: `recovered`, `gap` or `reset`")                \
     X(CODE, 17, code, TEXT, 32, "machine-readable cause, see the table of codes")                  \
     X(TEXT, 18, text, TEXT, 512, "one line for people")                                            \
     X(RETRY_AFTER, 19, retry_after_ms, UINT, 0, "try again after so many milliseconds")            \
@@ -84,7 +84,9 @@ extern "C" {
     X(HELLO, 1, "hello", CLIENT, F(DEVICE), F(AGENT) | F(NEEDS), "First frame of a connection.")   \
     X(SEND, 2, "send", CLIENT, F(CID) | F(BODY), F(R) | F(CHAT) | F(TO) | F(RESEND),               \
       "Send a message to `chat`, or to the direct chat with `to`.")                                \
-    X(ACK, 3, "ack", CLIENT, F(N), 0, "Everything up to the n-th stream frame is safe with me.")   \
+    X(ACK, 3, "ack", CLIENT, F(N), F(CHAT) | F(SEQ),                                               \
+      "The n-th stream frame and all before are safe with me; of a gap in `chat` all up to "       \
+      "`seq`.")                                                                                    \
     X(HISTORY, 4, "history", CLIENT, F(R), F(CHAT) | F(TO) | F(BEFORE) | F(AFTER) | F(LIMIT),      \
       "A page of records: `msg`, `chat`, `change` rows with `r`, then `result`.")                  \
     X(CHATS, 5, "chats", CLIENT, F(R), F(LIMIT), "My chats: `chat` rows with `r`, then `result`.") \
@@ -147,8 +149,10 @@ extern "C" {
     X(MARKER, 46, "marker", SERVER, F(OF) | F(READ_SEQ),                                           \
       F(CHAT) | F(FROM) | F(ID) | F(TS) | F(SEQ) | F(PREV),                                        \
       "Stream. I have read the chat `of` up to `read_seq`, here or on another device.")            \
-    X(RESUMED, 49, "resumed", SERVER, F(STATE) | F(COUNT), 0,                                      \
+    X(RESUMED, 49, "resumed", SERVER, F(STATE) | F(COUNT), F(CHAT) | F(AFTER) | F(BEFORE),         \
       "What this device lacked at `hello` was pushed: `count` records; once a connection.")        \
+    X(GAP, 51, "gap", SERVER, F(CHAT) | F(AFTER) | F(BEFORE), 0,                                   \
+      "Not sent, for it is too much or too old: what `history` has between `after` and `before`.") \
     X(SUBMIT, 128, "node.submit", NODE, F(CONN) | F(NODE) | F(KIND) | F(FROM) | F(CHAT),           \
       F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND) | F(OF) |              \
           F(READ_SEQ) | F(USER) | F(ROLE) | F(OPEN),                                               \

@@ -91,6 +91,10 @@ extern "C" {
       "limit.")                                                                                    \
     X(burst_messages, "burst-messages", NUMBER, 0, 0, 4000000000, "requests",                      \
       "So many at once, after a pause; 0: ten seconds' worth.")                                    \
+    X(offline_ttl_ms, "offline-ttl", NUMBER, 604800000, 0, 315360000000, "ms",                     \
+      "A device is sent what is no older when it comes back, and told of the rest; 0: all.")       \
+    X(offline_limit, "offline-limit", NUMBER, 10000, 0, 4000000000, "messages",                    \
+      "A device is sent so many of all chats when it comes back, and told of the rest; 0: all.")   \
     X(rate_bytes, "rate-bytes", NUMBER, 33554432, 0, 4000000000, "bytes/s",                        \
       "Content that a user may send over all connections; 0: no limit.")                           \
     X(burst_bytes, "burst-bytes", NUMBER, 0, 0, 4000000000, "bytes",                               \

@@ -95,7 +95,8 @@ static void on_user_chat(void *ctx, const chat__store_user_chat *row)
                                  .read_seq = row->read_seq,
                                  .unread = row->unread,
                                  .has_unread = row->has_unread,
-                                 .is_past = row->is_past};
+                                 .is_past = row->is_past,
+                                 .gap_seq = row->gap_seq};
     copy.chat = keep(all, row->chat);
     copy.title = keep(all, row->title);
     if (all->status == CHAT_OK)

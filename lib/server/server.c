@@ -194,6 +194,8 @@ static chat_status open_store(chat_server *server)
     options.segment_bytes = from->segment_bytes;
     options.state_cache_bytes = from->state_cache_bytes;
     options.is_volatile = from->is_volatile != 0;
+    options.offline_ttl_ms = from->offline_ttl_ms;
+    options.offline_limit = from->offline_limit;
     chat_status status = chat__store_open(&options, &report, &server->store);
     if (status == CHAT_OK) {
         server->max_id = report.max_id;

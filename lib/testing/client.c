@@ -60,6 +60,7 @@ void chat__sim_client_lost(sim *s, sim_client *client)
     for (size_t i = 0; i < client->n_outs; i++)
         client->outs[i].is_flying_here = 0;
     chat__sim_marks_lost(client);
+    chat__sim_gaps_lost(client);
 }
 
 /* The client goes; the server hears of it later, or never. */
@@ -197,7 +198,7 @@ int chat__sim_client_is_settled(const sim_client *client)
         if (!client->outs[i].is_done && !client->outs[i].is_failed)
             return 0;
     }
-    return chat__sim_marks_are_settled(client);
+    return chat__sim_marks_are_settled(client) && chat__sim_gaps_are_settled(client);
 }
 
 /* --- receiving --- */
@@ -222,10 +223,9 @@ static sim_seen *seen_of(sim *s, sim_client *client, chat_view chat)
     return seen;
 }
 
-static void on_record(sim *s, sim_client *client, const chat_frame *frame)
+void chat__sim_client_saw(sim *s, sim_client *client, const chat_frame *frame)
 {
     sim_seen *seen = seen_of(s, client, frame->chat);
-    client->counted++;
     if (seen == NULL)
         return;
     uint64_t last = seen->n_seqs > 0 ? seen->seqs[seen->n_seqs - 1] : 0;
@@ -237,6 +237,13 @@ static void on_record(sim *s, sim_client *client, const chat_frame *frame)
         return;
     seen->seqs[seen->n_seqs++] = frame->seq;
     s->report->n_received++;
+}
+
+static void on_record(sim *s, sim_client *client, const chat_frame *frame)
+{
+    client->counted++;
+    if (!chat__sim_gaps_hold(client, frame))
+        chat__sim_client_saw(s, client, frame);
 }
 
 static void on_sent(sim *s, sim_client *client, const chat_frame *frame)
@@ -306,6 +313,8 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
         chat__sim_violate(s, "the server sent a bad frame: %s", chat_status_name(status));
         return;
     }
+    if (chat__sim_gaps_frame(s, client, &frame))
+        return;
     switch (frame.type) {
     case CHAT_FRAME_WELCOME:
         client->is_welcome = 1;
@@ -378,6 +387,7 @@ static void online_step(sim *s, sim_client *client)
         write_message(s, client);
     send_waiting(s, client);
     chat__sim_marks_step(s, client);
+    chat__sim_gaps_step(s, client);
     ack(s, client);
     if (s->now_ms > client->said_ms + PING_MS) {
         chat_frame_init(&ping, CHAT_FRAME_PING);

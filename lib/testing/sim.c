@@ -22,6 +22,7 @@ static const struct {
     {"resend-without-dedupe", SIM_PLANT_NO_DEDUPE},
     {"ids-from-a-stepped-clock", SIM_PLANT_CLOCK_FLOOR},
     {"marker-goes-back", SIM_PLANT_MARKER_GOES_BACK},
+    {"gap-not-told", SIM_PLANT_GAP_NOT_TOLD},
 };
 
 #define N_PLANTS (sizeof PLANTS / sizeof PLANTS[0])
@@ -396,6 +397,8 @@ chat_status chat_sim_run(const chat_sim_options *options, chat_sim_report *out)
     s->rng = options->seed;
     s->unix_base_ms = UNIX_BASE_MS;
     s->n_to_send = options->n_messages;
+    s->offline_limit = chat__sim_chance(s, 40) ? 1 + chat__sim_random(s, 12) : 0;
+    s->offline_ttl_ms = chat__sim_chance(s, 20) ? 200 + chat__sim_random(s, 5000) : 0;
     chat_status status = chat_decoder_new(NULL, MAX_FRAME, &s->decoder);
     if (status == CHAT_OK)
         status = start_nodes(s);

@@ -23,7 +23,8 @@ typedef enum sim_plant {
     SIM_PLANT_LIVE_OVERTAKES,
     SIM_PLANT_NO_DEDUPE,
     SIM_PLANT_CLOCK_FLOOR,
-    SIM_PLANT_MARKER_GOES_BACK
+    SIM_PLANT_MARKER_GOES_BACK,
+    SIM_PLANT_GAP_NOT_TOLD
 } sim_plant;
 
 typedef enum sim_event_type {
@@ -130,6 +131,12 @@ typedef struct sim_mark {
     int is_given_up; /* refused for good */
 } sim_mark;
 
+/* What a client was told is missing and has not got from history yet. */
+typedef struct sim_gap {
+    char chat[SIM_CHAT_BYTES];
+    uint64_t after, last, goal, page_end, r;
+} sim_gap;
+
 typedef struct sim_client {
     char user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
     chat_encoding encoding;
@@ -146,6 +153,10 @@ typedef struct sim_client {
     size_t n_seen;
     sim_mark marks[SIM_MARKS];
     size_t n_marks;
+    sim_gap gaps[SIM_MARKS];
+    size_t n_gaps;
+    uint32_t n_resumed; /* over this connection */
+    uint64_t n_pages;
 } sim_client;
 
 typedef struct sim {
@@ -161,6 +172,7 @@ typedef struct sim {
     uint64_t link_ms[SIM_MAX_NODES][SIM_MAX_NODES];
     uint32_t epoch, next_wire, next_cid;
     uint32_t n_clients, n_to_send;
+    uint64_t offline_limit, offline_ttl_ms; /* 0: none */
     int is_settling;
     int is_calm; /* a test server: nothing by chance */
     int is_out_of_memory;
@@ -235,7 +247,20 @@ int chat__sim_marks_has_asked(sim *s, const sim_client *client, const sim_record
 uint64_t chat__sim_storage_delivered(const sim *s, const char *user, const char *chat);
 int chat__sim_is_first_device(const sim *s, const sim_client *client);
 
+/* --- gaps.c --- */
+/* Say what of a device's backlog is too much or too old. */
+void chat__sim_storage_cut(sim *s, sim_answer *answer);
+/* Whether the frame was about gaps. */
+int chat__sim_gaps_frame(sim *s, sim_client *client, const chat_frame *frame);
+/* Whether a stream frame is not to be shown now: history has it too. */
+int chat__sim_gaps_hold(sim_client *client, const chat_frame *frame);
+void chat__sim_gaps_step(sim *s, sim_client *client);
+void chat__sim_gaps_lost(sim_client *client);
+int chat__sim_gaps_are_settled(const sim_client *client);
+
 /* --- client.c --- */
+/* The application is shown a record, unless it has seen it. */
+void chat__sim_client_saw(sim *s, sim_client *client, const chat_frame *frame);
 void chat__sim_client_say(sim *s, sim_client *client, const chat_frame *frame);
 void chat__sim_client_step(sim *s, sim_client *client);
 void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes);

@@ -270,6 +270,7 @@ static void take_user(sim *s, sim_answer *answer)
         if (record->is_durable && record->prev == 0)
             take_user_chat(s, answer, record->chat, is_new);
     }
+    chat__sim_storage_cut(s, answer);
     if (is_new && storage->n_devices < SIM_MAX_CLIENTS) {
         chat__sim_copy_name(storage->devices[storage->n_devices][0], SIM_NAME_BYTES,
                             chat__sim_view(answer->user));

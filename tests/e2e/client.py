@@ -32,7 +32,7 @@ TYPES = {
     "typing": 20, "presence.get": 21, "presence.watch": 22, "presence.hide": 23,
     "read": 24, "receipts": 25,
     "welcome": 32, "sent": 33, "msg": 34, "receipt": 35, "chat": 36, "result": 37, "error": 38,
-    "bye": 39, "pong": 40, "presence": 45, "marker": 46, "resumed": 49,
+    "bye": 39, "pong": 40, "presence": 45, "marker": 46, "resumed": 49, "gap": 51,
 }
 NAMES = {key: name for name, key in FIELDS.items()}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}

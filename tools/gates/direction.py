@@ -24,7 +24,7 @@ MAY_USE = {
     "node": [room for room in CORE if room != "node"],
     "json": ["base", "id", "wire"],
     "net": ["base", "id", "json"],
-    "store": ["base", "id", "wire", "json"],
+    "store": ["base", "id", "wire", "queue", "json"],
     "log": ["base", "id"],
     "server": CORE + ["json", "net", "store", "log"],
     "client": ["base", "id", "wire", "session", "core/client", "json", "net"],

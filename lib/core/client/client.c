@@ -114,6 +114,7 @@ void chat__client_free(chat__client *client)
     if (client == NULL)
         return;
     chat_allocator allocator = client->allocator;
+    chat__repair_reset(client);
     chat__client_outbox_done(&client->outbox);
     chat__client_list_free(&client->requests, &allocator);
     chat__client_list_free(&client->dead, &allocator);
@@ -219,6 +220,7 @@ static void forget_connection(chat__client *client)
     client->n_stream = 0;
     client->n_taken = 0;
     client->n_acked = 0;
+    chat__repair_reset(client);
     chat__client_outbox_rewind(&client->outbox);
     chat__client_list_free(&client->hints, &client->allocator);
     rewind_requests(client);
@@ -334,6 +336,8 @@ void chat__client_do_due(chat__client *client)
         give_up(client, CHAT_ERR_TIMEOUT, "the server is silent");
     else if (now_ms >= chat__client_outbox_answer_at(&client->outbox))
         give_up(client, CHAT_ERR_TIMEOUT, "a message got no answer in time");
+    else if (chat__repair_is_late(client))
+        give_up(client, CHAT_ERR_TIMEOUT, "history got no answer in time");
 }
 
 static void earlier(uint64_t *deadline, uint64_t at_ms)
@@ -356,6 +360,7 @@ uint64_t chat__client_deadline(const chat__client *client)
     earlier(&at, client->heard_ms + 2 * client->heartbeat_ms);
     earlier(&at, chat__client_outbox_answer_at(&client->outbox));
     earlier(&at, chat__client_outbox_hold_at(&client->outbox));
+    earlier(&at, chat__repair_due_at(client));
     if (client->bye_ms != 0)
         earlier(&at, client->bye_ms);
     return at;

@@ -42,9 +42,25 @@ static chat_status write_ack(chat__client *client, chat__client_effect *out)
     chat_frame frame;
     chat_frame_init(&frame, CHAT_FRAME_ACK);
     CHAT_FRAME_SET(&frame, N, n, client->n_taken);
+    if (client->repair.confirm_seq > 0) {
+        CHAT_FRAME_SET(&frame, CHAT, chat,
+                       chat__view(client->repair.confirm_chat, client->repair.confirm_len));
+        CHAT_FRAME_SET(&frame, SEQ, seq, client->repair.confirm_seq);
+    }
     chat_status status = encode(client, &frame, out);
-    if (status == CHAT_OK)
+    if (status == CHAT_OK) {
         client->n_acked = client->n_taken;
+        client->repair.confirm_seq = 0;
+    }
+    return status;
+}
+
+static chat_status write_repair(chat__client *client, const chat_frame *frame,
+                                chat__client_effect *out)
+{
+    chat_status status = encode(client, frame, out);
+    if (status == CHAT_OK)
+        chat__repair_asked(client);
     return status;
 }
 
@@ -157,6 +173,7 @@ static chat_status write_hint(chat__client *client, chat__client_effect *out)
 
 chat_status chat__client_next_effect(chat__client *client, int may_write, chat__client_effect *out)
 {
+    chat_frame page;
     memset(out, 0, sizeof *out);
     if (!client->is_due_done)
         chat__client_do_due(client);
@@ -176,12 +193,15 @@ chat_status chat__client_next_effect(chat__client *client, int may_write, chat__
         return write_hello(client, out);
     if (client->phase != CHAT__PHASE_LIVE)
         return CHAT_EMPTY;
-    if (client->n_taken > client->n_acked && !client->options.ignore_stream)
+    if ((client->n_taken > client->n_acked || client->repair.confirm_seq > 0) &&
+        !client->options.ignore_stream)
         return write_ack(client, out);
     if (client->now_ms >= client->ping_at_ms)
         return write_ping(client, out);
     if (!may_write || client->bye_ms != 0)
         return CHAT_EMPTY;
+    if (chat__repair_request(client, &page))
+        return write_repair(client, &page, out);
     if (client->hints.first != NULL)
         return write_hint(client, out);
     return write_waiting(client, out);

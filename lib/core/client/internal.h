@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "client/client.h"
 #include "client/outbox.h"
+#include "client/repair.h"
 #include "client/seen.h"
 
 #define CHAT__CLIENT_WHY_BYTES     200u
@@ -88,6 +89,7 @@ struct chat__client {
     uint64_t next_r;
     uint64_t next_order;
     chat__client_seen seen;
+    chat__client_repair repair;
 
     chat_event event; /* what _next_event() gives out, and what it points at */
     chat_frame frame;
@@ -98,6 +100,9 @@ struct chat__client {
     size_t n_changes;
     chat__buf out; /* the frame of the last effect */
 };
+
+/* receive.c: the frame in hand becomes the event that is read next. */
+void chat__client_give(chat__client *client, chat_event_type type, chat_status status);
 
 /* client.c */
 void chat__client_leave(chat__client *client, chat__client_step step, chat_status status,

@@ -9,7 +9,7 @@
 #define BIT(name) CHAT_FIELD_BIT(CHAT_FIELD_KEY_##name)
 
 /* One frame gives at most one event; it borrows what the frame borrows. */
-static void give(chat__client *client, chat_event_type type, chat_status status)
+void chat__client_give(chat__client *client, chat_event_type type, chat_status status)
 {
     client->event.type = type;
     client->event.status = status;
@@ -53,7 +53,7 @@ static void on_welcome(chat__client *client)
     chat__client_copy_text(client->user, sizeof client->user, client->frame.user);
     if (client->frame.max_body_bytes > 0)
         client->max_body_bytes = client->frame.max_body_bytes;
-    give(client, CHAT_EVENT_STATE, CHAT_OK);
+    chat__client_give(client, CHAT_EVENT_STATE, CHAT_OK);
 }
 
 static void on_stream(chat__client *client, chat_event_type type)
@@ -61,7 +61,7 @@ static void on_stream(chat__client *client, chat_event_type type)
     chat_frame *frame = &client->frame;
     uint64_t gap_after = 0;
     client->n_stream++;
-    if (client->options.ignore_stream)
+    if (client->options.ignore_stream || chat__repair_holds(client, frame))
         return;
     if (CHAT_FRAME_HAS(frame, SEQ) && CHAT_FRAME_HAS(frame, CHAT) &&
         chat__client_seen_frame(&client->seen, frame->chat, frame->seq,
@@ -72,7 +72,7 @@ static void on_stream(chat__client *client, chat_event_type type)
         return;
     /* A marker says it all: one that is missing is made up for by the next. */
     client->event.gap_after = type == CHAT_EVENT_MARKER ? 0 : gap_after;
-    give(client, type, CHAT_OK);
+    chat__client_give(client, type, CHAT_OK);
 }
 
 /* A row without its request is late: the request was answered or given up. */
@@ -85,7 +85,7 @@ static void on_record(chat__client *client)
                                                                   : CHAT_EVENT_CHANGE);
     } else if (item != NULL) {
         item->n_rows++;
-        give(client, CHAT_EVENT_ROW, CHAT_OK);
+        chat__client_give(client, CHAT_EVENT_ROW, CHAT_OK);
     }
 }
 
@@ -93,27 +93,27 @@ static void on_presence(chat__client *client)
 {
     chat__client_item *item = request_of(client, &client->frame);
     if (!CHAT_FRAME_HAS(&client->frame, R)) {
-        give(client, CHAT_EVENT_PRESENCE, CHAT_OK);
+        chat__client_give(client, CHAT_EVENT_PRESENCE, CHAT_OK);
     } else if (item != NULL) {
         item->n_rows++;
-        give(client, CHAT_EVENT_ROW, CHAT_OK);
+        chat__client_give(client, CHAT_EVENT_ROW, CHAT_OK);
     }
 }
 
 static void on_typing(chat__client *client)
 {
     if (CHAT_FRAME_HAS(&client->frame, CHAT) && CHAT_FRAME_HAS(&client->frame, USER))
-        give(client, CHAT_EVENT_TYPING, CHAT_OK);
+        chat__client_give(client, CHAT_EVENT_TYPING, CHAT_OK);
 }
 
 static void on_receipt(chat__client *client)
 {
     chat__client_item *item = request_of(client, &client->frame);
     if (!CHAT_FRAME_HAS(&client->frame, R)) {
-        give(client, CHAT_EVENT_RECEIPT, CHAT_OK);
+        chat__client_give(client, CHAT_EVENT_RECEIPT, CHAT_OK);
     } else if (item != NULL) {
         item->n_rows++;
-        give(client, CHAT_EVENT_ROW, CHAT_OK);
+        chat__client_give(client, CHAT_EVENT_ROW, CHAT_OK);
     }
 }
 
@@ -128,7 +128,8 @@ static void on_resumed(chat__client *client)
     if (client->is_resumed)
         return;
     client->is_resumed = 1;
-    give(client, CHAT_EVENT_RESUMED, CHAT_OK);
+    if (!chat__repair_on_resumed(client))
+        chat__client_give(client, CHAT_EVENT_RESUMED, CHAT_OK);
 }
 
 static void on_sent(chat__client *client)
@@ -136,7 +137,7 @@ static void on_sent(chat__client *client)
     const chat_frame *frame = &client->frame;
     chat__client_seen_own(&client->seen, frame->chat, frame->seq);
     if (chat__client_outbox_sent(&client->outbox, frame->cid) == CHAT_OK)
-        give(client, CHAT_EVENT_SENT, CHAT_OK);
+        chat__client_give(client, CHAT_EVENT_SENT, CHAT_OK);
 }
 
 static void on_result(chat__client *client)
@@ -145,7 +146,7 @@ static void on_result(chat__client *client)
     if (item == NULL)
         return;
     end_request(client, item);
-    give(client, CHAT_EVENT_RESULT, CHAT_OK);
+    chat__client_give(client, CHAT_EVENT_RESULT, CHAT_OK);
 }
 
 /* Storage failed: whether the message is durable is not known, so only its repetition can tell. */
@@ -169,7 +170,7 @@ static void on_error(chat__client *client)
                           CHAT_FRAME_HAS(frame, RETRY_AFTER) ? frame->retry_after_ms : 0, why);
     } else if (item != NULL) {
         end_request(client, item);
-        give(client, CHAT_EVENT_ERROR, status);
+        chat__client_give(client, CHAT_EVENT_ERROR, status);
     } else if (CHAT_FRAME_HAS(frame, CID)) {
         uint64_t wait =
             CHAT_FRAME_HAS(frame, RETRY_AFTER) ? frame->retry_after_ms : CHAT__CLIENT_HOLD_MS;
@@ -178,9 +179,9 @@ static void on_error(chat__client *client)
         if (chat__client_outbox_refused(&client->outbox, frame->cid,
                                         is_worth_repeating(status, frame), status,
                                         client->now_ms + wait) == CHAT_OK)
-            give(client, CHAT_EVENT_FAILED, status);
+            chat__client_give(client, CHAT_EVENT_FAILED, status);
     } else if (!CHAT_FRAME_HAS(frame, R)) {
-        give(client, CHAT_EVENT_ERROR, status);
+        chat__client_give(client, CHAT_EVENT_ERROR, status);
     }
 }
 
@@ -214,9 +215,11 @@ static void on_frame(chat__client *client)
         {CHAT_FRAME_PONG, 1, on_result},     {CHAT_FRAME_PRESENCE, 1, on_presence},
         {CHAT_FRAME_TYPING, 1, on_typing},   {CHAT_FRAME_CHANGE, 1, on_record},
         {CHAT_FRAME_MEMBER, 1, on_record},   {CHAT_FRAME_MARKER, 1, on_marker},
-        {CHAT_FRAME_RESUMED, 1, on_resumed},
+        {CHAT_FRAME_RESUMED, 1, on_resumed}, {CHAT_FRAME_GAP, 1, chat__repair_on_gap},
     };
     int is_live = client->phase == CHAT__PHASE_LIVE;
+    if (is_live && chat__repair_takes(client))
+        return;
     for (size_t i = 0; i < sizeof HANDLERS / sizeof *HANDLERS; i++) {
         if (HANDLERS[i].type == client->frame.type && (is_live || !HANDLERS[i].needs_live)) {
             HANDLERS[i].take(client);
@@ -272,7 +275,7 @@ static void tell_end(chat__client *client, chat__client_list *list, chat_event_t
         CHAT_FRAME_SET(frame, CID, cid, item->frame.cid);
     if (item->frame.has & BIT(CHAT))
         CHAT_FRAME_SET(frame, CHAT, chat, item->frame.chat);
-    give(client, type, item->status);
+    chat__client_give(client, type, item->status);
 }
 
 chat_status chat__client_next_event(chat__client *client, const chat_event **out)

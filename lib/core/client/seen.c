@@ -103,3 +103,9 @@ void chat__client_seen_own(chat__client_seen *seen, chat_view chat, uint64_t seq
     if (entry != NULL && seq > entry->own_seq)
         entry->own_seq = seq;
 }
+
+uint64_t chat__client_seen_last(const chat__client_seen *seen, chat_view chat)
+{
+    const chat__client_seen_entry *entry = chat__map_get(&seen->map, chat);
+    return entry != NULL ? entry->last_seq : 0;
+}

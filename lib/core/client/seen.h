@@ -38,4 +38,7 @@ chat_status chat__client_seen_frame(chat__client_seen *seen, chat_view chat, uin
 /* A message of ours is in the chat: it may be missing in the stream, and is no gap. */
 void chat__client_seen_own(chat__client_seen *seen, chat_view chat, uint64_t seq);
 
+/* The last seq of the chat that was given; 0: none is known. */
+uint64_t chat__client_seen_last(const chat__client_seen *seen, chat_view chat);
+
 #endif

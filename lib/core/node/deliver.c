@@ -60,6 +60,7 @@ void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn)
         chat__msg_release(node, entry.item);
     while (conn->behind != NULL)
         drop_first_behind(node, conn);
+    chat__resume_drop_gaps(node, conn);
 }
 
 /* --- pushing --- */
@@ -113,7 +114,8 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
         return;
     }
     if (live->is_own && conn->session.n_entries == 0) {
-        save_cursor(node, conn, msg->chat, msg->seq);
+        if (!chat__resume_holds(conn, msg->chat, msg->seq))
+            save_cursor(node, conn, msg->chat, msg->seq);
         return;
     }
     chat_status status = CHAT_ERR_LIMIT;
@@ -288,8 +290,11 @@ static int is_same_stream(const chat__msg *a, const chat__msg *b)
 }
 
 /* `msg` is the last of a run of acked records of one chat and author. */
-static void acked_run(chat__node *node, const chat__node_conn *conn, const chat__msg *msg)
+static void acked_run(chat__node *node, chat__node_conn *conn, const chat__msg *msg)
 {
+    /* A receipt would say that the user has what is in the gap too. */
+    if (chat__resume_holds(conn, msg->chat, msg->seq))
+        return;
     save_cursor(node, conn, msg->chat, msg->seq);
     if (msg->is_receipt_wanted && !chat__view_equal(msg->from, chat__conn_user(conn)))
         emit_receipt(node, conn, msg);
@@ -317,6 +322,13 @@ void chat__deliver_acked(chat__node *node, chat__node_conn *conn, uint64_t n)
         chat__msg_release(node, last);
     }
     chat__deliver_pump(node, conn);
+}
+
+void chat__deliver_filled(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t seq)
+{
+    uint64_t cursor = chat__resume_fill(node, conn, chat, seq);
+    if (cursor > 0)
+        save_cursor(node, conn, chat, cursor);
 }
 
 void chat__deliver_retry(chat__node *node, chat__node_conn *conn)
@@ -367,10 +379,15 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
     }
     for (size_t i = 0; i < n_chats; i++) {
         chat__behind *behind = behind_of(conn, chats[i].chat);
+        uint64_t after = chats[i].cursor;
+        if (chats[i].gap_seq > after) {
+            chat__resume_gap(node, conn, chats[i].chat, after, chats[i].gap_seq);
+            after = chats[i].gap_seq;
+        }
         if (behind != NULL)
-            behind->after = chats[i].cursor;
-        else if (chats[i].last_seq > chats[i].cursor)
-            fall_behind(node, conn, chats[i].chat, chats[i].cursor, chats[i].last_seq);
+            behind->after = after;
+        else if (chats[i].last_seq > after)
+            fall_behind(node, conn, chats[i].chat, after, chats[i].last_seq);
     }
     (void)chat__session_step(&conn->session, CHAT__SESSION_EV_LOADED);
     chat__resume_begin(conn, status == CHAT_EMPTY);

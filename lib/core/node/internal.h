@@ -37,6 +37,15 @@ typedef struct chat__behind {
     uint8_t chat[];
 } chat__behind;
 
+/* A chat of which a connection was not sent all that it lacked, and was told so. */
+typedef struct chat__gap {
+    struct chat__gap *next;
+    uint64_t last; /* seq of the last record in it */
+    uint64_t held; /* acked behind it: the cursor goes there when the gap is filled */
+    uint32_t chat_len;
+    uint8_t chat[];
+} chat__gap;
+
 typedef struct chat__user chat__user;
 typedef struct chat__lookup chat__lookup;
 typedef struct chat__typing chat__typing;
@@ -58,6 +67,7 @@ typedef struct chat__node_conn {
     chat__user *user;
     chat__behind *behind; /* the first is being read */
     chat__behind *last_behind;
+    chat__gap *gaps;       /* not filled yet */
     chat__lookup *lookups; /* questions about presence that are not answered */
     chat__typing *typing;  /* what was passed on lately, may be NULL */
     size_t turn_bytes;     /* written in turn `turn` */
@@ -72,6 +82,7 @@ typedef struct chat__node_conn {
     uint8_t is_watching; /* presence of others */
     uint8_t is_resuming; /* `resumed` is still to be said */
     uint8_t is_reset;    /* the device was not known */
+    uint8_t has_gap;     /* it was told of one */
     uint8_t device_len;
     uint8_t device[CHAT_ID_MAX_BYTES];
 } chat__node_conn;
@@ -416,6 +427,8 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
 void chat__deliver_answer(chat__node *node, const chat_frame *answer);
 void chat__deliver_receipt(chat__node *node, const chat_frame *delivered);
 void chat__deliver_acked(chat__node *node, chat__node_conn *conn, uint64_t n);
+/* The client has the gap of the chat up to `seq`. */
+void chat__deliver_filled(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t seq);
 void chat__deliver_retry(chat__node *node, chat__node_conn *conn);
 void chat__deliver_pump(chat__node *node, chat__node_conn *conn);
 void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status status,
@@ -450,6 +463,15 @@ void chat__fanout_done(chat__node *node);
 void chat__resume_begin(chat__node_conn *conn, int is_reset);
 /* A record of the first chat behind was read back and pushed. */
 void chat__resume_count(chat__node_conn *conn, uint64_t seq);
+/* Tell of records behind `after` and up to `last` that are not sent. */
+void chat__resume_gap(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t after,
+                      uint64_t last);
+/* Whether the chat's cursor has to wait, for what is in front of `seq` is not all there. */
+int chat__resume_holds(chat__node_conn *conn, chat_view chat, uint64_t seq);
+/* The client has what it wants of the gap up to `seq`. Returns where the cursor is now, 0: where it
+   was. */
+uint64_t chat__resume_fill(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t seq);
+void chat__resume_drop_gaps(chat__node *node, chat__node_conn *conn);
 /* Say `resumed` if nothing is owed any more. */
 void chat__resume_settle(chat__node *node, chat__node_conn *conn);
 

@@ -141,6 +141,7 @@ typedef struct chat__node_user_chat {
     uint32_t unread;     /* messages of others behind it, 999 at most */
     uint32_t has_unread; /* else it was too much to count */
     int is_past;         /* no member any more */
+    uint64_t gap_seq;    /* above the cursor, up to here is not sent: see history; 0: nothing */
 } chat__node_user_chat;
 
 /* A member of a chat and how far he is. */

@@ -357,6 +357,8 @@ void chat__request_chats_loaded(chat__node *node, chat__op *op, chat_status stat
 
 static void on_ack(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
+    if (CHAT_FRAME_HAS(frame, CHAT) && CHAT_FRAME_HAS(frame, SEQ))
+        chat__deliver_filled(node, conn, frame->chat, frame->seq);
     chat__deliver_acked(node, conn, frame->n);
 }
 

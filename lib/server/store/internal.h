@@ -98,6 +98,18 @@ chat_status chat__store_read_seq(chat__store *store, chat_view user, chat_view c
 chat_status chat__store_count_unread(chat__store *store, chat_view user, chat_view chat,
                                      uint64_t after, uint32_t *budget, uint32_t *out_count);
 
+/* backlog.c: a chat of a device, to be cut to what it is still sent. */
+typedef struct chat__backlog {
+    struct chat__backlog *next;
+    chat_view chat;
+    uint64_t cursor;
+    uint64_t last_seq;
+    uint64_t gap_seq; /* out: see chat__store_user_chat */
+    chat__record newest;
+} chat__backlog;
+/* CHAT_OK, CHAT_ERR_IO, CHAT_ERR_NOMEM. */
+chat_status chat__store_cut_backlog(chat__store *store, chat__backlog *first, uint64_t now_unix_ms);
+
 /* What the record will skip to, once it is the newest of its chat. */
 chat__root chat__store_next_skip(const chat__state_chat *chat);
 

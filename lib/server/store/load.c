@@ -17,6 +17,7 @@ static int is_id(chat_view id)
 /* A user's chat while it is put together; in the map by its name. */
 typedef struct user_chat {
     struct user_chat *next;
+    chat__backlog backlog;
     uint64_t cursor;
     uint64_t last_seq;
     uint64_t read_seq;
@@ -232,6 +233,22 @@ static chat_status load_unread(loading *load)
     return status;
 }
 
+/* What of it a device is still sent. */
+static chat_status cut_backlog(loading *load, uint64_t now_unix_ms)
+{
+    chat__backlog *first = NULL;
+    for (user_chat *each = load->first; each != NULL; each = each->next) {
+        limit_to_membership(each);
+        each->backlog.chat = chat__view(each->chat, each->chat_len);
+        each->backlog.cursor = each->cursor;
+        each->backlog.last_seq = each->last_seq;
+        each->backlog.next = first;
+        first = &each->backlog;
+    }
+    return load->device.len > 0 ? chat__store_cut_backlog(load->store, first, now_unix_ms)
+                                : CHAT_OK;
+}
+
 static uint64_t count_flushes(chat__store *store)
 {
     pthread_mutex_lock(&store->state.lock);
@@ -317,10 +334,12 @@ chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view 
     chat_status status = load_all(&load);
     if (status == CHAT_OK)
         status = device.len > 0 ? introduce(&load, now_unix_ms) : load_unread(&load);
+    chat_status cut_status = cut_backlog(&load, now_unix_ms);
+    if (status == CHAT_OK)
+        status = cut_status;
     while (load.first != NULL) {
         user_chat *each = load.first;
         size_t title_len = each->has_long_title ? CHAT_TITLE_MAX_BYTES : each->title_len;
-        limit_to_membership(each);
         chat__store_user_chat row = {{each->chat, each->chat_len},
                                      {each->title, title_len},
                                      each->cursor,
@@ -328,7 +347,8 @@ chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view 
                                      each->read_seq,
                                      each->unread,
                                      each->has_unread,
-                                     chat__event_role(each->last_value) == CHAT__ROLE_NONE};
+                                     chat__event_role(each->last_value) == CHAT__ROLE_NONE,
+                                     each->backlog.gap_seq};
         if (status == CHAT_OK)
             fn(ctx, &row);
         load.first = each->next;

@@ -18,6 +18,8 @@ void chat__store_options_init(chat__store_options *options)
     options->segment_bytes = 64u << 20;
     options->checkpoint_bytes = 64u << 20;
     options->state_cache_bytes = 64u << 20;
+    options->offline_ttl_ms = UINT64_C(604800000);
+    options->offline_limit = 10000;
 }
 
 void chat__store_say(chat__store *store, chat_log_level level, const char *format, ...)

@@ -24,6 +24,8 @@ typedef struct chat__store_options {
     uint64_t segment_bytes;     /* 64 MiB, preallocated */
     uint64_t checkpoint_bytes;  /* flush the state at least every so many bytes of log: 64 MiB */
     uint64_t state_cache_bytes; /* 64 MiB */
+    uint64_t offline_ttl_ms;    /* see gap_seq; 0: no limit */
+    uint64_t offline_limit;     /* records; 0: no limit */
     int is_volatile;            /* commit without fdatasync: for benchmarks and tests only */
 } chat__store_options;
 
@@ -116,12 +118,15 @@ typedef struct chat__store_user_chat {
     uint32_t unread;   /* messages of others behind it, 999 at most */
     uint32_t has_unread; /* else it was too much to count */
     int is_past;         /* no member any more */
+    uint64_t gap_seq;    /* with a device: above the cursor, up to here is too much or too old */
 } chat__store_user_chat;
 typedef void (*chat__store_user_chat_fn)(void *ctx, const chat__store_user_chat *row);
 
 /*
  * @any All chats of a user (direct ones too, from their first record on). With a device: makes it
  * known; a new device starts where the user's furthest device is in each chat, the first at 0.
+ * What is behind the cursors is cut to offline_limit records over all chats, none older than
+ * offline_ttl_ms: the oldest are named by gap_seq. Self streams are left whole.
  * An empty `device`: cursors are 0, and it is looked up how far the user has read and counted how
  * much is unread: 20,000 records for all chats together.
  * CHAT_OK; CHAT_EMPTY: the same, and the device was not known before; CHAT_ERR_IO, CHAT_ERR_NOMEM,

@@ -188,7 +188,7 @@ static const row ROWS[] = {
     {"{\"t\":\"ack\",\"n\":1,\"x\":1,\"x\":1}", CHAT_ERR_ARG},
     {"{\"t\":\"ack\",\"n\":1,\"x\":{\"n\":[1,2]},\"y\":null}", CHAT_OK},
     {"{\"t\":\"ack\",\"n\":1,\"N\":2}", CHAT_OK},
-    {"{\"t\":\"ack\",\"n\":1,\"seq\":2}", CHAT_OK},
+    {"{\"t\":\"ack\",\"n\":1,\"id\":2}", CHAT_OK},
     {"{\"t\":\"ack\",\"n\":1} x", CHAT_ERR_SYNTAX},
     {"{\"t\":\"ack\",\"n\":1}{}", CHAT_ERR_SYNTAX},
     {"{\"t\":\"ack\",\"n\":01}", CHAT_ERR_SYNTAX},

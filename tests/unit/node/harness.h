@@ -41,6 +41,7 @@ typedef struct world {
     char cursor[256];
     const char *group; /* "team" has the members alice and bob */
     uint64_t cursor_of_loaded;
+    uint64_t gap_of_loaded;  /* 0: none */
     chat_status load_status; /* of a device; CHAT_EMPTY: it is new */
     size_t n_mark_loads;
 } world;
@@ -113,6 +114,7 @@ static inline void answer_load_user(world *w, const chat__effect *effect)
         memset(&chats[n], 0, sizeof chats[n]);
         chats[n].chat = chat__view_str(w->records[i].chat);
         chats[n].cursor = w->cursor_of_loaded;
+        chats[n].gap_seq = w->gap_of_loaded;
         for (size_t k = i; k < w->n_told; k++) {
             if (strcmp(w->records[k].chat, w->records[i].chat) == 0)
                 chats[n].last_seq = w->records[k].seq;
