@@ -30,6 +30,8 @@ static const struct option {
     {"--token-file", KIND_TEXT, offsetof(struct args, token_file), 0, NET},
     {"--device", KIND_TEXT, offsetof(struct args, device), 0, NET},
     {"--ca", KIND_TEXT, offsetof(struct args, ca_file), 0, NET},
+    {"--pin", KIND_TEXT, offsetof(struct args, pin), 0, NET},
+    {"--proxy", KIND_TEXT, offsetof(struct args, proxy), 0, NET},
     {"--insecure", KIND_FLAG, offsetof(struct args, is_insecure), 0, NET},
     {"--encoding", KIND_TEXT, offsetof(struct args, encoding), 0, NET},
     {"--timeout", KIND_NUMBER, offsetof(struct args, timeout_s), offsetof(struct args, has_timeout),

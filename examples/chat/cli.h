@@ -21,6 +21,7 @@ struct args {
     const char *items[CLI_MAX_ARGS];
     size_t n_items;
     const char *url, *token, *token_file, *device, *ca_file, *encoding;
+    const char *pin, *proxy;
     const char *secret_file, *user, *title;
     uint64_t count, limit, before, after, ttl_s, timeout_s;
     int has_before, has_after, has_timeout, has_limit;

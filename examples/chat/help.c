@@ -45,6 +45,8 @@ static const char help[] =
     "verbs, which take no\n"
     "                             messages from the stream: they stay for the next listen\n"
     "  --ca FILE                  trust these certificates (PEM) instead of the system's\n"
+    "  --pin SHA256               the server's public key must have this hash (base64)\n"
+    "  --proxy URL                CONNECT through http://[USER:PASSWORD@]HOST[:PORT]\n"
     "  --insecure                 accept any certificate: for tests only\n"
     "  --encoding cbor|json       on the wire (default: cbor)\n"
     "  --timeout SECONDS          give up after so long without progress (default: 15; listen\n"

@@ -166,6 +166,8 @@ static int make_client(struct cli *cli)
     options.ignore_stream = (uint32_t)cli->is_one_shot;
     options.agent = "chat/" CHAT_CLI_VERSION;
     options.ca_file = args->ca_file;
+    options.pin = args->pin;
+    options.proxy = args->proxy;
     options.insecure_tls = (uint32_t)args->is_insecure;
     options.log = &log;
     if (args->encoding != NULL && strcmp(args->encoding, "json") == 0)

@@ -55,6 +55,10 @@ typedef struct chat_client_options {
     uint32_t max_chats;          /**< 4096 chats whose position is remembered to drop duplicates */
     uint32_t no_deflate;         /**< 1: offer no permessage-deflate */
     uint32_t own_transport;      /**< 1: see <chat/client_transport.h> */
+    const char *pin;   /**< wss: the server's public key must have this SHA-256 (of the DER of its
+                          SubjectPublicKeyInfo, in base64); NULL: any. Beside the other checks */
+    const char *proxy; /**< HTTP proxy to CONNECT through: http://[USER:PASSWORD@]HOST[:PORT];
+                          NULL: none. The environment is not looked at */
 } chat_client_options;
 
 /** Zero, `struct_size`, and the defaults named above. */

@@ -104,9 +104,17 @@ static chat_status make_link(chat_client *client, const chat_client_options *opt
         return CHAT_ERR_ARG;
     }
     link->is_own = options->own_transport != 0;
+    if (options->proxy != NULL &&
+        chat__proxy_parse(options->proxy, &link->proxy, &why) != CHAT_OK) {
+        say(client, CHAT_LOG_ERROR, "the proxy is not valid", why);
+        return CHAT_ERR_ARG;
+    }
     if (link->url.is_tls && !link->is_own) {
         chat_status status = chat__tls_client_new(options->ca_file, options->insecure_tls == 0,
                                                   tls_why, sizeof tls_why, &client->tls_context);
+        if (status == CHAT_OK && options->pin != NULL)
+            status =
+                chat__tls_client_pin(client->tls_context, options->pin, tls_why, sizeof tls_why);
         if (status != CHAT_OK) {
             say(client, CHAT_LOG_ERROR, "TLS", tls_why);
             return status;
@@ -152,7 +160,6 @@ chat_status chat_client_new(const chat_client_options *options, chat_client **ou
     client->link.fd = -1;
     client->epoll_fd = -1;
     client->wake_fd = -1;
-    client->connect_timeout_ms = options->connect_timeout_ms;
     if (options->log != NULL)
         client->log = *options->log;
     chat_status status = chat__client_put_token(client, options->token);
@@ -263,8 +270,7 @@ static void connect_now(chat_client *client)
     uint8_t key[16];
     chat_status status = CHAT_ERR_LIMIT;
     if (getrandom(key, sizeof key, 0) == (ssize_t)sizeof key)
-        status = chat__link_open(&client->link, client->now_ms,
-                                 client->now_ms + client->connect_timeout_ms, key);
+        status = chat__link_open(&client->link, key);
     if (status != CHAT_OK)
         on_lost(client, status);
 }

@@ -31,7 +31,6 @@ struct chat_client {
     char *token;
     int epoll_fd;
     int wake_fd;
-    uint32_t connect_timeout_ms;
     uint64_t now_ms;
     int is_woken;            /* by ourselves, since the last turn */
     int reads_left;          /* in this turn */

@@ -7,8 +7,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +79,7 @@ void chat__link_drop(chat__link *link)
     close_socket(link);
     chat__resolve_free(link->resolve);
     link->resolve = NULL;
-    link->address = NULL;
+    chat__dial_drop(&link->dial);
     link->rx.len = 0;
     link->rx_at = 0;
     link->tx.len = 0;
@@ -96,8 +94,7 @@ void chat__link_drop(chat__link *link)
 /* Ask epoll for writability only while it matters: it would be reported all the time. */
 chat_status chat__link_watch(chat__link *link)
 {
-    int wants_write = link->state == CHAT__LINK_CONNECTING || link->tx.len > 0 ||
-                      (link->tls != NULL && chat__tls_wants_write(link->tls));
+    int wants_write = link->tx.len > 0 || (link->tls != NULL && chat__tls_wants_write(link->tls));
     struct epoll_event event;
     if (link->is_own)
         return CHAT_OK;
@@ -113,13 +110,20 @@ chat_status chat__link_watch(chat__link *link)
     return CHAT_OK;
 }
 
-chat_status chat__link_open(chat__link *link, uint64_t now_ms, uint64_t until_ms,
-                            const uint8_t key[16])
+static const char *host_of(const chat__link *link)
+{
+    return link->proxy.host[0] != '\0' ? link->proxy.host : link->url.host;
+}
+
+static const char *port_of(const chat__link *link)
+{
+    return link->proxy.host[0] != '\0' ? link->proxy.port : link->url.port;
+}
+
+chat_status chat__link_open(chat__link *link, const uint8_t key[16])
 {
     struct epoll_event event;
     chat__link_drop(link);
-    (void)now_ms;
-    link->until_ms = until_ms;
     link->retry_ms = 0;
     link->why[0] = '\0';
     memcpy(link->upgrade.key, key, sizeof link->upgrade.key);
@@ -128,9 +132,9 @@ chat_status chat__link_open(chat__link *link, uint64_t now_ms, uint64_t until_ms
         link->state = CHAT__LINK_CONNECTING;
         return CHAT_OK;
     }
-    chat_status status = chat__resolve_start(link->url.host, link->url.port, &link->resolve);
+    chat_status status = chat__resolve_start(host_of(link), port_of(link), &link->resolve);
     if (status != CHAT_OK)
-        return chat__link_fail(link, status, "the look-up of %s could not start", link->url.host);
+        return chat__link_fail(link, status, "the look-up of %s could not start", host_of(link));
     memset(&event, 0, sizeof event);
     event.events = EPOLLIN;
     event.data.fd = chat__resolve_fd(link->resolve);
@@ -140,45 +144,7 @@ chat_status chat__link_open(chat__link *link, uint64_t now_ms, uint64_t until_ms
     return CHAT_OK;
 }
 
-/* 0: not even begun, `errno` says why. */
-static int begin_connect(chat__link *link, const struct addrinfo *address)
-{
-    int one = 1;
-    close_socket(link);
-    link->fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (link->fd < 0)
-        return 0;
-    (void)setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return connect(link->fd, address->ai_addr, address->ai_addrlen) == 0 || errno == EINPROGRESS;
-}
-
-static uint32_t count(const struct addrinfo *address)
-{
-    uint32_t n = 0;
-    for (; address != NULL; address = address->ai_next)
-        n++;
-    return n;
-}
-
-/* From `address` on, the first that can be tried at all. `error` is of the one before. */
-static chat_status try_from(chat__link *link, const struct addrinfo *address, int error,
-                            uint64_t now_ms)
-{
-    for (; address != NULL; address = address->ai_next) {
-        if (begin_connect(link, address)) {
-            uint64_t left = link->until_ms > now_ms ? link->until_ms - now_ms : 0;
-            link->address = address;
-            link->address_until_ms = now_ms + left / count(address);
-            link->state = CHAT__LINK_CONNECTING;
-            return chat__link_watch(link);
-        }
-        error = errno;
-    }
-    return chat__link_fail(link, CHAT_ERR_NETWORK, "cannot connect to %s port %s: %s",
-                           link->url.host, link->url.port, strerror(error));
-}
-
-static chat_status work_resolving(chat__link *link, uint64_t now_ms)
+static chat_status work_resolving(chat__link *link)
 {
     const struct addrinfo *addresses = NULL;
     const char *why = "";
@@ -188,9 +154,10 @@ static chat_status work_resolving(chat__link *link, uint64_t now_ms)
     /* The result stays, its descriptor would be readable for ever. */
     (void)epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, chat__resolve_fd(link->resolve), NULL);
     if (status != CHAT_OK)
-        return chat__link_fail(link, status, "cannot find %s: %s", link->url.host, why);
-    status = try_from(link, addresses, 0, now_ms);
-    return status == CHAT_OK ? CHAT_MORE : status;
+        return chat__link_fail(link, status, "cannot find %s: %s", host_of(link), why);
+    chat__dial_begin(&link->dial, link->epoll_fd, addresses);
+    link->state = CHAT__LINK_CONNECTING;
+    return CHAT_MORE;
 }
 
 static chat_status begin_upgrade(chat__link *link, chat_view token)
@@ -220,22 +187,52 @@ static chat_status work_own(chat__link *link, chat_view token)
     return link->is_own_open ? begin_upgrade(link, token) : CHAT_MORE;
 }
 
+/* "host:port", as CONNECT wants it. */
+static chat_status ask_proxy(chat__link *link)
+{
+    char target[sizeof link->url.host + sizeof link->url.port + 3];
+    int is_v6 = strchr(link->url.host, ':') != NULL;
+    snprintf(target, sizeof target, "%s%s%s:%s", is_v6 ? "[" : "", link->url.host, is_v6 ? "]" : "",
+             link->url.port);
+    link->state = CHAT__LINK_PROXYING;
+    chat_status status = chat__http_write_connect(target, link->proxy.basic, &link->tx);
+    return status == CHAT_OK ? CHAT_OK : chat__link_fail(link, status, "no memory to write");
+}
+
 static chat_status work_connecting(chat__link *link, uint64_t now_ms, chat_view token)
 {
-    int error = 0;
-    socklen_t len = sizeof error;
-    struct sockaddr_storage peer;
-    socklen_t peer_len = sizeof peer;
-    if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
-        error = errno;
-    if (error == 0 && getpeername(link->fd, (struct sockaddr *)&peer, &peer_len) == 0)
-        return begin_upgrade(link, token);
-    if (error == 0 && now_ms < link->address_until_ms)
+    int fd = -1;
+    chat_status status = chat__dial_work(&link->dial, now_ms, &fd);
+    if (status == CHAT_MORE)
         return CHAT_MORE;
-    if (error == 0)
-        error = ETIMEDOUT;
-    chat_status status = try_from(link, link->address->ai_next, error, now_ms);
-    return status == CHAT_OK ? CHAT_MORE : status;
+    if (status != CHAT_OK)
+        return chat__link_fail(link, status, "cannot connect to %s port %s: %s", host_of(link),
+                               port_of(link), strerror(link->dial.error));
+    link->fd = fd;
+    return link->proxy.host[0] != '\0' ? ask_proxy(link) : begin_upgrade(link, token);
+}
+
+static chat_status work_proxying(chat__link *link, chat_view token)
+{
+    chat__http_response response;
+    chat_status status = chat__link_flush(link);
+    if (status == CHAT_OK)
+        status = chat__link_receive(link);
+    if (status == CHAT_EMPTY)
+        return CHAT_MORE;
+    if (status != CHAT_OK)
+        return status;
+    status = chat__http_parse_connect(chat__buf_view(&link->rx), &response);
+    if (status == CHAT_MORE && link->rx.len < CHAT__HTTP_MAX_HEAD_BYTES)
+        return CHAT_MORE;
+    if (status == CHAT_MORE)
+        return chat__link_fail(link, CHAT_ERR_PROTOCOL, "the proxy's answer is too long");
+    if (status != CHAT_OK)
+        return chat__link_fail(link, status, "the proxy answered %u %.*s", response.status,
+                               (int)(response.reason.len < 180 ? response.reason.len : 180),
+                               (const char *)response.reason.data);
+    link->rx.len = 0;
+    return begin_upgrade(link, token);
 }
 
 static chat_status work_upgrading(chat__link *link)
@@ -270,9 +267,13 @@ chat_status chat__link_work(chat__link *link, uint64_t now_ms, chat_view token)
 {
     chat_status status = CHAT_MORE;
     if (link->state == CHAT__LINK_RESOLVING)
-        status = work_resolving(link, now_ms);
+        status = work_resolving(link);
     if (status == CHAT_MORE && link->state == CHAT__LINK_CONNECTING) {
         status = link->is_own ? work_own(link, token) : work_connecting(link, now_ms, token);
+        status = status == CHAT_OK ? CHAT_MORE : status;
+    }
+    if (status == CHAT_MORE && link->state == CHAT__LINK_PROXYING) {
+        status = work_proxying(link, token);
         status = status == CHAT_OK ? CHAT_MORE : status;
     }
     if (status == CHAT_MORE && link->state == CHAT__LINK_UPGRADING)
@@ -282,7 +283,7 @@ chat_status chat__link_work(chat__link *link, uint64_t now_ms, chat_view token)
 
 uint64_t chat__link_deadline(const chat__link *link)
 {
-    return link->state == CHAT__LINK_CONNECTING && !link->is_own ? link->address_until_ms
+    return link->state == CHAT__LINK_CONNECTING && !link->is_own ? chat__dial_deadline(&link->dial)
                                                                  : UINT64_MAX;
 }
 

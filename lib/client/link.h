@@ -13,6 +13,7 @@
 #include "net/http.h"
 #include "net/tls.h"
 #include "net/ws.h"
+#include "dial.h"
 #include "resolve.h"
 #include "url.h"
 
@@ -24,6 +25,7 @@ typedef enum chat__link_state {
     CHAT__LINK_DOWN,
     CHAT__LINK_RESOLVING,
     CHAT__LINK_CONNECTING,
+    CHAT__LINK_PROXYING,  /* the proxy was asked for a tunnel */
     CHAT__LINK_UPGRADING, /* TLS too */
     CHAT__LINK_UP,
     CHAT__LINK_LEAVING /* our close frame is on its way */
@@ -34,6 +36,7 @@ typedef struct chat__link {
     const chat_allocator *allocator;
     int epoll_fd;
     chat__url url;
+    chat__proxy proxy; /* no host: none */
     chat_encoding encoding;
     chat__tls_context *tls_context; /* NULL: ws:// */
     uint32_t max_frame_bytes;
@@ -44,9 +47,7 @@ typedef struct chat__link {
     int fd;
     uint32_t interest; /* epoll events that are asked for */
     chat__resolve *resolve;
-    const struct addrinfo *address; /* being tried */
-    uint64_t address_until_ms;      /* then the next one */
-    uint64_t until_ms;              /* for all of them */
+    chat__dial dial;
     chat__tls *tls;
     size_t tls_repeat_bytes; /* length of the write that TLS wants to see again */
     chat__http_upgrade upgrade;
@@ -71,10 +72,8 @@ typedef struct chat__link {
 chat_status chat__link_init(chat__link *link);
 void chat__link_done(chat__link *link);
 
-/* Begin to connect. CHAT_OK; else as chat__link_work(). `until_ms` shares the time out over the
-   addresses. `key` is random. */
-chat_status chat__link_open(chat__link *link, uint64_t now_ms, uint64_t until_ms,
-                            const uint8_t key[16]);
+/* Begin to connect. CHAT_OK; else as chat__link_work(). `key` is random. */
+chat_status chat__link_open(chat__link *link, const uint8_t key[16]);
 
 /* Go on as far as possible without waiting. CHAT_MORE: on the way; CHAT_OK: up, `token` was used;
    else the connection is down and `why` and `retry_ms` say more. */

@@ -221,7 +221,7 @@ chat_status chat__link_write(chat__link *link, chat_view message)
 
 chat_status chat__link_flush(chat__link *link)
 {
-    if (link->state < CHAT__LINK_UPGRADING || link->is_own)
+    if (link->state < CHAT__LINK_PROXYING || link->is_own)
         return CHAT_OK;
     while (link->tx.len > 0) {
         size_t n = 0;

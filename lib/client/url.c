@@ -2,6 +2,7 @@
 /* See url.h. Strict: what is copied into a request line has no space and no control character. */
 #include "url.h"
 
+#include <mbedtls/base64.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,5 +100,30 @@ chat_status chat__url_parse(const char *text, chat__url *out, const char **out_w
     url.path[0] = '/';
     strcpy(url.path + (*path != '/'), path);
     *out = url;
+    return CHAT_OK;
+}
+
+chat_status chat__proxy_parse(const char *text, chat__proxy *out, const char **out_why)
+{
+    chat__proxy proxy;
+    chat__url url;
+    char copy[512];
+    size_t len = 0;
+    memset(&proxy, 0, sizeof proxy);
+    if (strncmp(text, "http://", 7) != 0)
+        return refuse(out_why, "a proxy must start with http://");
+    const char *at = strrchr(text, '@');
+    if (at != NULL && mbedtls_base64_encode((uint8_t *)proxy.basic, sizeof proxy.basic, &len,
+                                            (const uint8_t *)text + 7, (size_t)(at - text - 7)))
+        return refuse(out_why, "the proxy's password is too long");
+    snprintf(copy, sizeof copy, "ws://%.300s", at != NULL ? at + 1 : text + 7);
+    chat_status status = chat__url_parse(copy, &url, out_why);
+    if (status != CHAT_OK)
+        return status;
+    if (strcmp(url.path, "/") != 0)
+        return refuse(out_why, "a proxy has no path");
+    memcpy(proxy.host, url.host, sizeof proxy.host);
+    memcpy(proxy.port, url.port, sizeof proxy.port);
+    *out = proxy;
     return CHAT_OK;
 }

@@ -16,6 +16,14 @@ typedef struct chat__url {
     char path[CHAT__URL_MAX_PATH_BYTES + 1];         /* "/" and query */
 } chat__url;
 
+/* A proxy: http://[USER:PASSWORD@]HOST[:PORT]. */
+typedef struct chat__proxy {
+    char host[CHAT__URL_MAX_HOST_BYTES + 1];
+    char port[6];
+    char basic[352]; /* USER:PASSWORD in base64, "" for none */
+} chat__proxy;
+chat_status chat__proxy_parse(const char *text, chat__proxy *out, const char **out_why);
+
 /* CHAT_OK; CHAT_ERR_ARG, `*out_why` says what is wrong (static). */
 chat_status chat__url_parse(const char *text, chat__url *out, const char **out_why);
 

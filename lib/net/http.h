@@ -61,12 +61,19 @@ typedef struct chat__http_upgrade {
 
 chat_status chat__http_write_upgrade(const chat__http_upgrade *upgrade, chat__buf *out);
 
+/* Ask a proxy for a tunnel to "host:port"; `basic`: its password in base64, or "". */
+chat_status chat__http_write_connect(const char *host_port, const char *basic, chat__buf *out);
+
 typedef struct chat__http_response {
     uint16_t status;
     int has_deflate;
     chat_view reason;       /* body of a refusal, as far as it came, else the status line's text */
     uint32_t retry_after_s; /* 0: not said */
 } chat__http_response;
+
+/* What the proxy answered. CHAT_OK: the tunnel is there; CHAT_MORE; CHAT_ERR_NETWORK: status and
+   reason are in `*out`. */
+chat_status chat__http_parse_connect(chat_view bytes, chat__http_response *out);
 
 /* CHAT_OK: 101 and every check passed; CHAT_MORE; CHAT_ERR_AUTH for 401 and 403; CHAT_ERR_BUSY for
    429 and 503; CHAT_ERR_PROTOCOL otherwise. `*out` is written for all but CHAT_MORE. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
+#include <mbedtls/sha256.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -15,7 +16,7 @@
 
 struct chat__tls {
     mbedtls_ssl_context ssl;
-    const chat__tls_context *context;
+    chat__tls_context *context;
     int fd;
     chat__tls_hello *hello; /* server, until mbedTLS has it */
     uint8_t wants_write;
@@ -114,6 +115,8 @@ chat_status chat__tls_new(chat__tls_context *context, int fd, const char *host, 
         chat__tls_free(tls);
         return CHAT_ERR_NOMEM;
     }
+    if (context->is_client && context->has_session)
+        (void)mbedtls_ssl_set_session(&tls->ssl, &context->session);
     mbedtls_ssl_set_bio(&tls->ssl, tls, send_bytes, receive_bytes, NULL);
     *out = tls;
     return CHAT_OK;
@@ -199,21 +202,62 @@ static int is_for_address(const chat__tls *tls)
     return 0;
 }
 
+/* Whether the certificate's key is the one that was pinned. */
+static int is_pinned(const chat__tls *tls)
+{
+    const mbedtls_x509_crt *cert = mbedtls_ssl_get_peer_cert(&tls->ssl);
+    uint8_t hash[32];
+    return cert != NULL && mbedtls_sha256_ret(cert->pk_raw.p, cert->pk_raw.len, hash, 0) == 0 &&
+           memcmp(hash, tls->context->pin, sizeof hash) == 0;
+}
+
+static const char *refusal_of(const chat__tls *tls)
+{
+    if (tls->context->verify && tls->host_ip_len > 0 && !is_for_address(tls))
+        return certificate_why(MBEDTLS_X509_BADCERT_CN_MISMATCH);
+    if (tls->context->has_pin && !is_pinned(tls))
+        return "the server's public key is not the pinned one";
+    return NULL;
+}
+
+/* For the next connection. Without memory for it the next one is a full handshake. */
+static void keep_session(chat__tls *tls)
+{
+    chat__tls_context *context = tls->context;
+    mbedtls_ssl_session_free(&context->session);
+    mbedtls_ssl_session_init(&context->session);
+    context->has_session = mbedtls_ssl_get_session(&tls->ssl, &context->session) == 0;
+}
+
+static void drop_session(chat__tls *tls)
+{
+    if (tls->context->is_client)
+        tls->context->has_session = 0;
+}
+
 chat_status chat__tls_handshake(chat__tls *tls)
 {
     if (tls->failed != CHAT_OK || tls->is_ready)
         return tls->failed;
     int code = mbedtls_ssl_handshake(&tls->ssl);
-    if (code != 0)
-        return settle(tls, code);
+    if (code != 0) {
+        chat_status status = settle(tls, code);
+        if (status != CHAT_MORE)
+            drop_session(tls);
+        return status;
+    }
     tls->wants_write = 0;
-    if (tls->context->verify && tls->host_ip_len > 0 && !is_for_address(tls)) {
+    const char *why = refusal_of(tls);
+    if (why != NULL) {
         (void)mbedtls_ssl_send_alert_message(&tls->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                              MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
-        tls->why = certificate_why(MBEDTLS_X509_BADCERT_CN_MISMATCH);
+        drop_session(tls);
+        tls->why = why;
         tls->failed = CHAT_ERR_TLS;
         return tls->failed;
     }
+    if (tls->context->is_client)
+        keep_session(tls);
     tls->is_ready = 1;
     return CHAT_OK;
 }

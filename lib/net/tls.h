@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * TLS 1.2 on mbedTLS: x25519, P-256, P-384; ECDHE with AEAD suites only. Reads and writes a
- * non-blocking socket. A context is shared by the connections of one thread.
+ * non-blocking socket. A context is shared by the connections of one thread; a client's context is
+ * for one server, whose session it resumes (RFC 5077).
  */
 #ifndef CHAT_NET_TLS_H
 #define CHAT_NET_TLS_H
@@ -17,6 +18,10 @@ chat_status chat__tls_server_new(const char *cert_file, const char *key_file, ch
 /* `ca_file` NULL: the system's bundle; `verify` 0 is for tests only. */
 chat_status chat__tls_client_new(const char *ca_file, int verify, char *why, size_t why_cap,
                                  chat__tls_context **out);
+/* Accept only a server whose key has this SHA-256 of its SubjectPublicKeyInfo, in base64. CHAT_OK;
+   CHAT_ERR_ARG with `why`. */
+chat_status chat__tls_client_pin(chat__tls_context *context, const char *pin, char *why,
+                                 size_t why_cap);
 void chat__tls_context_free(chat__tls_context *context);
 
 /* `host` (client): a name or an IP address, checked against the certificate and sent as SNI; NULL

@@ -7,10 +7,13 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <mbedtls/base64.h>
 #include <mbedtls/error.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define TICKET_LIFE_S 86400u /* keys change after half of it */
 
 static const int suites[] = {MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
                              MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -41,6 +44,8 @@ static chat__tls_context *context_new(int is_client)
     mbedtls_ssl_config_init(&context->config);
     mbedtls_x509_crt_init(&context->certs);
     mbedtls_pk_init(&context->key);
+    mbedtls_ssl_ticket_init(&context->tickets);
+    mbedtls_ssl_session_init(&context->session);
     mbedtls_entropy_init(&context->entropy);
     mbedtls_ctr_drbg_init(&context->random);
     return context;
@@ -54,6 +59,8 @@ void chat__tls_context_free(chat__tls_context *context)
     mbedtls_ssl_config_free(&context->config);
     mbedtls_x509_crt_free(&context->certs);
     mbedtls_pk_free(&context->key);
+    mbedtls_ssl_ticket_free(&context->tickets);
+    mbedtls_ssl_session_free(&context->session);
     mbedtls_ctr_drbg_free(&context->random);
     mbedtls_entropy_free(&context->entropy);
     chat__alloc_free(&libc, context);
@@ -98,7 +105,7 @@ static chat_status configure(chat__tls_context *context, char *why, size_t why_c
     mbedtls_ssl_conf_ciphersuites(config, suites);
     mbedtls_ssl_conf_curves(config, curves);
     mbedtls_ssl_conf_sig_hashes(config, hashes);
-    mbedtls_ssl_conf_session_tickets(config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    mbedtls_ssl_conf_session_tickets(config, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
     mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
     return CHAT_OK;
 }
@@ -119,6 +126,12 @@ static chat_status load_server(chat__tls_context *context, const char *cert_file
     if (mbedtls_pk_check_pair(&context->certs.pk, &context->key) != 0)
         return explain(why, why_cap, key_file, "the key does not belong to the certificate", 0);
     code = mbedtls_ssl_conf_own_cert(&context->config, &context->certs, &context->key);
+    if (code == 0)
+        code =
+            mbedtls_ssl_ticket_setup(&context->tickets, mbedtls_ctr_drbg_random, &context->random,
+                                     MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFE_S);
+    mbedtls_ssl_conf_session_tickets_cb(&context->config, mbedtls_ssl_ticket_write,
+                                        mbedtls_ssl_ticket_parse, &context->tickets);
     return code == 0 ? CHAT_OK : explain(why, why_cap, cert_file, "cannot be used", code);
 }
 
@@ -177,5 +190,20 @@ chat_status chat__tls_client_new(const char *ca_file, int verify, char *why, siz
     mbedtls_ssl_conf_authmode(&context->config,
                               verify ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_NONE);
     *out = context;
+    return CHAT_OK;
+}
+
+chat_status chat__tls_client_pin(chat__tls_context *context, const char *pin, char *why,
+                                 size_t why_cap)
+{
+    uint8_t bytes[sizeof context->pin];
+    size_t len = 0;
+    if (mbedtls_base64_decode(bytes, sizeof bytes, &len, (const uint8_t *)pin, strlen(pin)) != 0 ||
+        len != sizeof bytes) {
+        (void)explain(why, why_cap, "", "the pin is no SHA-256 in base64", 0);
+        return CHAT_ERR_ARG;
+    }
+    memcpy(context->pin, bytes, sizeof bytes);
+    context->has_pin = 1;
     return CHAT_OK;
 }

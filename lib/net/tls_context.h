@@ -8,6 +8,7 @@
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/ssl.h>
+#include <mbedtls/ssl_ticket.h>
 
 struct chat__tls_context {
     mbedtls_ssl_config config;
@@ -15,6 +16,11 @@ struct chat__tls_context {
     mbedtls_pk_context key;
     mbedtls_entropy_context entropy;
     mbedtls_ctr_drbg_context random;
+    mbedtls_ssl_ticket_context tickets; /* server */
+    mbedtls_ssl_session session;        /* client: of the last connection */
+    int has_session;
+    int has_pin;
+    uint8_t pin[32];
     int is_client;
     int verify;
 };

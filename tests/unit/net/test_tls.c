@@ -4,14 +4,17 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <mbedtls/base64.h>
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/oid.h>
+#include <mbedtls/sha256.h>
 #include <mbedtls/x509_crt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -239,6 +242,70 @@ static void checks_the_certificate(void **state)
     }
 }
 
+/* Bytes that the server sent for a handshake. */
+static int bytes_of_handshake(pair *p)
+{
+    int most = 0;
+    for (int i = 0; i < 20; i++) {
+        int n = 0;
+        (void)chat__tls_handshake(p->client);
+        (void)chat__tls_handshake(p->server);
+        (void)ioctl(p->fds[1], FIONREAD, &n);
+        most = n > most ? n : most;
+    }
+    assert_int_equal(chat__tls_handshake(p->client), CHAT_OK);
+    return most;
+}
+
+static void reconnect_pair(pair *p)
+{
+    chat__tls_free(p->server);
+    chat__tls_free(p->client);
+    assert_int_equal(chat__tls_new(p->contexts[0], p->fds[0], NULL, &p->server), CHAT_OK);
+    assert_int_equal(chat__tls_new(p->contexts[1], p->fds[1], "localhost", &p->client), CHAT_OK);
+}
+
+static void a_session_is_resumed(void **state)
+{
+    pair p;
+    (void)state;
+    pair_open(&p, "good", "good.crt", 1, "localhost");
+    int full = bytes_of_handshake(&p);
+    reconnect_pair(&p);
+    int resumed = bytes_of_handshake(&p);
+    send_all(p.client, p.server, (const uint8_t *)"hello", 5);
+    assert_true(resumed < full / 2);
+    pair_close(&p);
+}
+
+static void only_the_pinned_key_is_accepted(void **state)
+{
+    char pin[64], why[256] = "";
+    pair p;
+    (void)state;
+    for (int is_right = 0; is_right < 2; is_right++) {
+        mbedtls_x509_crt cert;
+        uint8_t hash[32];
+        size_t len = 0;
+        mbedtls_x509_crt_init(&cert);
+        assert_int_equal(
+            mbedtls_x509_crt_parse_file(&cert, path(is_right ? "good.crt" : "other.crt")), 0);
+        mbedtls_sha256_ret(cert.pk_raw.p, cert.pk_raw.len, hash, 0);
+        mbedtls_base64_encode((uint8_t *)pin, sizeof pin, &len, hash, sizeof hash);
+        mbedtls_x509_crt_free(&cert);
+        pair_open(&p, "good", "good.crt", 1, "localhost");
+        assert_int_equal(chat__tls_client_pin(p.contexts[1], "short", why, sizeof why),
+                         CHAT_ERR_ARG);
+        assert_int_equal(chat__tls_client_pin(p.contexts[1], pin, why, sizeof why), CHAT_OK);
+        assert_int_equal(shake_hands(&p), is_right ? CHAT_OK : CHAT_ERR_TLS);
+        if (is_right) { /* and when the session is resumed */
+            reconnect_pair(&p);
+            assert_int_equal(shake_hands(&p), CHAT_OK);
+        }
+        pair_close(&p);
+    }
+}
+
 static void a_client_that_verifies_names_its_host(void **state)
 {
     pair p;
@@ -363,6 +430,8 @@ int main(void)
         cmocka_unit_test(carries_bytes_both_ways_and_closes),
         cmocka_unit_test(reads_and_writes_shake_hands_first),
         cmocka_unit_test(checks_the_certificate),
+        cmocka_unit_test(a_session_is_resumed),
+        cmocka_unit_test(only_the_pinned_key_is_accepted),
         cmocka_unit_test(a_client_that_verifies_names_its_host),
         cmocka_unit_test(says_what_is_wrong_with_the_files),
         cmocka_unit_test(refuses_what_is_not_tls),
