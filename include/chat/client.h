@@ -55,6 +55,8 @@ typedef struct chat_client_options {
     uint32_t max_chats;          /**< 4096 chats whose position is remembered to drop duplicates */
     uint32_t no_deflate;         /**< 1: offer no permessage-deflate */
     uint32_t own_transport;      /**< 1: see <chat/client_transport.h> */
+    uint32_t token_lead_ms; /**< so long before the token expires, and when it is refused, an event
+                               TOKEN_WANTED; 0: none */
     const char *pin;   /**< wss: the server's public key must have this SHA-256 (of the DER of its
                           SubjectPublicKeyInfo, in base64); NULL: any. Beside the other checks */
     const char *proxy; /**< HTTP proxy to CONNECT through: http://[USER:PASSWORD@]HOST[:PORT];
@@ -122,11 +124,14 @@ typedef enum chat_event_type {
     CHAT_EVENT_MARKER,    /**< `frame`: marker, how far I have read a chat on another device */
     CHAT_EVENT_CHANGE,    /**< `frame`: change of a group of mine; the last one of a group that I
                                left or was removed from, the first one of one I was added to */
-    CHAT_EVENT_RESUMED /**< `frame`: resumed, once a connection: what this device lacked was given;
-                            `state` is `recovered`, or `reset` when the server did not know the
-                            device, and `count` the records that were read back, from history too.
-                            `gap`: what is between `after` and `before` in `chat`, and perhaps more
-                            like it, is missing for good: history did not have it */
+    CHAT_EVENT_RESUMED,   /**< `frame`: resumed, once a connection: what this device lacked was
+                             given; `state` is `recovered`, or `reset` when the server did not know
+                             the device, and `count` the records that were read back, from history
+                             too. `gap`: what is between `after` and `before` in `chat`, and perhaps
+                             more like it, is missing for good: history did not have it */
+    CHAT_EVENT_TOKEN_WANTED = 64 /**< give a new one by chat_client_set_token(), soon (`status` OK)
+                                     or because the old one was refused for `status`; a client that
+                                     was refused then connects again by itself */
 } chat_event_type;
 
 /** One event, owned by the client and borrowed until the next _next_event, _process or _free. */
@@ -292,7 +297,8 @@ CHAT_API chat_status chat_client_ping(chat_client *client, uint64_t *out_r);
  */
 CHAT_API chat_status chat_client_reconnect(chat_client *client);
 
-/** Use another token from the next connection on. @return CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM */
+/** Use another token from the next connection on; after TOKEN_WANTED it leaves REFUSED. @return
+ * CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM */
 CHAT_API chat_status chat_client_set_token(chat_client *client, const char *token);
 
 /**

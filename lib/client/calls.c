@@ -277,6 +277,8 @@ chat_status chat_client_set_token(chat_client *client, const char *token)
         return CHAT_ERR_ARG;
     chat__client_enter(client);
     chat_status status = chat__client_put_token(client, token);
+    if (status == CHAT_OK)
+        chat__client_wake_self(client);
     chat__client_exit(client);
     return status;
 }

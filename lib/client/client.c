@@ -65,6 +65,7 @@ chat_status chat__client_put_token(chat_client *client, const char *token)
     copy[len] = '\0';
     chat__alloc_free(&client->allocator, client->token);
     client->token = copy;
+    chat__client_renew_started(client);
     return CHAT_OK;
 }
 
@@ -160,6 +161,7 @@ chat_status chat_client_new(const chat_client_options *options, chat_client **ou
     client->link.fd = -1;
     client->epoll_fd = -1;
     client->wake_fd = -1;
+    client->renewal.lead_ms = options->token_lead_ms;
     if (options->log != NULL)
         client->log = *options->log;
     chat_status status = chat__client_put_token(client, options->token);
@@ -222,6 +224,8 @@ int chat__client_wait_ms(const chat_client *client, uint64_t now_ms)
         return 0;
     if (link_at < at)
         at = link_at;
+    if (chat__client_renew_at(client) < at)
+        at = chat__client_renew_at(client);
     if (client->is_leaving && client->leave_until_ms < at)
         at = client->leave_until_ms;
     if (at == UINT64_MAX)
@@ -269,6 +273,7 @@ static void connect_now(chat_client *client)
 {
     uint8_t key[16];
     chat_status status = CHAT_ERR_LIMIT;
+    client->renewal.used = client->renewal.number;
     if (getrandom(key, sizeof key, 0) == (ssize_t)sizeof key)
         status = chat__link_open(&client->link, key);
     if (status != CHAT_OK)
@@ -347,6 +352,7 @@ chat_status chat__client_process_turn(chat_client *client, uint64_t now_ms)
     chat__client_turn(client->core, now_ms);
     work(client);
     pump(client);
+    chat__client_renew(client);
     if (client->is_leaving)
         leave(client);
     return CHAT_OK;
@@ -394,6 +400,7 @@ chat_status chat__client_read_event(chat_client *client, const chat_event **out)
             pump(client);
     } while (take_message(client));
     pump(client);
+    chat__client_renew(client);
     return chat__client_next_event(client->core, out);
 }
 

@@ -20,6 +20,16 @@ typedef struct chat__client_thread {
     int is_freed_at_end;
 } chat__client_thread;
 
+/* When a new token is asked for. */
+typedef struct chat__client_renewal {
+    uint32_t lead_ms; /* 0: never */
+    uint64_t number;  /* of the token that the application gave last */
+    uint64_t used;    /* of the one that the last connection was made with */
+    uint64_t due_ms;
+    int is_due_known;
+    int is_asked_early, is_asked_late;
+} chat__client_renewal;
+
 struct chat_client {
     pthread_mutex_t lock; /* of everything below; never held while the application is called */
     chat__client_thread thread;
@@ -29,6 +39,7 @@ struct chat_client {
     chat__link link;
     chat__tls_context *tls_context;
     char *token;
+    chat__client_renewal renewal;
     int epoll_fd;
     int wake_fd;
     uint64_t now_ms;
@@ -56,6 +67,11 @@ int chat__client_wait_ms(const chat_client *client, uint64_t now_ms);
 /* 1: called on that thread itself, which frees the client at its end when `and_free`. */
 int chat__client_thread_stop(chat_client *client, int and_free);
 void chat__client_destroy(chat_client *client);
+
+/* A token was given; once a turn; when it has to be asked next. */
+void chat__client_renew_started(chat_client *client);
+void chat__client_renew(chat_client *client);
+uint64_t chat__client_renew_at(const chat_client *client);
 
 /* Something is to be done: whoever waits on the descriptor must come back. */
 void chat__client_wake_self(chat_client *client);

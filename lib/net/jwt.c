@@ -195,6 +195,20 @@ chat_status chat__jwt_verify(const chat__jwt_check *check, chat_view token, chat
     return CHAT_OK;
 }
 
+uint64_t chat__jwt_expiry(chat_view token)
+{
+    token_parts parts;
+    const char *why = NULL;
+    uint64_t exp = UINT64_MAX;
+    if (token.len == 0 || token.len > MAX_TOKEN_BYTES || !split(token, &parts))
+        return UINT64_MAX;
+    cJSON *claims = read_object(parts.payload, &why);
+    if (claims != NULL && !read_date(claims, "exp", UINT64_MAX, &exp))
+        exp = UINT64_MAX;
+    cJSON_Delete(claims);
+    return exp;
+}
+
 /* `{"sub":"...","exp":...}`; the id has no control characters, so two characters need escaping. */
 static size_t write_claims(chat_view user, uint64_t exp_unix_ms, char *out, size_t cap)
 {

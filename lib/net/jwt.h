@@ -48,6 +48,10 @@ typedef struct chat__jwt_check {
 chat_status chat__jwt_verify(const chat__jwt_check *check, chat_view token, chat__jwt_claims *out,
                              const char **out_why);
 
+/* `exp` of a token that was not verified, in Unix milliseconds; UINT64_MAX: none that can be read.
+ */
+uint64_t chat__jwt_expiry(chat_view token);
+
 /* Make an HS256 token for a user, ending at `exp_unix_ms`; zero-terminated in `out`. CHAT_OK;
    CHAT_ERR_ARG; CHAT_ERR_LIMIT when `cap` is too small (512 bytes always suffice). */
 chat_status chat__jwt_make(chat_view secret, chat_view user, uint64_t exp_unix_ms, char *out,

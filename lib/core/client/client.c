@@ -240,6 +240,7 @@ void chat__client_leave(chat__client *client, chat__client_step step, chat_statu
     char copy[CHAT__CLIENT_WHY_BYTES];
     chat__client_copy_text(copy, sizeof copy, chat__view_str(why));
     forget_connection(client);
+    client->left_status = status;
     if (!chat__client_move(client, step))
         return;
     if (step == CHAT__STEP_LOST) {

@@ -113,6 +113,12 @@ chat_status chat__client_reconnect(chat__client *client);
 /* No connection is wanted any more; the transport says goodbye by itself after the last effect. */
 void chat__client_close(chat__client *client);
 
+/* An event TOKEN_WANTED with `status`. */
+void chat__client_want_token(chat__client *client, chat_status status);
+
+/* Why the last connection ended. */
+chat_status chat__client_left_status(const chat__client *client);
+
 chat_client_state chat__client_state(const chat__client *client);
 
 #endif

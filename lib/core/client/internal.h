@@ -98,7 +98,10 @@ struct chat__client {
     chat__client_change changes[CHAT__CLIENT_STATES];
     chat__client_change change; /* the one being told */
     size_t n_changes;
-    chat__buf out; /* the frame of the last effect */
+    int is_token_wanted;
+    chat_status token_status;
+    chat_status left_status; /* why the last connection ended */
+    chat__buf out;           /* the frame of the last effect */
 };
 
 /* receive.c: the frame in hand becomes the event that is read next. */

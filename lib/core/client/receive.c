@@ -278,6 +278,40 @@ static void tell_end(chat__client *client, chat__client_list *list, chat_event_t
     chat__client_give(client, type, item->status);
 }
 
+void chat__client_want_token(chat__client *client, chat_status status)
+{
+    client->is_token_wanted = 1;
+    client->token_status = status;
+}
+
+chat_status chat__client_left_status(const chat__client *client)
+{
+    return client->left_status;
+}
+
+static void tell_token(chat__client *client)
+{
+    client->is_token_wanted = 0;
+    client->event.type = CHAT_EVENT_TOKEN_WANTED;
+    client->event.status = client->token_status;
+}
+
+/* What does not come from a frame. 0: nothing. */
+static int tell_next(chat__client *client)
+{
+    if (client->n_changes > 0)
+        tell_change(client);
+    else if (client->outbox.failed.first != NULL)
+        tell_end(client, &client->outbox.failed, CHAT_EVENT_FAILED);
+    else if (client->dead.first != NULL)
+        tell_end(client, &client->dead, CHAT_EVENT_ERROR);
+    else if (client->is_token_wanted)
+        tell_token(client);
+    else
+        return 0;
+    return 1;
+}
+
 chat_status chat__client_next_event(chat__client *client, const chat_event **out)
 {
     chat__alloc_free(&client->allocator, client->told);
@@ -285,13 +319,7 @@ chat_status chat__client_next_event(chat__client *client, const chat_event **out
     if (!client->has_event) {
         client->n_taken = client->n_stream;
         memset(&client->event, 0, sizeof client->event);
-        if (client->n_changes > 0)
-            tell_change(client);
-        else if (client->outbox.failed.first != NULL)
-            tell_end(client, &client->outbox.failed, CHAT_EVENT_FAILED);
-        else if (client->dead.first != NULL)
-            tell_end(client, &client->dead, CHAT_EVENT_ERROR);
-        else
+        if (!tell_next(client))
             return CHAT_EMPTY;
     }
     client->has_event = 0;

@@ -4,6 +4,7 @@
 #include "every_call.h"
 
 #include <chat/testing_server.h>
+#include <chat/token.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -281,6 +282,47 @@ static void bye_is_honoured(void **state)
     chat_test_server_free(server);
 }
 
+#define SECRET "a secret of at least thirty-two bytes"
+
+/* The old token ends in 60 s, a new one is wanted 50 s before; then it is refused. */
+static void a_token_is_asked_for_before_it_expires_and_when_it_is_refused(void **state)
+{
+    chat_test_server_options options;
+    chat_client_options mine;
+    char token[512];
+    struct end alice = {.piece = 4096};
+    uint64_t now_ms = (uint64_t)time(NULL) * 1000;
+    (void)state;
+    chat_test_server_options_init(&options);
+    options.secret = chat__view_str(SECRET);
+    options.unix_ms = now_ms;
+    assert_int_equal(chat_test_server_new(&options, &alice.server), CHAT_OK);
+    chat_client_options_init(&mine);
+    mine.url = "ws://memory";
+    mine.device = "d";
+    mine.token = token;
+    mine.own_transport = 1;
+    mine.token_lead_ms = 50000;
+    assert_int_equal(chat_token_make(options.secret, chat__view_str("alice"), now_ms + 60000, token,
+                                     sizeof token),
+                     CHAT_OK);
+    assert_int_equal(chat_client_new(&mine, &alice.client), CHAT_OK);
+    go_on(&alice, 5000);
+    assert_null(strstr(alice.seen, "64:"));
+    go_on(&alice, 6000);
+    assert_non_null(strstr(alice.seen, "64:3:0:"));
+    go_on(&alice, 60000);
+    assert_int_equal(chat_client_get_state(alice.client), CHAT_CLIENT_REFUSED);
+    assert_int_equal(count_of(alice.seen, "64:"), 2);
+    (void)chat_token_make(options.secret, chat__view_str("alice"), now_ms + 900000, token,
+                          sizeof token);
+    assert_int_equal(chat_client_set_token(alice.client, token), CHAT_OK);
+    go_on(&alice, 1000);
+    assert_int_equal(chat_client_get_state(alice.client), CHAT_CLIENT_ONLINE);
+    chat_client_free(alice.client);
+    chat_test_server_free(alice.server);
+}
+
 static void an_older_connection_is_closed(void **state)
 {
     struct end alice;
@@ -313,6 +355,7 @@ int main(void)
         cmocka_unit_test(free_in_every_state_is_at_once),
         cmocka_unit_test(first_connect_is_tried_until_it_works),
         cmocka_unit_test(bye_is_honoured),
+        cmocka_unit_test(a_token_is_asked_for_before_it_expires_and_when_it_is_refused),
         cmocka_unit_test(an_older_connection_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
