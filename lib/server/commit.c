@@ -3,9 +3,15 @@
  * The two threads that write. The log thread takes what all shards handed in, stages it, commits it
  * once (group commit: one fdatasync for all) and sends the batches back. The state thread writes
  * the views back to SQLite now and then, so that commits do not wait for it.
+ *
+ * As long as commits are fast and nobody else has something to write, a shard commits itself: to
+ * wake another thread and be woken costs more than the commit.
  */
 #include "internal.h"
 #include "base/view.h"
+
+/* A commit that took longer is left to the log thread, so that a shard does not wait for a disk. */
+#define FAST_COMMIT_NS 250000u
 
 chat_status chat__committer_init(chat__committer *committer, chat_server *server)
 {
@@ -16,11 +22,15 @@ chat_status chat__committer_init(chat__committer *committer, chat_server *server
         goto no_log_wake;
     if (uv_cond_init(&committer->state_wake) != 0)
         goto no_state_wake;
+    if (uv_mutex_init(&committer->log_lock) != 0)
+        goto no_log_lock;
     if (chat__mailbox_init(&committer->box) != 0)
         goto no_box;
     committer->has_sync = 1;
     return CHAT_OK;
 no_box:
+    uv_mutex_destroy(&committer->log_lock);
+no_log_lock:
     uv_cond_destroy(&committer->state_wake);
 no_state_wake:
     uv_cond_destroy(&committer->log_wake);
@@ -41,6 +51,7 @@ void chat__committer_done(chat__committer *committer)
         batch = next;
     }
     chat__mailbox_done(&committer->box);
+    uv_mutex_destroy(&committer->log_lock);
     uv_cond_destroy(&committer->state_wake);
     uv_cond_destroy(&committer->log_wake);
     uv_mutex_destroy(&committer->mutex);
@@ -109,11 +120,23 @@ static void stage_all(chat_server *server, chat__batch *first)
     }
 }
 
-static void send_back(chat_server *server, chat__batch *batch)
+/* Under `log_lock`. */
+static void write_all(chat__committer *committer, chat__batch *first)
+{
+    uint64_t start_ns = uv_hrtime();
+    stage_all(committer->server, first);
+    commit(committer->server, first);
+    atomic_store(&committer->is_fast, uv_hrtime() - start_ns < FAST_COMMIT_NS);
+    if (chat__store_wants_flush(committer->server->store))
+        uv_cond_signal(&committer->state_wake);
+}
+
+static void send_back(chat__committer *committer, chat__batch *batch)
 {
     while (batch != NULL) {
         chat__batch *next = batch->next;
-        chat__shard_post(&server->shards[batch->from], batch);
+        atomic_fetch_sub(&committer->n_handed, 1);
+        chat__shard_post(&committer->server->shards[batch->from], batch);
         batch = next;
     }
 }
@@ -121,20 +144,19 @@ static void send_back(chat_server *server, chat__batch *batch)
 static void log_main(void *arg)
 {
     chat__committer *committer = arg;
-    chat_server *server = committer->server;
     for (;;) {
+        uv_mutex_lock(&committer->log_lock);
         chat__batch *all = chat__mailbox_take(&committer->box);
+        if (all != NULL)
+            write_all(committer, all);
+        uv_mutex_unlock(&committer->log_lock);
         if (all != NULL) {
-            stage_all(server, all);
-            commit(server, all);
-            send_back(server, all);
-            if (chat__store_wants_flush(server->store))
-                uv_cond_signal(&committer->state_wake);
+            send_back(committer, all);
             continue;
         }
         uv_mutex_lock(&committer->mutex);
         int is_stopping = committer->is_stopping;
-        /* A batch that came in between has signalled under this mutex. */
+        /* A batch that came in between was put there under this mutex. */
         if (!is_stopping && committer->box.first == NULL)
             uv_cond_wait(&committer->log_wake, &committer->mutex);
         uv_mutex_unlock(&committer->mutex);
@@ -145,10 +167,22 @@ static void log_main(void *arg)
 
 void chat__committer_append(chat__committer *committer, chat__batch *batch)
 {
+    atomic_fetch_add(&committer->n_handed, 1);
     uv_mutex_lock(&committer->mutex);
-    if (chat__mailbox_put(&committer->box, batch))
-        uv_cond_signal(&committer->log_wake);
+    int was_empty = chat__mailbox_put(&committer->box, batch);
     uv_mutex_unlock(&committer->mutex);
+    if (was_empty)
+        uv_cond_signal(&committer->log_wake);
+}
+
+int chat__committer_try(chat__committer *committer, chat__batch *batch)
+{
+    if (!atomic_load(&committer->is_fast) || atomic_load(&committer->n_handed) > 0 ||
+        uv_mutex_trylock(&committer->log_lock) != 0)
+        return 0;
+    write_all(committer, batch);
+    uv_mutex_unlock(&committer->log_lock);
+    return 1;
 }
 
 /* --- the state thread --- */

@@ -216,8 +216,10 @@ void chat__shard_send_batches(chat__shard *shard)
             chat__shard_post(&server->shards[i], shard->links[i]);
         shard->links[i] = NULL;
     }
-    if (shard->appends != NULL)
+    if (shard->appends != NULL) {
+        shard->n_handed++;
         chat__committer_append(&server->committer, shard->appends);
+    }
     shard->appends = NULL;
 }
 
@@ -323,6 +325,25 @@ static void take_appended(chat__shard *shard, chat__batch *batch)
     }
 }
 
+static void take_handed(chat__shard *shard, chat__batch *batch)
+{
+    shard->n_handed--;
+    take_appended(shard, batch);
+}
+
+int chat__shard_commit(chat__shard *shard)
+{
+    chat__batch *batch = shard->appends;
+    /* Records become durable in the order of the effects. */
+    if (batch == NULL || shard->n_handed > 0 ||
+        !chat__committer_try(&shard->server->committer, batch))
+        return 0;
+    shard->appends = NULL;
+    take_appended(shard, batch);
+    chat__batch_free(chat__shard_allocator(shard), batch);
+    return 1;
+}
+
 void chat__shard_take_mail(chat__shard *shard)
 {
     chat__batch *batch = chat__mailbox_take(&shard->box);
@@ -331,7 +352,7 @@ void chat__shard_take_mail(chat__shard *shard)
         if (batch->kind == CHAT__MAIL_LINK)
             take_links(shard, batch);
         else if (batch->kind == CHAT__MAIL_APPEND)
-            take_appended(shard, batch);
+            take_handed(shard, batch);
         else
             chat__peer_new(shard, batch->guest);
         batch->guest = NULL;

@@ -164,7 +164,10 @@ typedef struct chat__committer {
     chat_server *server;
     chat__mailbox box;
     uv_mutex_t mutex;
+    uv_mutex_t log_lock; /* who has it writes the log */
     uv_cond_t log_wake, state_wake;
+    atomic_int is_fast;   /* the last commit was */
+    atomic_uint n_handed; /* batches that are with the log thread */
     uv_thread_t log_thread, state_thread;
     int has_sync; /* mutex and conditions are there */
     int is_log_running, is_state_running;
@@ -179,6 +182,10 @@ chat_status chat__committer_start(chat__committer *committer);
 void chat__committer_stop(chat__committer *committer);
 /* @thread shards. Takes the batch; it comes back by mail with its statuses. */
 void chat__committer_append(chat__committer *committer, chat__batch *batch);
+
+/* @thread shards, with nothing handed in before. Write the batch now, when nobody waits for that:
+   1, and its statuses are there. 0: hand it in. */
+int chat__committer_try(chat__committer *committer, chat__batch *batch);
 
 /* --- shards --- */
 
@@ -211,7 +218,8 @@ struct chat__shard {
     chat__batch *appends;       /* of this turn */
     chat__batch **links;        /* of this turn, by shard */
     chat__batch *done;          /* mail that was dealt with in this turn */
-    uint64_t n_appending_bytes; /* with the log thread */
+    uint64_t n_appending_bytes; /* not yet durable */
+    uint32_t n_handed;          /* batches with the log thread */
     uint64_t timer_at_ms;
     uint64_t accept_warned_ms;
     atomic_int is_idle;
@@ -237,6 +245,8 @@ chat_allocator *chat__shard_allocator(chat__shard *shard);
 
 /* effects.c: take all effects of the node and do them. Whether there was one. */
 int chat__shard_take_effects(chat__shard *shard);
+/* Write what was collected for the log in this thread, if that is the faster way; 0: it was not. */
+int chat__shard_commit(chat__shard *shard);
 /* Hand on what was collected for the log and for other shards. */
 void chat__shard_send_batches(chat__shard *shard);
 void chat__shard_take_mail(chat__shard *shard);

@@ -120,7 +120,7 @@ void chat__shard_end(chat__shard *shard)
     for (int round = 0; is_busy && round < MAX_ROUNDS; round++) {
         int has_effects = chat__shard_take_effects(shard);
         int has_sent = chat__peer_flush_all(shard);
-        is_busy = has_effects || has_sent;
+        is_busy = has_effects || has_sent || chat__shard_commit(shard);
     }
     chat__shard_send_batches(shard);
     shard->is_in_turn = 0;
