@@ -194,7 +194,9 @@ struct chat__shard {
     uint32_t index;
     uv_thread_t thread;
     uv_loop_t loop;
-    uv_async_t wake;
+    uv_poll_t wake;
+    int wake_fd; /* readable: see is_woken */
+    atomic_int is_woken;
     uv_prepare_t before_poll;
     uv_check_t after_poll;
     uv_timer_t timer;

@@ -7,6 +7,7 @@
 #include "internal.h"
 #include "base/alloc.h"
 
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define MAX_ROUNDS           16 /* of taking effects and sending, in one turn */
@@ -131,9 +132,16 @@ void chat__shard_end(chat__shard *shard)
         chat__shard_wake(shard);
 }
 
-static void on_wake(uv_async_t *wake)
+static void on_wake(uv_poll_t *wake, int status, int events)
 {
     chat__shard *shard = wake->data;
+    uint64_t count;
+    (void)status;
+    (void)events;
+    if (read(shard->wake_fd, &count, sizeof count) != (ssize_t)sizeof count)
+        return;
+    /* Before the mail is taken: what comes behind that wakes again. */
+    atomic_store(&shard->is_woken, 0);
     follow_phase(shard);
     chat__shard_begin(shard);
     chat__shard_take_mail(shard);
@@ -151,9 +159,14 @@ static void on_after_poll(uv_check_t *handle)
 
 /* --- life --- */
 
+/* No uv_async_t: its loop spins while the thread that wakes it is between two steps, which is where
+   it is when both share a CPU. */
 void chat__shard_wake(chat__shard *shard)
 {
-    (void)uv_async_send(&shard->wake);
+    const uint64_t one = 1;
+    if (atomic_exchange(&shard->is_woken, 1) == 0 &&
+        write(shard->wake_fd, &one, sizeof one) != (ssize_t)sizeof one)
+        atomic_store(&shard->is_woken, 0); /* cannot be: the counter is far from its end */
 }
 
 void chat__shard_post(chat__shard *to, chat__batch *batch)
@@ -245,7 +258,10 @@ static int make_loop(chat__shard *shard)
     if (error != 0)
         return error;
     shard->has_loop = 1;
-    error = uv_async_init(&shard->loop, &shard->wake, on_wake);
+    shard->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (shard->wake_fd < 0)
+        return UV_EMFILE;
+    error = uv_poll_init(&shard->loop, &shard->wake, shard->wake_fd);
     if (error != 0)
         return error;
     (void)uv_prepare_init(&shard->loop, &shard->before_poll);
@@ -255,6 +271,7 @@ static int make_loop(chat__shard *shard)
     shard->wake.data = shard->before_poll.data = shard->after_poll.data = shard;
     shard->timer.data = shard->accept_timer.data = shard->listener.data = shard;
     shard->has_handles = 1;
+    (void)uv_poll_start(&shard->wake, UV_READABLE, on_wake);
     (void)uv_prepare_start(&shard->before_poll, on_before_poll);
     (void)uv_check_start(&shard->after_poll, on_after_poll);
     return 0;
@@ -264,7 +281,7 @@ chat_status chat__shard_init(chat__shard *shard, chat_server *server, uint32_t i
 {
     shard->server = server;
     shard->index = index;
-    shard->listen_fd = shard->reserve_fd = -1;
+    shard->listen_fd = shard->reserve_fd = shard->wake_fd = -1;
     shard->timer_at_ms = UINT64_MAX;
     if (chat__mailbox_init(&shard->box) != 0)
         return CHAT_ERR_NOMEM;
@@ -300,6 +317,9 @@ static void close_loop(chat__shard *shard)
     while (shard->has_loop && uv_loop_close(&shard->loop) == UV_EBUSY)
         (void)uv_run(&shard->loop, UV_RUN_DEFAULT);
     shard->has_loop = 0;
+    if (shard->wake_fd >= 0)
+        close(shard->wake_fd);
+    shard->wake_fd = -1;
 }
 
 void chat__shard_done(chat__shard *shard)
