@@ -11,6 +11,7 @@
 #include <chat/id.h>
 #include <chat/partition.h>
 #include <chat/presence.h>
+#include <chat/queue.h>
 #include <chat/status.h>
 #include <chat/types.h>
 

@@ -31,6 +31,14 @@ def test_two_ends_talk_in_memory():
     assert (done.returncode, done.stdout) == (0, "alice: sent\nbob got: hello\n"), done
 
 
+def test_the_offline_queue_by_itself():
+    out = run("queue").stdout.splitlines()
+    assert "laptop: gap in trip between 0 and 3, see history" in out
+    assert [line for line in out if line.startswith("phone")] == \
+        [f"phone: trip {seq}" for seq in range(1, 6)]
+    assert out[-1] == "0 left"
+
+
 def test_no_example_is_longer_than_150_lines():
     for path in (ROOT / "examples").glob("*.c"):
         assert len(path.read_text().splitlines()) <= 150, path

@@ -5,7 +5,10 @@
 #include "base/buf.h"
 #include "base/heap.h"
 #include "base/map.h"
+#include "base/view.h"
 #include "frames.h"
+
+#include <chat/queue.h>
 
 #include <stdio.h>
 
@@ -246,9 +249,59 @@ static void filling_a_heap(void **state)
     assert_true(oom_loop(fill_heap, NULL) >= 4);
 }
 
+static chat_queue *new_queue(oom_memory *memory, chat_view bytes)
+{
+    chat_allocator allocator = oom_allocator(memory);
+    chat_queue_options options;
+    chat_queue *queue = NULL;
+    chat_queue_options_init(&options);
+    options.allocator = &allocator;
+    options.max_entries = 2;
+    for (int turn = 0; turn < 2 && queue == NULL; turn++) {
+        chat_status status = bytes.len > 0 ? chat_queue_decode(&options, bytes, &queue)
+                                           : chat_queue_new(&options, &queue);
+        if (status != CHAT_OK) {
+            assert_int_equal(status, CHAT_ERR_NOMEM);
+            oom_recover(memory);
+        }
+    }
+    assert_non_null(queue);
+    return queue;
+}
+
+/* Drops need no memory; a push that fails has changed nothing. */
+static void use_queue(oom_memory *memory, void *ctx)
+{
+    uint8_t bytes[512];
+    chat_queue_entry entry = {.seq = 1, .chat = chat__view_str("a")};
+    (void)ctx;
+    chat_queue *queue = new_queue(memory, chat__view(NULL, 0));
+    assert_int_equal(chat_queue_add_device(queue, chat__view_str("phone")), CHAT_OK);
+    for (size_t n = 0; n < 4; n++) {
+        if (chat_queue_push(queue, &entry, 0) != CHAT_OK) {
+            assert_int_equal(chat_queue_count(queue), n < 2 ? n : 2);
+            oom_recover(memory);
+            assert_int_equal(chat_queue_push(queue, &entry, 0), CHAT_OK);
+        }
+    }
+    size_t size = chat_queue_encoded_size(queue);
+    assert_int_equal(chat_queue_encode(queue, bytes, sizeof bytes), CHAT_OK);
+    chat_queue_free(queue);
+    queue = new_queue(memory, chat__view(bytes, size));
+    assert_int_equal(chat_queue_count(queue), 2);
+    chat_queue_free(queue);
+}
+
+static void using_a_queue(void **state)
+{
+    (void)state;
+    assert_true(oom_loop(use_queue, NULL) >= 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(using_a_queue),
         cmocka_unit_test(making_a_decoder),
         cmocka_unit_test(decoding_json),
         cmocka_unit_test(decoding_cbor_takes_nothing_but_the_decoder),
