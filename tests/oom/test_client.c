@@ -173,11 +173,65 @@ static void giving_up_with_a_full_outbox(void **state)
     assert_true(oom_loop(give_up, NULL) >= 4);
 }
 
+static void come_online(talk *it, oom_memory *memory)
+{
+    static const char welcome[] = "{\"t\":\"welcome\",\"user\":\"alice\",\"device\":\"phone\","
+                                  "\"heartbeat_ms\":30000,\"max_body_bytes\":1000}";
+    for (int i = 0; i < 2 && chat__client_state(it->rig.client) != CHAT_CLIENT_ONLINE; i++) {
+        if (i > 0)
+            oom_recover(memory);
+        rig_turn(&it->rig, 60000);
+        chat__client_opened(it->rig.client);
+        rig_turn(&it->rig, 1);
+        hear(it, welcome);
+    }
+    assert_int_equal(chat__client_state(it->rig.client), CHAT_CLIENT_ONLINE);
+    (void)rig_written(&it->rig);
+}
+
+/* A gap is filled, or told, or the connection is given up and the server tells again: it is never
+   passed over. */
+static void repair(oom_memory *memory, void *ctx)
+{
+    static talk it;
+    const chat_event *event = NULL;
+    (void)ctx;
+    make(&it, memory);
+    come_online(&it, memory);
+    hear(&it, "{\"t\":\"gap\",\"chat\":\"room\",\"after\":\"1\",\"before\":\"3\"}");
+    chat__client_receive(it.rig.client, chat__view_str("{\"t\":\"resumed\",\"state\":\"gap\","
+                                                       "\"count\":0}"));
+    if (chat__client_next_event(it.rig.client, &event) == CHAT_OK &&
+        event->type == CHAT_EVENT_RESUMED) {
+        assert_true(memory->n_failed > 0);
+        assert_true(chat__view_equal(event->frame->state, chat__view_str("gap")));
+    } else if (chat__client_state(it.rig.client) == CHAT_CLIENT_ONLINE) {
+        oom_recover(memory);
+        rig_turn(&it.rig, 1);
+        assert_non_null(strstr(rig_written(&it.rig), "\"t\":\"history\""));
+        hear(&it, "{\"t\":\"msg\",\"r\":1,\"chat\":\"room\",\"from\":\"bob\",\"id\":\"2\","
+                  "\"seq\":\"2\",\"prev\":\"1\",\"ts\":1,\"body\":\"m\"}");
+        assert_int_equal(it.n_messages, 1);
+        chat__client_receive(it.rig.client,
+                             chat__view_str("{\"t\":\"result\",\"r\":1,\"count\":1}"));
+        assert_int_equal(chat__client_next_event(it.rig.client, &event), CHAT_OK);
+        assert_int_equal(event->type, CHAT_EVENT_RESUMED);
+    }
+    chat__client_free(it.rig.client);
+}
+
+static void filling_a_gap(void **state)
+{
+    (void)state;
+    assert_true(oom_loop(repair, NULL) >= 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conversing),
         cmocka_unit_test(giving_up_with_a_full_outbox),
+        cmocka_unit_test(filling_a_gap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
