@@ -130,11 +130,14 @@ static chat_status make_link(chat_client *client, const chat_client_options *opt
     return chat__link_init(link);
 }
 
-static chat_status make_descriptors(chat_client *client)
+/* On the application's own transport there is nothing to wait for but the wake-up. */
+static chat_status make_descriptors(chat_client *client, int is_own)
 {
     struct epoll_event event;
-    client->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (is_own)
+        return client->wake_fd >= 0 ? CHAT_OK : CHAT_ERR_LIMIT;
+    client->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (client->epoll_fd < 0 || client->wake_fd < 0)
         return CHAT_ERR_LIMIT;
     memset(&event, 0, sizeof event);
@@ -173,7 +176,7 @@ chat_status chat_client_new(const chat_client_options *options, chat_client **ou
             say(client, CHAT_LOG_ERROR, "the device, the agent or a number is not valid", "");
     }
     if (status == CHAT_OK)
-        status = make_descriptors(client);
+        status = make_descriptors(client, options->own_transport != 0);
     if (status == CHAT_OK)
         status = make_link(client, options);
     if (status != CHAT_OK) {
@@ -213,7 +216,7 @@ void chat__client_destroy(chat_client *client)
 
 int chat_client_fd(const chat_client *client)
 {
-    return client->epoll_fd;
+    return client->epoll_fd >= 0 ? client->epoll_fd : client->wake_fd;
 }
 
 int chat__client_wait_ms(const chat_client *client, uint64_t now_ms)

@@ -107,13 +107,26 @@ chat_status chat__link_receive(chat__link *link)
     return link->rx.len > before ? CHAT_OK : CHAT_EMPTY;
 }
 
+/* A connection that is idle holds no buffers. */
+static void release_buffers(chat__link *link)
+{
+    chat__buf_done(&link->rx);
+    if (link->tx.len == 0)
+        chat__buf_done(&link->tx);
+    if (link->own_in.len == 0)
+        chat__buf_done(&link->own_in);
+}
+
 chat_status chat__link_read(chat__link *link)
 {
     if (link->state < CHAT__LINK_UP || link->rx_at < link->rx.len)
         return CHAT_EMPTY;
     link->rx.len = 0;
     link->rx_at = 0;
-    return chat__link_receive(link);
+    chat_status status = chat__link_receive(link);
+    if (status == CHAT_EMPTY)
+        release_buffers(link);
+    return status;
 }
 
 static chat_status status_of_close(uint16_t code)

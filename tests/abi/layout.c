@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stable-abi: every public struct that the application hands over says its size first, and none
+ * depends on the options of the build (this file is compiled without any).
+ */
+#include <chat/client.h>
+#include <chat/client_thread.h>
+#include <chat/server.h>
+#include <chat/testing.h>
+#include <chat/testing_server.h>
+#include <chat/token.h>
+
+#include <stddef.h>
+
+#define SIZE_FIRST(type) _Static_assert(offsetof(type, struct_size) == 0, #type)
+
+SIZE_FIRST(chat_client_options);
+SIZE_FIRST(chat_client_handlers);
+SIZE_FIRST(chat_event);
+SIZE_FIRST(chat_history_query);
+SIZE_FIRST(chat_group_request);
+SIZE_FIRST(chat_server_options);
+SIZE_FIRST(chat_sim_options);
+SIZE_FIRST(chat_test_server_options);
+SIZE_FIRST(chat_token_check);
+
+int main(void)
+{
+    return 0;
+}
