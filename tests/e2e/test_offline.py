@@ -21,12 +21,13 @@ def server(make_server, request):
 
 
 def miss(connect, n, first=0):
-    """Send n messages to bob, who is away."""
+    """Send n messages to bob, who is away, and wait until they are durable."""
     alice = connect("alice")
     for start in range(first, first + n, BURST):
         for i in range(start, min(start + BURST, first + n)):
-            alice.send(f"missed {i}", to="bob")
-        alice.ping()
+            last = alice.send(f"missed {i}", to="bob")
+        alice.expect("sent", cid=last)
+        alice.inbox.clear()
     alice.close()
 
 
