@@ -194,14 +194,34 @@ int open_pool(bench_pool *pool, const options *o, uint64_t n_conns)
 
 /* --- idle --- */
 
+/* CPU of the server for TCP, upgrade, token and hello. */
+static double us_per_handshake(const options *o, const usage *first, const usage *last)
+{
+    double seconds = (double)(last->ticks - first->ticks) / (double)sysconf(_SC_CLK_TCK);
+
+    return seconds * 1e6 / (double)o->connections;
+}
+
+static void report_handshakes(const options *o, const usage *first, const usage *last)
+{
+    double seconds = (double)(last->at_ns - first->at_ns) / 1e9;
+    double own = (double)(last->own_us - first->own_us) / 1e6 / seconds;
+
+    printf("%.0f handshakes/s, server CPU %.1f us each; generator at %.0f %% of a core\n",
+           (double)o->connections / seconds, us_per_handshake(o, first, last), own * 100);
+}
+
 static int run_idle(const options *o)
 {
     bench_pool pool = {.epoll_fd = -1};
     uint64_t before = server_pss_kib(o->pid), started = bench_now_ns(), opened, until, after;
+    usage first = usage_now(o->pid), last;
     int failed = open_pool(&pool, o, o->connections);
 
     if (failed == 0) {
         opened = bench_now_ns();
+        last = usage_now(o->pid);
+        report_handshakes(o, &first, &last);
         until = opened + NS_PER_SECOND; /* idle for a second: buffers of the handshake go back */
         while (bench_now_ns() < until)
             bench_pool_turn(&pool, until);
@@ -212,10 +232,12 @@ static int run_idle(const options *o)
                "%.0f bytes per idle connection\n",
                before, after, ((double)after - (double)before) * 1024 / (double)o->connections);
         printf("{\"mode\":\"idle\",\"connections\":%" PRIu64 ",\"open_s\":%.3f,"
+               "\"cpu_us_per_handshake\":%.1f,"
                "\"pss_before_kib\":%" PRIu64 ",\"pss_after_kib\":%" PRIu64
                ",\"bytes_per_connection\":%.0f,\"closed\":%u}\n",
-               o->connections, (double)(opened - started) / 1e9, before, after,
-               ((double)after - (double)before) * 1024 / (double)o->connections, pool.n_closed);
+               o->connections, (double)(opened - started) / 1e9, us_per_handshake(o, &first, &last),
+               before, after, ((double)after - (double)before) * 1024 / (double)o->connections,
+               pool.n_closed);
         failed = pool.n_closed > 0;
     }
     bench_pool_done(&pool);
