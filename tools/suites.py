@@ -299,6 +299,22 @@ def suite_install(result):
     script_suite("tools/check-install", result, args=("{build}",))
 
 
+def suite_api(result):
+    """the reference of the API without a gap, the ABI against the last version tag"""
+    script_suite("tools/api-docs", result)
+    script_suite("tools/api-check", result, args=("{build}",))
+
+
+def suite_valgrind(result):
+    """the examples under Valgrind"""
+    os.environ["LIBCHAT_RUNNER"] = ("valgrind -q --error-exitcode=99 --leak-check=full "
+                                    "--errors-for-leak-kinds=definite,possible")
+    try:
+        pytest_suite("tests/e2e/test_examples.py", result, "plain")
+    finally:
+        del os.environ["LIBCHAT_RUNNER"]
+
+
 def suite_tsan(result):
     """what has threads, and the server with real clients, under the thread sanitizer"""
     prefix = []

@@ -31,13 +31,13 @@ typedef struct chat_client chat_client;
 
 /** Call chat_client_options_init() first, then set fields. All memory is copied by _new. */
 typedef struct chat_client_options {
-    uint32_t struct_size;
-    uint32_t encoding;   /**< chat_encoding; CBOR */
-    const char *url;     /**< ws://HOST[:PORT][/PATH] or wss://...; required */
-    const char *token;   /**< JWT; NULL: none */
-    const char *device;  /**< stable over restarts: the server keeps a position for it */
-    const char *agent;   /**< name and version of the application, may be NULL */
-    const char *ca_file; /**< wss: trust these (PEM); NULL: the system's bundle */
+    uint32_t struct_size; /**< sizeof of this struct */
+    uint32_t encoding;    /**< chat_encoding; CBOR */
+    const char *url;      /**< ws://HOST[:PORT][/PATH] or wss://...; required */
+    const char *token;    /**< JWT; NULL: none */
+    const char *device;   /**< stable over restarts: the server keeps a position for it */
+    const char *agent;    /**< name and version of the application, may be NULL */
+    const char *ca_file;  /**< wss: trust these (PEM); NULL: the system's bundle */
     const chat_allocator *allocator; /**< NULL: libc. TLS and the resolver use libc always */
     const chat_log_sink *log;        /**< NULL: no lines */
     uint32_t insecure_tls;           /**< 1: accept any certificate. For tests only */
@@ -136,11 +136,11 @@ typedef enum chat_event_type {
 
 /** One event, owned by the client and borrowed until the next _next_event, _process or _free. */
 typedef struct chat_event {
-    uint32_t struct_size;
-    uint32_t type;      /**< chat_event_type */
-    uint32_t state;     /**< chat_client_state when it happened */
-    int32_t status;     /**< chat_status, CHAT_OK where nothing is wrong */
-    uint64_t retry_ms;  /**< WAITING: how long; ERROR, FAILED: the server's advice, 0 none */
+    uint32_t struct_size; /**< sizeof of this struct */
+    uint32_t type;        /**< chat_event_type */
+    uint32_t state;       /**< chat_client_state when it happened */
+    int32_t status;       /**< chat_status, CHAT_OK where nothing is wrong */
+    uint64_t retry_ms;    /**< WAITING: how long; ERROR, FAILED: the server's advice, 0 none */
     uint64_t gap_after; /**< MESSAGE, CHAT, CHANGE: 0, or records between this `seq` and the event's
                            were not received here; chat_client_history() has them */
     chat_view text;     /**< one line for people, may be empty */
@@ -164,13 +164,13 @@ CHAT_API chat_status chat_client_next_event(chat_client *client, const chat_even
 
 /** A client message id, zero-terminated. */
 typedef struct chat_client_cid {
-    char text[CHAT_ID_MAX_BYTES + 1];
+    char text[CHAT_ID_MAX_BYTES + 1]; /**< the id */
 } chat_client_cid;
 
 /** Who is written to: `chat`, or with an empty `chat` the direct chat with user `to`. */
 typedef struct chat_target {
-    chat_view chat;
-    chat_view to;
+    chat_view chat; /**< id of a chat, or empty */
+    chat_view to;   /**< id of a user, or empty */
 } chat_target;
 
 /**
@@ -209,12 +209,12 @@ typedef enum chat_history_direction {
 
 /** One page of a chat. Zero it, set `struct_size`. */
 typedef struct chat_history_query {
-    uint32_t struct_size;
-    uint32_t direction; /**< chat_history_direction */
-    chat_target target;
-    uint64_t seq;
-    uint32_t limit; /**< most rows; 0: the server's default */
-    uint32_t reserved;
+    uint32_t struct_size; /**< sizeof of this struct */
+    uint32_t direction;   /**< chat_history_direction */
+    chat_target target;   /**< which chat */
+    uint64_t seq;         /**< see `direction` */
+    uint32_t limit;       /**< most rows; 0: the server's default */
+    uint32_t reserved;    /**< 0 */
 } chat_history_query;
 
 /**
@@ -237,14 +237,14 @@ CHAT_API chat_status chat_client_create(chat_client *client, chat_view chat, cha
 
 /** What is asked about a group, and by whom else. Zero it, set `struct_size` and what applies. */
 typedef struct chat_group_request {
-    uint32_t struct_size;
+    uint32_t struct_size; /**< sizeof of this struct */
     uint32_t is_open;     /**< CREATE: anybody may join */
     chat_view chat;       /**< always */
     chat_view title;      /**< CREATE (may be empty), UPDATE */
     chat_view_list users; /**< CREATE (may be empty), ADD, REMOVE */
     chat_view user;       /**< ROLE */
     chat_view role;       /**< ROLE: "owner", "admin" or "member" */
-    uint64_t reserved[4];
+    uint64_t reserved[4]; /**< 0 */
 } chat_group_request;
 
 /**

@@ -15,9 +15,9 @@ extern "C" {
 
 /** Who is told. Zero it, set `struct_size` and what applies. */
 typedef struct chat_client_handlers {
-    uint32_t struct_size;
-    uint32_t reserved;
-    void *ctx; /**< first argument of the callback */
+    uint32_t struct_size; /**< sizeof of this struct */
+    uint32_t reserved;    /**< 0 */
+    void *ctx;            /**< first argument of the callback */
     /** One event, on the library's thread, one at a time and in order. `event` is borrowed until
         return; then it counts as safe with the application (see chat_client_next_event()). No lock
         is held: every call is legal, chat_client_stop() and chat_client_free() too. */

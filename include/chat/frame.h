@@ -202,8 +202,8 @@ enum {
 
 /** Borrowed list of borrowed views. */
 typedef struct chat_view_list {
-    const chat_view *items;
-    size_t n_items;
+    const chat_view *items; /**< borrowed */
+    size_t n_items;         /**< how many */
 } chat_view_list;
 
 /**
@@ -212,9 +212,9 @@ typedef struct chat_view_list {
  * and lists) and live until the decoder is used again. Newer versions take from `reserved`.
  */
 typedef struct chat_frame {
-    uint32_t struct_size;
-    uint32_t type; /**< chat_frame_type */
-    uint64_t has;  /**< CHAT_FIELD_BIT of each field that is there */
+    uint32_t struct_size; /**< sizeof of this struct */
+    uint32_t type;        /**< chat_frame_type */
+    uint64_t has;         /**< CHAT_FIELD_BIT of each field that is there */
 #define CHAT_FIELD_TYPE_ID                                  chat_view
 #define CHAT_FIELD_TYPE_CHAT                                chat_view
 #define CHAT_FIELD_TYPE_TEXT                                chat_view
@@ -225,7 +225,7 @@ typedef struct chat_frame {
 #define CHAT_FIELD_MEMBER(name, key, json, kind, max, text) CHAT_FIELD_TYPE_##kind json;
     CHAT_FIELD_TABLE(CHAT_FIELD_MEMBER)
 #undef CHAT_FIELD_MEMBER
-    uint64_t reserved[18];
+    uint64_t reserved[18]; /**< 0 */
 } chat_frame;
 
 /** Set a field and its bit: CHAT_FRAME_SET(&frame, SEQ, seq, 17). */

@@ -15,18 +15,18 @@ extern "C" {
 
 /** Milliseconds from 1970 to the project's epoch, 2024-01-01T00:00:00Z. */
 #define CHAT_EPOCH_MS                1704067200000ull
-#define CHAT_SNOWFLAKE_NODE_BITS     10u
-#define CHAT_SNOWFLAKE_SEQUENCE_BITS 13u
-#define CHAT_SNOWFLAKE_MAX_NODE      1023u
-#define CHAT_SNOWFLAKE_MAX_SEQUENCE  8191u
+#define CHAT_SNOWFLAKE_NODE_BITS     10u   /**< Bits of the node. */
+#define CHAT_SNOWFLAKE_SEQUENCE_BITS 13u   /**< Bits of the sequence. */
+#define CHAT_SNOWFLAKE_MAX_NODE      1023u /**< Highest node. */
+#define CHAT_SNOWFLAKE_MAX_SEQUENCE  8191u /**< Highest sequence of a millisecond. */
 /** `max_backward_ms` of a new generator: a leap second that the clock repeats is waited for. */
 #define CHAT_SNOWFLAKE_MAX_BACKWARD_MS 1000u
 
 /** The parts of an id. */
 typedef struct chat_snowflake {
-    uint64_t unix_ms; /**< milliseconds since 1970 */
-    uint32_t node;
-    uint32_t sequence;
+    uint64_t unix_ms;  /**< milliseconds since 1970 */
+    uint32_t node;     /**< number of the node, 0 to CHAT_SNOWFLAKE_MAX_NODE */
+    uint32_t sequence; /**< which one of its millisecond */
 } chat_snowflake;
 
 /** Take an id apart. Thread: any. Time: constant. */
@@ -46,8 +46,8 @@ typedef struct chat_idgen {
     uint64_t last_ms;         /**< since CHAT_EPOCH_MS, of the last id or of `not_before_id` */
     uint64_t lease_until_ms;  /**< unix milliseconds; UINT64_MAX: no lease needed */
     uint64_t max_backward_ms; /**< the clock may be this far behind for BUSY, above it is CLOCK */
-    uint32_t node;
-    uint32_t next_sequence; /**< in `last_ms`; 8192 when nothing of it is left */
+    uint32_t node;            /**< number of the node, 0 to CHAT_SNOWFLAKE_MAX_NODE */
+    uint32_t next_sequence;   /**< in `last_ms`; 8192 when nothing of it is left */
 } chat_idgen;
 
 /**
@@ -81,10 +81,10 @@ CHAT_API chat_status chat_idgen_next(chat_idgen *gen, uint64_t now_ms, uint64_t 
 /** A generator for many threads at once, lock-free. Create with _init, use with _next only. */
 typedef struct chat_idgen_shared {
     uint64_t state; /**< next free (ms since CHAT_EPOCH_MS) * 8192 + sequence; touched atomically */
-    uint64_t lease_until_ms;
-    uint64_t max_backward_ms;
-    uint32_t node;
-    uint32_t reserved;
+    uint64_t lease_until_ms;  /**< no id is given from then on */
+    uint64_t max_backward_ms; /**< a clock that runs back further is an error */
+    uint32_t node;            /**< number of the node, 0 to CHAT_SNOWFLAKE_MAX_NODE */
+    uint32_t reserved;        /**< 0 */
 } chat_idgen_shared;
 
 /** As chat_idgen_init(). Thread: before any other use. */
@@ -113,8 +113,8 @@ CHAT_API int chat_group_id_is_valid(chat_view id);
 
 /** The id of a direct chat or a self stream, in the caller's memory. */
 typedef struct chat_direct_name {
-    uint8_t bytes[CHAT_CHAT_ID_MAX_BYTES];
-    uint8_t len;
+    uint8_t bytes[CHAT_CHAT_ID_MAX_BYTES]; /**< not zero-terminated */
+    uint8_t len;                           /**< bytes */
 } chat_direct_name;
 
 /**

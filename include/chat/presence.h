@@ -21,12 +21,12 @@ typedef struct chat_presence chat_presence;
 
 /** Call chat_presence_options_init() first, then set fields. */
 typedef struct chat_presence_options {
-    uint32_t struct_size;
+    uint32_t struct_size; /**< sizeof of this struct */
     uint32_t ttl_ms;      /**< 60,000: a lease that is not renewed ends then; 0: never by itself */
     uint32_t max_leases;  /**< 1,000,000 */
     uint32_t max_users;   /**< 65,536 users without a lease: remembered, watched or hidden */
     uint32_t max_watched; /**< 256 users for each watcher */
-    uint32_t reserved;
+    uint32_t reserved;    /**< 0 */
     const chat_allocator *allocator; /**< NULL: libc */
     uint64_t seed[2];                /**< random and secret where users choose their names */
 } chat_presence_options;
@@ -36,9 +36,9 @@ CHAT_API void chat_presence_options_init(chat_presence_options *options);
 
 /** What others see of a user: one who hides looks as if gone since then. */
 typedef struct chat_presence_state {
-    uint32_t is_online;
-    uint32_t is_hidden;
-    uint64_t seen_ms; /**< offline: when last seen; 0: not known */
+    uint32_t is_online; /**< 1: a device is connected */
+    uint32_t is_hidden; /**< 1: looks offline to others */
+    uint64_t seen_ms;   /**< offline: when last seen; 0: not known */
 } chat_presence_state;
 
 /**
@@ -123,11 +123,11 @@ typedef enum chat_presence_change_type {
 
 /** One change; `user` is borrowed until the next call. */
 typedef struct chat_presence_change {
-    uint32_t type; /**< chat_presence_change_type */
-    uint32_t reserved;
-    uint64_t watcher; /**< 0 where nobody is meant */
-    chat_view user;
-    chat_presence_state state;
+    uint32_t type;             /**< chat_presence_change_type */
+    uint32_t reserved;         /**< 0 */
+    uint64_t watcher;          /**< 0 where nobody is meant */
+    chat_view user;            /**< whose */
+    chat_presence_state state; /**< what is so now */
 } chat_presence_change;
 
 /**

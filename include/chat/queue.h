@@ -31,13 +31,13 @@ typedef struct chat_queue chat_queue;
 
 /** Call chat_queue_options_init() first, then set fields. */
 typedef struct chat_queue_options {
-    uint32_t struct_size;
+    uint32_t struct_size; /**< sizeof of this struct */
     uint32_t max_entries; /**< 10,000; above it the oldest goes */
     uint32_t batch_count; /**< 100: given to a device and not acknowledged, at most */
     uint32_t max_devices; /**< 16 */
     uint32_t max_gaps;    /**< 256 chats in which something was dropped and not everybody knows */
-    uint32_t reserved;
-    uint64_t ttl_ms;                 /**< 604,800,000 (7 days); 0: never too old */
+    uint32_t reserved;    /**< 0 */
+    uint64_t ttl_ms;      /**< 604,800,000 (7 days); 0: never too old */
     const chat_allocator *allocator; /**< NULL: libc */
 } chat_queue_options;
 
@@ -47,17 +47,17 @@ CHAT_API void chat_queue_options_init(chat_queue_options *options);
 /** A message, by its place in its chat. */
 typedef struct chat_queue_entry {
     uint64_t position; /**< in the queue; given by it */
-    uint64_t seq;
-    uint64_t at_ms; /**< when it was pushed */
-    chat_view chat; /**< borrowed until the next call that is no _next */
+    uint64_t seq;      /**< its place in the chat */
+    uint64_t at_ms;    /**< when it was pushed */
+    chat_view chat;    /**< borrowed until the next call that is no _next */
 } chat_queue_entry;
 
 /** What was dropped in a chat; the device may have some of it. */
 typedef struct chat_queue_gap {
     uint64_t position; /**< acknowledging this, or more, says that the device knows */
     uint64_t after;    /**< history has what is between the two, as `gap` of the protocol */
-    uint64_t before;
-    chat_view chat; /**< empty: in too many chats to name, look into all; borrowed as above */
+    uint64_t before;   /**< the first that is there again */
+    chat_view chat;    /**< empty: in too many chats to name, look into all; borrowed as above */
 } chat_queue_gap;
 
 /**

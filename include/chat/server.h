@@ -108,15 +108,15 @@ extern "C" {
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {
-    uint32_t struct_size;
-    uint32_t reserved;
-    chat_view token; /**< as it came, may be empty */
+    uint32_t struct_size; /**< sizeof of this struct */
+    uint32_t reserved;    /**< 0 */
+    chat_view token;      /**< as it came, may be empty */
 } chat_server_login;
 
 /** Who it is. Zeroed by the caller of the hook, with `expires_unix_ms` at "never". */
 typedef struct chat_server_identity {
-    uint32_t struct_size;
-    uint32_t user_len;
+    uint32_t struct_size;            /**< sizeof of this struct */
+    uint32_t user_len;               /**< bytes of `user` */
     uint8_t user[CHAT_ID_MAX_BYTES]; /**< must be valid by chat_id_is_valid() */
     uint64_t expires_unix_ms;        /**< the connection is closed then; UINT64_MAX: never */
     const char *why;                 /**< when refused: one line for the client, static */
@@ -124,7 +124,7 @@ typedef struct chat_server_identity {
 
 /** What the embedding program decides itself; NULL: the library does. */
 typedef struct chat_server_hooks {
-    void *ctx;
+    void *ctx; /**< passed to each call, borrowed */
     /**
      * Replaces the check of JSON Web Tokens. CHAT_OK lets in; anything else is answered with 401.
      * Called by the server's threads, several at once; must not block for long.
@@ -135,13 +135,13 @@ typedef struct chat_server_hooks {
 
 /** Everything that a server is made with. Prepare with chat_server_options_init(). */
 typedef struct chat_server_options {
-    uint32_t struct_size;
-    uint32_t reserved;
+    uint32_t struct_size; /**< sizeof of this struct */
+    uint32_t reserved;    /**< 0 */
     /** Called by the server's threads, several at once: must be safe for that, as libc's is. */
     chat_allocator allocator;
     /** Called by the server's threads, several at once. Problems of chat_server_new() go here. */
     chat_log_sink log;
-    chat_server_hooks hooks;
+    chat_server_hooks hooks; /**< what the application decides */
 #define CHAT_SERVER_TYPE_PATH    const char *
 #define CHAT_SERVER_TYPE_ADDRESS const char *
 #define CHAT_SERVER_TYPE_NUMBER  uint64_t

@@ -15,7 +15,7 @@ extern "C" {
 
 /** What one run does. Set defaults with chat_sim_options_init() first. */
 typedef struct chat_sim_options {
-    uint32_t struct_size;
+    uint32_t struct_size;   /**< sizeof of this struct */
     uint32_t n_nodes;       /**< nodes that share users and chats: 3 */
     uint64_t seed;          /**< everything follows from it */
     uint32_t n_users;       /**< at most 16: 5 */
@@ -32,12 +32,12 @@ typedef struct chat_sim_options {
 
 /** What a run came to. */
 typedef struct chat_sim_report {
-    uint32_t n_sent;     /**< messages for which a client was told `sent` */
-    uint32_t n_received; /**< records that applications saw, over all devices */
-    uint32_t n_crashes;
-    uint32_t n_reconnects;
-    uint64_t end_ms;     /**< simulated milliseconds that the run took */
-    char violation[256]; /**< which guarantee broke and where; "" when all hold */
+    uint32_t n_sent;       /**< messages for which a client was told `sent` */
+    uint32_t n_received;   /**< records that applications saw, over all devices */
+    uint32_t n_crashes;    /**< of all nodes */
+    uint32_t n_reconnects; /**< connections that clients made */
+    uint64_t end_ms;       /**< simulated milliseconds that the run took */
+    char violation[256];   /**< which guarantee broke and where; "" when all hold */
 } chat_sim_report;
 
 /** Defaults as documented at the fields. Thread: any. */

@@ -32,7 +32,7 @@ typedef uint64_t chat_test_conn;
 
 /** Call chat_test_server_options_init() first, then set fields. */
 typedef struct chat_test_server_options {
-    uint32_t struct_size;
+    uint32_t struct_size;    /**< sizeof of this struct */
     uint32_t heartbeat_ms;   /**< 30,000: told to clients; twice as much silence closes */
     uint64_t seed;           /**< what a crash loses follows from it: 1 */
     uint64_t unix_ms;        /**< the wall clock at the start: one day after CHAT_EPOCH_MS */

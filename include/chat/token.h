@@ -28,7 +28,7 @@ CHAT_API chat_status chat_token_make(chat_view secret, chat_view user, uint64_t 
 
 /** What a token is checked against. Zero it, set `struct_size`. */
 typedef struct chat_token_check {
-    uint32_t struct_size;
+    uint32_t struct_size;    /**< sizeof of this struct */
     uint32_t signature_only; /**< 1: the claims are not read */
     const char *algorithm;   /**< "HS256", "RS256" or "ES256"; must fit the key */
     chat_view secret;        /**< HS256: raw bytes */

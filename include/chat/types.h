@@ -37,8 +37,8 @@ extern "C" {
 
 /** Borrowed bytes. `data` may be NULL only when `len` is 0. Not zero-terminated. */
 typedef struct chat_view {
-    const uint8_t *data;
-    size_t len;
+    const uint8_t *data; /**< may be NULL when `len` is 0 */
+    size_t len;          /**< bytes */
 } chat_view;
 
 /**
@@ -49,8 +49,8 @@ typedef struct chat_view {
  * thread that calls the object.
  */
 typedef struct chat_allocator {
-    void *ctx;
-    void *(*resize)(void *ctx, void *ptr, size_t new_bytes);
+    void *ctx;                                               /**< passed to each call, borrowed */
+    void *(*resize)(void *ctx, void *ptr, size_t new_bytes); /**< see above */
 } chat_allocator;
 
 /** Severity of a line given to a log sink. */
@@ -63,8 +63,9 @@ typedef enum chat_log_level {
 
 /** Where an object writes its log lines; a NULL `write` discards them. `line` is borrowed. */
 typedef struct chat_log_sink {
-    void *ctx;
-    void (*write)(void *ctx, chat_log_level level, const char *line);
+    void *ctx; /**< passed to each call, borrowed */
+    void (*write)(void *ctx, chat_log_level level,
+                  const char *line); /**< one line without an end; borrowed */
 } chat_log_sink;
 
 #ifdef __cplusplus

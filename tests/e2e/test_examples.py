@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The examples do what they say, against a real server or by themselves."""
+import os
+import shlex
 import subprocess
 
 import pytest
@@ -8,7 +10,8 @@ from harness import DEADLINE_S, ROOT, build_dir
 
 
 def run(name, *args):
-    return subprocess.run([str(build_dir() / f"examples/example-{name}"), *args], text=True,
+    runner = shlex.split(os.environ.get("LIBCHAT_RUNNER", ""))
+    return subprocess.run([*runner, str(build_dir() / f"examples/example-{name}"), *args], text=True,
                           capture_output=True, timeout=DEADLINE_S, check=False)
 
 
