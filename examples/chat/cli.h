@@ -104,6 +104,9 @@ extern const struct verb verb_send, verb_listen, verb_history, verb_chats;
 int oneshot_refuse(chat_status status, const char *what);
 /* Leave when the request is answered. */
 void oneshot_on_event(struct cli *cli, const chat_event *event);
+/* What a message that is sent comes to. */
+void send_on_event(struct cli *cli, const chat_event *event);
+void send_on_tick(struct cli *cli);
 
 /* presence.c */
 extern const struct verb verb_presence, verb_watch, verb_hide;
@@ -111,15 +114,15 @@ extern const struct verb verb_presence, verb_watch, verb_hide;
 /* marks.c: what was read */
 extern const struct verb verb_read, verb_receipts;
 
-/* oneshot.c: how a request ends, for the verbs that make one */
-void oneshot_on_event(struct cli *cli, const chat_event *event);
-int oneshot_refuse(chat_status status, const char *what);
-
 /* groups.c: create, update, join, leave, add, remove, role, members */
 extern const struct verb verb_group;
 /* What the words (name, CHAT, what it needs) ask for; CHAT_ERR_ARG also for too few or an unknown
    name. */
 chat_status group_ask(struct cli *cli, const char *const *words, size_t n_words);
+
+/* notes.c: reply, edit, delete, react, reactions */
+extern const struct verb verb_reply, verb_note;
+void show_note(FILE *out, const chat_frame *frame);
 
 /* token.c */
 int token_main(const struct args *args);

@@ -429,6 +429,7 @@ static void show_event(struct cli *cli, const chat_event *event)
             show_row(stdout, cli, event->frame);
         break;
     case CHAT_EVENT_CHAT:
+    case CHAT_EVENT_NOTE:
         show_row(stdout, cli, event->frame);
         break;
     case CHAT_EVENT_TYPING:

@@ -53,7 +53,7 @@ static int send_start(struct cli *cli)
     return status == CHAT_OK ? -1 : oneshot_refuse(status, "the chat or the text cannot be used");
 }
 
-static void send_on_event(struct cli *cli, const chat_event *event)
+void send_on_event(struct cli *cli, const chat_event *event)
 {
     if (event->type == CHAT_EVENT_SENT && !cli->args->is_json)
         printf("sent \xe2\x9c\x93 id=%" PRIu64 " seq=%" PRIu64 "\n", event->frame->id,
@@ -70,7 +70,7 @@ static void send_on_input(struct cli *cli)
 }
 
 /* While stdin is waited for, nothing is overdue. */
-static void send_on_tick(struct cli *cli)
+void send_on_tick(struct cli *cli)
 {
     size_t n = chat_client_outbox_count(cli->client);
     if (!cli->is_input_over) {
@@ -98,7 +98,8 @@ static void listen_on_event(struct cli *cli, const chat_event *event)
     if (cli->result >= 0)
         return;
     if (!cli->args->is_json &&
-        (is_message || event->type == CHAT_EVENT_CHAT || event->type == CHAT_EVENT_CHANGE)) {
+        (is_message || event->type == CHAT_EVENT_CHAT || event->type == CHAT_EVENT_CHANGE ||
+         event->type == CHAT_EVENT_NOTE)) {
         if (event->gap_after != 0)
             printf("-- something is missing before this; see history --\n");
         show_row(stdout, cli, event->frame);

@@ -175,8 +175,16 @@ void show_row(FILE *out, const struct cli *cli, const chat_frame *frame)
     if (frame->type == CHAT_FRAME_MSG) {
         fputs("  ", out);
         show_text(out, frame->from);
+        if (CHAT_FRAME_HAS(frame, RE))
+            fprintf(out, " (re %" PRIu64 ")", frame->re);
         fputs(": ", out);
         show_text(out, frame->body);
+        fputs(CHAT_FRAME_HAS(frame, DELETED)  ? "(deleted)"
+              : CHAT_FRAME_HAS(frame, EDITED) ? " (edited)"
+                                              : "",
+              out);
+    } else if (frame->type == CHAT_FRAME_NOTE) {
+        show_note(out, frame);
     } else if (frame->type == CHAT_FRAME_CHANGE) {
         show_change(out, frame);
     } else if (frame->type == CHAT_FRAME_MEMBER) {

@@ -129,6 +129,7 @@ typedef enum chat_event_type {
                              the device, and `count` the records that were read back, from history
                              too. `gap`: what is between `after` and `before` in `chat`, and perhaps
                              more like it, is missing for good: history did not have it */
+    CHAT_EVENT_NOTE,      /**< `frame`: note, somebody edited, deleted or reacted to a message */
     CHAT_EVENT_TOKEN_WANTED = 64 /**< give a new one by chat_client_set_token(), soon (`status` OK)
                                      or because the old one was refused for `status`; a client that
                                      was refused then connects again by itself */
@@ -188,6 +189,10 @@ typedef struct chat_target {
  */
 CHAT_API chat_status chat_client_send(chat_client *client, const chat_target *target,
                                       chat_view body, chat_client_cid *out_cid);
+
+/** As chat_client_send(), in reply to the message with the id `re` of the same chat. */
+CHAT_API chat_status chat_client_reply(chat_client *client, const chat_target *target, uint64_t re,
+                                       chat_view body, chat_client_cid *out_cid);
 
 /**
  * As chat_client_send(), with the `cid` that an earlier run of the application was given: for those
@@ -287,6 +292,25 @@ CHAT_API chat_status chat_client_read(chat_client *client, const chat_target *ta
 /** Ask who has message `id`: ROW with a `receipt` for each member but the author, then RESULT. */
 CHAT_API chat_status chat_client_receipts(chat_client *client, const chat_target *target,
                                           uint64_t id, uint64_t *out_r);
+
+/** About a message. Zero it, set `struct_size`. */
+typedef struct chat_note_request {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t re;    /**< id of the message */
+    chat_view text; /**< EDIT: the new content; REACT: what to think of it, empty: nothing more */
+} chat_note_request;
+
+/**
+ * Ask about a message: `type` is CHAT_FRAME_EDIT (mine), _DELETE (mine, or as owner or admin),
+ * _REACT (any; one reaction of a user at a time) (answer: RESULT) or _REACTIONS (ROW with a `note`
+ * for each, then RESULT). What comes of the first three all members get as event NOTE, and history
+ * shows messages as they are then. As chat_client_history(), and CHAT_ERR_UNSUPPORTED for an
+ * unknown `struct_size`, CHAT_ERR_LIMIT for a reaction above CHAT_REACTION_MAX_BYTES.
+ */
+CHAT_API chat_status chat_client_note(chat_client *client, chat_frame_type type,
+                                      const chat_target *target, const chat_note_request *note,
+                                      uint64_t *out_r);
 
 /** Ask for a sign of life. Answer: RESULT with a `pong`. */
 CHAT_API chat_status chat_client_ping(chat_client *client, uint64_t *out_r);

@@ -58,8 +58,11 @@ extern "C" {
     X(COUNT, 29, count, UINT, 0, "in `result` the number of rows before it, in `msg` of members")  \
     X(LAST_SEQ, 30, last_seq, U64, 0, "`seq` of the newest record of the chat")                    \
     X(ROLE, 31, role, TEXT, 16, "`owner`, `admin` or `member`")                                    \
+    X(RE, 32, re, U64, 0, "id of the message that this is about")                                  \
+    X(RE_SEQ, 33, re_seq, U64, 0, "`seq` of that message")                                         \
     X(OPEN, 34, open, BOOL, 0, "anybody may join the group")                                       \
-    X(WHAT, 35, what, TEXT, 16, "`title`, `join`, `leave`, `add`, `remove` or `role`")             \
+    X(WHAT, 35, what, TEXT, 16,                                                                    \
+      "`title`, `join`, `leave`, `add`, `remove` or `role`; `edit`, `delete` or `react`")          \
     X(ONLINE, 36, online, BOOL, 0,                                                                 \
       "a device of the user is connected, and the user does not hide")                             \
     X(HIDDEN, 37, hidden, BOOL, 0, "look offline to others")                                       \
@@ -70,7 +73,10 @@ extern "C" {
     X(KIND, 42, kind, UINT, 0, "between nodes: type of the frame that is forwarded")               \
     X(UNREAD, 43, unread, UINT, 0,                                                                 \
       "messages of others behind `read_seq`; 999 stands for more too")                             \
-    X(MEMBERS, 44, members, IDS, CHAT_GROUP_MAX_MEMBERS, "between nodes: who is sent the record")
+    X(MEMBERS, 44, members, IDS, CHAT_GROUP_MAX_MEMBERS, "between nodes: who is sent the record")  \
+    X(EDITED, 45, edited, UINT, 0, "when the content was last replaced, as `ts`")                  \
+    X(DELETED, 46, deleted, BOOL, 0, "the message was deleted: its `body` is empty")               \
+    X(REACTION, 47, reaction, TEXT, CHAT_REACTION_MAX_BYTES, "what a user thinks of a message")
 
 /**
  * X(NAME, number, json name, direction, REQUIRED fields, OPTIONAL fields, text)
@@ -82,8 +88,8 @@ extern "C" {
  */
 #define CHAT_FRAME_TABLE(X)                                                                        \
     X(HELLO, 1, "hello", CLIENT, F(DEVICE), F(AGENT) | F(NEEDS), "First frame of a connection.")   \
-    X(SEND, 2, "send", CLIENT, F(CID) | F(BODY), F(R) | F(CHAT) | F(TO) | F(RESEND),               \
-      "Send a message to `chat`, or to the direct chat with `to`.")                                \
+    X(SEND, 2, "send", CLIENT, F(CID) | F(BODY), F(R) | F(CHAT) | F(TO) | F(RESEND) | F(RE),       \
+      "Send a message to `chat`, or to the direct chat with `to`; with `re` it is a reply.")       \
     X(ACK, 3, "ack", CLIENT, F(N), F(CHAT) | F(SEQ),                                               \
       "The n-th stream frame and all before are safe with me; of a gap in `chat` all up to "       \
       "`seq`.")                                                                                    \
@@ -107,6 +113,14 @@ extern "C" {
       "Give `user` a role: owners may.")                                                           \
     X(CHAT_MEMBERS, 14, "chat.members", CLIENT, F(R) | F(CHAT), 0,                                 \
       "Who is in the group: `member` rows, then `result`.")                                        \
+    X(EDIT, 15, "edit", CLIENT, F(R) | F(RE) | F(BODY), F(CHAT) | F(TO) | F(RESEND),               \
+      "Give my message `re` another content.")                                                     \
+    X(DELETE, 16, "delete", CLIENT, F(R) | F(RE), F(CHAT) | F(TO) | F(RESEND),                     \
+      "Delete the message `re`: its author, owners and admins may.")                               \
+    X(REACT, 17, "react", CLIENT, F(R) | F(RE), F(CHAT) | F(TO) | F(REACTION) | F(RESEND),         \
+      "What I think of the message `re`; without `reaction` nothing any more.")                    \
+    X(REACTIONS, 19, "reactions", CLIENT, F(R) | F(RE), F(CHAT) | F(TO),                           \
+      "What is thought of the message `re`: `note` rows with `r`, then `result`.")                 \
     X(TYPING, 20, "typing", BOTH, 0, F(CHAT) | F(TO) | F(USER),                                    \
       "I am typing in `chat` or to `to`; to the other members: `user` is typing in `chat`.")       \
     X(PRESENCE_GET, 21, "presence.get", CLIENT, F(R) | F(USERS), 0,                                \
@@ -124,7 +138,7 @@ extern "C" {
     X(SENT, 33, "sent", SERVER, F(CID) | F(CHAT) | F(ID) | F(SEQ) | F(TS), F(R),                   \
       "The message is durable.")                                                                   \
     X(MSG, 34, "msg", SERVER, F(CHAT) | F(FROM) | F(ID) | F(TS) | F(BODY),                         \
-      F(R) | F(SEQ) | F(PREV) | F(CID) | F(COUNT),                                                 \
+      F(R) | F(SEQ) | F(PREV) | F(CID) | F(COUNT) | F(RE) | F(EDITED) | F(DELETED),                \
       "Stream. A message, sent to `count` members; with `r` a row of `history`.")                  \
     X(RECEIPT, 35, "receipt", SERVER, F(CHAT) | F(USER) | F(SEQ) | F(STATE), F(R),                 \
       "`user` has, or has read, everything up to `seq`; with `r` a row of `receipts`.")            \
@@ -142,6 +156,9 @@ extern "C" {
     X(CHANGE, 41, "change", SERVER, F(CHAT) | F(FROM) | F(ID) | F(TS) | F(WHAT),                   \
       F(R) | F(SEQ) | F(PREV) | F(TITLE) | F(USERS) | F(USER) | F(ROLE),                           \
       "Stream. `from` changed the group; with `r` a row of `history`.")                            \
+    X(NOTE, 42, "note", SERVER, F(CHAT) | F(FROM) | F(ID) | F(TS) | F(WHAT) | F(RE) | F(RE_SEQ),   \
+      F(R) | F(SEQ) | F(PREV) | F(BODY) | F(REACTION),                                             \
+      "Stream. `from` did `what` to the message `re`; with `r` a row of `history`, `reactions`.")  \
     X(MEMBER, 43, "member", SERVER, F(R) | F(CHAT) | F(USER) | F(ROLE), 0,                         \
       "A row of `chat.members`.")                                                                  \
     X(PRESENCE, 45, "presence", SERVER, F(USER) | F(ONLINE), F(R) | F(TS),                         \
@@ -155,7 +172,7 @@ extern "C" {
       "Not sent, for it is too much or too old: what `history` has between `after` and `before`.") \
     X(SUBMIT, 128, "node.submit", NODE, F(CONN) | F(NODE) | F(KIND) | F(FROM) | F(CHAT),           \
       F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND) | F(OF) |              \
-          F(READ_SEQ) | F(USER) | F(ROLE) | F(OPEN),                                               \
+          F(READ_SEQ) | F(USER) | F(ROLE) | F(OPEN) | F(RE) | F(REACTION),                         \
       "A user's request on its way to the chat's owner.")                                          \
     X(ANSWER, 129, "node.answer", NODE, F(CONN) | F(KIND),                                         \
       F(R) | F(CHAT) | F(CID) | F(ID) | F(SEQ) | F(TS) | F(CODE) | F(TEXT) | F(RETRY_AFTER),       \
@@ -163,7 +180,8 @@ extern "C" {
     X(PUSH, 130, "node.push", NODE,                                                                \
       F(KIND) | F(CHAT) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS),                              \
       F(BODY) | F(CID) | F(TITLE) | F(USERS) | F(CONN) | F(R) | F(TO) | F(COUNT) | F(OF) |         \
-          F(READ_SEQ) | F(OPEN) | F(WHAT) | F(USER) | F(ROLE) | F(MEMBERS),                        \
+          F(READ_SEQ) | F(OPEN) | F(WHAT) | F(USER) | F(ROLE) | F(MEMBERS) | F(RE) | F(RE_SEQ) |   \
+          F(REACTION),                                                                             \
       "A durable record for members that live on this node.")                                      \
     X(DELIVERED, 131, "node.delivered", NODE, F(TO) | F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,    \
       "A receipt on its way to the author `to`.")                                                  \
@@ -225,7 +243,7 @@ typedef struct chat_frame {
 #define CHAT_FIELD_MEMBER(name, key, json, kind, max, text) CHAT_FIELD_TYPE_##kind json;
     CHAT_FIELD_TABLE(CHAT_FIELD_MEMBER)
 #undef CHAT_FIELD_MEMBER
-    uint64_t reserved[18]; /**< 0 */
+    uint64_t reserved[12]; /**< 0 */
 } chat_frame;
 
 /** Set a field and its bit: CHAT_FRAME_SET(&frame, SEQ, seq, 17). */

@@ -5,13 +5,13 @@
 #include "base/view.h"
 #include "handle.h"
 
-static chat_status put(chat_client *client, const chat_target *target, chat_view body,
-                       chat_view cid, chat_client_cid *out_cid)
+static chat_status put(chat_client *client, const chat_target *target,
+                       const chat__client_message *message, chat_client_cid *out_cid)
 {
     chat_status status = CHAT_ERR_STATE;
     chat__client_enter(client);
     if (!client->is_leaving)
-        status = chat__client_send(client->core, target, body, cid, out_cid);
+        status = chat__client_say(client->core, target, message, out_cid);
     if (status == CHAT_OK)
         chat__client_wake_self(client);
     chat__client_exit(client);
@@ -23,7 +23,17 @@ chat_status chat_client_send(chat_client *client, const chat_target *target, cha
 {
     if (client == NULL || target == NULL)
         return CHAT_ERR_ARG;
-    return put(client, target, body, chat__view(NULL, 0), out_cid);
+    chat__client_message message = {body, {NULL, 0}, 0};
+    return put(client, target, &message, out_cid);
+}
+
+chat_status chat_client_reply(chat_client *client, const chat_target *target, uint64_t re,
+                              chat_view body, chat_client_cid *out_cid)
+{
+    if (client == NULL || target == NULL || re == 0)
+        return CHAT_ERR_ARG;
+    chat__client_message message = {body, {NULL, 0}, re};
+    return put(client, target, &message, out_cid);
 }
 
 chat_status chat_client_send_again(chat_client *client, const chat_target *target, chat_view body,
@@ -31,7 +41,8 @@ chat_status chat_client_send_again(chat_client *client, const chat_target *targe
 {
     if (client == NULL || target == NULL || cid.len == 0)
         return CHAT_ERR_ARG;
-    return put(client, target, body, cid, NULL);
+    chat__client_message message = {body, cid, 0};
+    return put(client, target, &message, NULL);
 }
 
 size_t chat_client_outbox_count(const chat_client *client)
@@ -114,6 +125,38 @@ chat_status chat_client_receipts(chat_client *client, const chat_target *target,
     if (status != CHAT_OK)
         return status;
     CHAT_FRAME_SET(&frame, ID, id, id);
+    return request(client, &frame, out_r);
+}
+
+static chat_status check_note(chat_frame_type type, const chat_note_request *note)
+{
+    int has_text = type == CHAT_FRAME_EDIT || type == CHAT_FRAME_REACT;
+    if (!has_text && type != CHAT_FRAME_DELETE && type != CHAT_FRAME_REACTIONS)
+        return CHAT_ERR_ARG;
+    if (note->re == 0 || (has_text && !chat__utf8_is_valid(note->text)))
+        return CHAT_ERR_ARG;
+    return type == CHAT_FRAME_REACT && note->text.len > CHAT_REACTION_MAX_BYTES ? CHAT_ERR_LIMIT
+                                                                                : CHAT_OK;
+}
+
+chat_status chat_client_note(chat_client *client, chat_frame_type type, const chat_target *target,
+                             const chat_note_request *note, uint64_t *out_r)
+{
+    chat_frame frame;
+    if (note == NULL)
+        return CHAT_ERR_ARG;
+    if (note->struct_size != sizeof *note)
+        return CHAT_ERR_UNSUPPORTED;
+    chat_status status = check_note(type, note);
+    if (status == CHAT_OK)
+        status = about(client, target, type, &frame);
+    if (status != CHAT_OK)
+        return status;
+    CHAT_FRAME_SET(&frame, RE, re, note->re);
+    if (type == CHAT_FRAME_EDIT)
+        CHAT_FRAME_SET(&frame, BODY, body, note->text);
+    else if (type == CHAT_FRAME_REACT && note->text.len > 0)
+        CHAT_FRAME_SET(&frame, REACTION, reaction, note->text);
     return request(client, &frame, out_r);
 }
 

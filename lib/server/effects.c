@@ -142,7 +142,10 @@ static void answer_read(chat__shard *shard, const chat__effect *effect)
                                .limit = effect->limit,
                                .max_bytes = MAX_READ_BYTES,
                                .user = effect->user};
-    chat_status status = chat__store_read(shard->server->store, &query, on_row, &all);
+    chat_status status = effect->id != 0
+                             ? chat__store_read_reactions(shard->server->store, effect->chat,
+                                                          effect->user, effect->id, on_row, &all)
+                             : chat__store_read(shard->server->store, &query, on_row, &all);
     int has_more = status == CHAT_MORE;
     if (status == CHAT_OK || status == CHAT_MORE)
         status = all.status;

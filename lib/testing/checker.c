@@ -56,7 +56,9 @@ static int has_seen(const sim_seen *seen, uint64_t seq)
 /* Who made a change of members gets it all the same. */
 static int was_sent_by(const sim_client *client, const sim_record *record)
 {
-    for (size_t i = 0; record->kind != CHAT_FRAME_CHANGE && i < client->n_outs; i++) {
+    for (size_t i = 0;
+         record->kind != CHAT_FRAME_CHANGE && record->kind != CHAT_FRAME_NOTE && i < client->n_outs;
+         i++) {
         const sim_out *out = &client->outs[i];
         if (out->is_create ? record->kind == CHAT_FRAME_CHAT && strcmp(out->chat, record->chat) == 0
                            : out->id == record->id)
@@ -107,6 +109,7 @@ static void check_device(sim *s, const sim_client *client, const char *chat)
 
 static void check_chat(sim *s, const char *chat)
 {
+    chat__sim_notes_check(s, chat);
     for (uint32_t k = 0; k < s->n_clients; k++)
         check_device(s, &s->clients[k], chat);
 }

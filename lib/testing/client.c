@@ -120,6 +120,8 @@ static void write_message(sim *s, sim_client *client)
     memset(out, 0, sizeof *out);
     snprintf(out->cid, sizeof out->cid, "c%u", ++s->next_cid);
     s->n_to_send--;
+    if (chat__sim_chance(s, 20) && chat__sim_notes_choose(s, out))
+        return;
     if (s->options.n_groups > 0 && chat__sim_chance(s, 40)) {
         if (chat__sim_chance(s, 25))
             choose_change(s, out);
@@ -154,6 +156,7 @@ static void send_out(sim *s, sim_client *client, sim_out *out)
     } else if (out->change != 0) {
         chat_frame_init(&frame, (chat_frame_type)out->change);
         CHAT_FRAME_SET(&frame, R, r, 1 + (uint64_t)(out - client->outs));
+        chat__sim_notes_fill(out, &frame);
         users[0] = chat__sim_view(out->whom);
         chat_view_list list = {users, 1};
         CHAT_FRAME_SET(&frame, USERS, users, list);
@@ -322,6 +325,7 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
     case CHAT_FRAME_MSG:
     case CHAT_FRAME_CHAT:
     case CHAT_FRAME_CHANGE:
+    case CHAT_FRAME_NOTE:
         if (!CHAT_FRAME_HAS(&frame, R))
             on_record(s, client, &frame);
         break;

@@ -23,6 +23,7 @@ static const struct {
     {"ids-from-a-stepped-clock", SIM_PLANT_CLOCK_FLOOR},
     {"marker-goes-back", SIM_PLANT_MARKER_GOES_BACK},
     {"gap-not-told", SIM_PLANT_GAP_NOT_TOLD},
+    {"edit-behind-delete", SIM_PLANT_NOTES_UNSEEN},
 };
 
 #define N_PLANTS (sizeof PLANTS / sizeof PLANTS[0])

@@ -24,7 +24,8 @@ typedef enum sim_plant {
     SIM_PLANT_NO_DEDUPE,
     SIM_PLANT_CLOCK_FLOOR,
     SIM_PLANT_MARKER_GOES_BACK,
-    SIM_PLANT_GAP_NOT_TOLD
+    SIM_PLANT_GAP_NOT_TOLD,
+    SIM_PLANT_NOTES_UNSEEN
 } sim_plant;
 
 typedef enum sim_event_type {
@@ -83,7 +84,7 @@ typedef struct sim_storage {
 /* A question to storage with its answer, as of the moment when it was asked or answered. */
 typedef struct sim_answer {
     chat__effect_type type;
-    uint64_t tag, after, before, seq;
+    uint64_t tag, after, before, seq, id;
     uint32_t limit;
     char chat[SIM_CHAT_BYTES], user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
     int is_taken;
@@ -94,6 +95,8 @@ typedef struct sim_answer {
     chat__node_user_chat *chats;
     char *names; /* of `chats`, SIM_CHAT_BYTES each */
     chat__node_row *rows;
+    uint8_t **owned; /* payloads of rows that are not as in the log */
+    size_t n_owned;
     size_t n_rows;
     int has_more;
 } sim_answer;
@@ -104,6 +107,7 @@ typedef struct sim_out {
     char chat[SIM_CHAT_BYTES];
     int is_create;
     uint32_t change; /* type of the frame, 0: none */
+    uint64_t re;     /* of an edit, a deletion, a reaction: id of the message */
     char whom[SIM_NAME_BYTES];
     int is_failed;          /* refused for good */
     uint64_t not_before_ms; /* refused for now: try again then */
@@ -257,6 +261,17 @@ int chat__sim_gaps_hold(sim_client *client, const chat_frame *frame);
 void chat__sim_gaps_step(sim *s, sim_client *client);
 void chat__sim_gaps_lost(sim_client *client);
 int chat__sim_gaps_are_settled(const sim_client *client);
+
+/* --- notes.c: edits, deletions, reactions --- */
+/* 0: there is no message yet. */
+int chat__sim_notes_choose(sim *s, sim_out *out);
+void chat__sim_notes_fill(const sim_out *out, chat_frame *frame);
+/* The message of a row as it is now. */
+void chat__sim_notes_apply(sim *s, sim_answer *answer, const sim_record *record,
+                           chat__node_row *row);
+/* The reactions to the message `id` of the answer. */
+void chat__sim_notes_react(sim *s, sim_answer *answer);
+void chat__sim_notes_check(sim *s, const char *chat);
 
 /* --- client.c --- */
 /* The application is shown a record, unless it has seen it. */

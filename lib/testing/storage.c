@@ -324,6 +324,7 @@ static void take_rows(sim *s, sim_answer *answer)
         row->prev = record->prev;
         row->payload.data = record->payload;
         row->payload.len = record->len;
+        chat__sim_notes_apply(s, answer, record, row);
     }
     free(may);
 }
@@ -360,6 +361,8 @@ void chat__sim_storage_take(sim *s, sim_answer *answer)
         take_chat(s, answer);
     } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
         take_user(s, answer);
+    } else if (answer->id != 0) {
+        chat__sim_notes_react(s, answer);
     } else {
         take_rows(s, answer);
     }
@@ -377,6 +380,7 @@ sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect)
     answer->after = effect->after;
     answer->before = effect->before;
     answer->seq = effect->seq;
+    answer->id = effect->id;
     answer->limit = effect->limit;
     chat__sim_copy_name(answer->chat, sizeof answer->chat, effect->chat);
     chat__sim_copy_name(answer->user, sizeof answer->user, effect->user);
@@ -401,7 +405,7 @@ void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer)
     } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
         chat__node_user_loaded(node, answer->tag, answer->status, answer->chats, answer->n_rows);
     } else {
-        chat__node_rows_read(node, answer->tag, CHAT_OK, answer->rows, answer->n_rows,
+        chat__node_rows_read(node, answer->tag, answer->status, answer->rows, answer->n_rows,
                              answer->has_more);
     }
 }
@@ -412,6 +416,9 @@ void chat__sim_answer_free(sim_answer *answer)
     free(answer->chats);
     free(answer->names);
     free(answer->rows);
+    for (size_t i = 0; i < answer->n_owned; i++)
+        free(answer->owned[i]);
+    free(answer->owned);
     free(answer);
 }
 

@@ -24,19 +24,20 @@ FIELDS = {
     "from": 11, "user": 12, "users": 13, "device": 14, "title": 15, "state": 16, "code": 17,
     "text": 18, "retry_after_ms": 19, "before": 20, "after": 21, "limit": 22, "more": 23,
     "agent": 24, "needs": 25, "heartbeat_ms": 26, "max_body_bytes": 27, "resend": 28, "count": 29,
-    "last_seq": 30, "online": 36, "hidden": 37, "of": 38,
-    "read_seq": 39, "unread": 43,
+    "last_seq": 30, "re": 32, "re_seq": 33, "what": 35, "online": 36, "hidden": 37, "of": 38,
+    "read_seq": 39, "unread": 43, "edited": 45, "deleted": 46, "reaction": 47,
 }
 TYPES = {
     "hello": 1, "send": 2, "ack": 3, "history": 4, "chats": 5, "chat.create": 6, "ping": 7,
+    "edit": 15, "delete": 16, "react": 17, "reactions": 19,
     "typing": 20, "presence.get": 21, "presence.watch": 22, "presence.hide": 23,
     "read": 24, "receipts": 25,
     "welcome": 32, "sent": 33, "msg": 34, "receipt": 35, "chat": 36, "result": 37, "error": 38,
-    "bye": 39, "pong": 40, "presence": 45, "marker": 46, "resumed": 49, "gap": 51,
+    "bye": 39, "pong": 40, "note": 42, "presence": 45, "marker": 46, "resumed": 49, "gap": 51,
 }
 NAMES = {key: name for name, key in FIELDS.items()}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
-WIDE = ("id", "seq", "prev", "before", "after", "last_seq", "read_seq")
+WIDE = ("id", "seq", "prev", "before", "after", "last_seq", "read_seq", "re", "re_seq")
 _counter = itertools.count(1)
 
 
@@ -121,7 +122,7 @@ class Client:
 
     def _take(self, timeout):
         frame = self._decode(self.socket.recv(timeout))
-        if frame["t"] in ("msg", "chat", "change", "marker") and "r" not in frame:
+        if frame["t"] in ("msg", "chat", "change", "marker", "note") and "r" not in frame:
             self.n_stream += 1
             if self.acks:
                 self._put_if_open({"t": "ack", "n": self.n_stream})

@@ -404,9 +404,11 @@ int chat__client_is_own(const chat__client *client, const chat_frame *frame)
            memcmp(frame->cid.data, cid.text, CID_PREFIX_BYTES) == 0;
 }
 
-chat_status chat__client_send(chat__client *client, const chat_target *target, chat_view body,
-                              chat_view cid, chat_client_cid *out_cid)
+chat_status chat__client_say(chat__client *client, const chat_target *target,
+                             const chat__client_message *message, chat_client_cid *out_cid)
 {
+    chat_view body = message->body;
+    chat_view cid = message->cid;
     chat_client_cid made = {{0}};
     chat_frame frame;
     int is_resend = cid.len > 0;
@@ -430,6 +432,8 @@ chat_status chat__client_send(chat__client *client, const chat_target *target, c
         CHAT_FRAME_SET(&frame, TO, to, target->to);
     CHAT_FRAME_SET(&frame, CID, cid, chat__view_str(made.text));
     CHAT_FRAME_SET(&frame, BODY, body, body);
+    if (message->re != 0)
+        CHAT_FRAME_SET(&frame, RE, re, message->re);
     status = chat__client_outbox_put(&client->outbox, &frame, is_resend);
     if (status != CHAT_OK)
         return status;
@@ -438,6 +442,13 @@ chat_status chat__client_send(chat__client *client, const chat_target *target, c
     if (out_cid != NULL)
         *out_cid = made;
     return CHAT_OK;
+}
+
+chat_status chat__client_send(chat__client *client, const chat_target *target, chat_view body,
+                              chat_view cid, chat_client_cid *out_cid)
+{
+    chat__client_message message = {body, cid, 0};
+    return chat__client_say(client, target, &message, out_cid);
 }
 
 size_t chat__client_outbox_count(const chat__client *client)

@@ -94,8 +94,16 @@ uint64_t chat__client_unacked(const chat__client *client);
 /* A valid chat, or a valid user. CHAT_OK, CHAT_ERR_ARG. */
 chat_status chat__client_target_check(const chat_target *target);
 
-/* `cid` empty: make one. What is sent with a made one is never given back as a message of the
+typedef struct chat__client_message {
+    chat_view body;
+    chat_view cid; /* of an earlier run, empty: make one */
+    uint64_t re;   /* id of the message that it is a reply to, 0: none */
+} chat__client_message;
+/* Without `cid` one is made. What is sent with a made one is never given back as a message of the
    stream: SENT tells of it. */
+chat_status chat__client_say(chat__client *client, const chat_target *target,
+                             const chat__client_message *message, chat_client_cid *out_cid);
+/* The same without `re`. */
 chat_status chat__client_send(chat__client *client, const chat_target *target, chat_view body,
                               chat_view cid, chat_client_cid *out_cid);
 size_t chat__client_outbox_count(const chat__client *client);

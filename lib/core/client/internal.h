@@ -105,6 +105,8 @@ struct chat__client {
 };
 
 /* receive.c: the frame in hand becomes the event that is read next. */
+/* The event that tells of a record of a chat. */
+chat_event_type chat__client_event_of(const chat_frame *record);
 void chat__client_give(chat__client *client, chat_event_type type, chat_status status);
 
 /* client.c */

@@ -5,13 +5,31 @@
 
 #include <string.h>
 
-/* The fields that frames of a client have; what they point at moves behind the item. */
-static size_t tail_bytes(const chat_frame *frame)
+/* The texts of a frame that are there; what they point at moves behind the item. */
+#define N_TEXTS 64u
+
+static size_t texts_of(chat_frame *frame, chat_view **out)
 {
-    const chat_view views[] = {frame->chat, frame->to, frame->cid, frame->body, frame->title};
+    size_t n = 0;
+#define ADD_ID(name, member)                                                                       \
+    if (CHAT_FRAME_HAS(frame, name))                                                               \
+        out[n++] = &frame->member;
+#define ADD_CHAT ADD_ID
+#define ADD_TEXT ADD_ID
+#define ADD_U64(name, member)
+#define ADD_UINT(name, member)
+#define ADD_BOOL(name, member)
+#define ADD_IDS(name, member)
+#define ADD(name, key, member, kind, max, text) ADD_##kind(name, member)
+    CHAT_FIELD_TABLE(ADD)
+    return n;
+}
+
+static size_t tail_bytes(const chat_frame *frame, chat_view *const *texts, size_t n_texts)
+{
     size_t bytes = frame->users.n_items * sizeof(chat_view);
-    for (size_t i = 0; i < sizeof views / sizeof *views; i++)
-        bytes += views[i].len;
+    for (size_t i = 0; i < n_texts; i++)
+        bytes += texts[i]->len;
     for (size_t i = 0; i < frame->users.n_items; i++)
         bytes += frame->users.items[i].len;
     return bytes;
@@ -29,18 +47,18 @@ static chat_view move(chat_view view, uint8_t **at)
 chat_status chat__client_item_new(const chat_allocator *allocator, const chat_frame *frame,
                                   chat__client_item **out)
 {
-    size_t bytes = sizeof(chat__client_item) + tail_bytes(frame);
+    chat_frame copy = *frame;
+    chat_view *texts[N_TEXTS];
+    size_t n_texts = texts_of(&copy, texts);
+    size_t bytes = sizeof(chat__client_item) + tail_bytes(frame, texts, n_texts);
     chat__client_item *item = chat__alloc_zero(allocator, bytes);
     if (item == NULL)
         return CHAT_ERR_NOMEM;
     chat_view *users = (chat_view *)(item + 1);
     uint8_t *at = (uint8_t *)(users + frame->users.n_items);
-    item->frame = *frame;
-    item->frame.chat = move(frame->chat, &at);
-    item->frame.to = move(frame->to, &at);
-    item->frame.cid = move(frame->cid, &at);
-    item->frame.body = move(frame->body, &at);
-    item->frame.title = move(frame->title, &at);
+    for (size_t i = 0; i < n_texts; i++)
+        *texts[i] = move(*texts[i], &at);
+    item->frame = copy;
     for (size_t i = 0; i < frame->users.n_items; i++)
         users[i] = move(frame->users.items[i], &at);
     item->frame.users.items = users;

@@ -75,14 +75,26 @@ static void on_stream(chat__client *client, chat_event_type type)
     chat__client_give(client, type, CHAT_OK);
 }
 
+chat_event_type chat__client_event_of(const chat_frame *record)
+{
+    switch (record->type) {
+    case CHAT_FRAME_MSG:
+        return CHAT_EVENT_MESSAGE;
+    case CHAT_FRAME_CHAT:
+        return CHAT_EVENT_CHAT;
+    case CHAT_FRAME_NOTE:
+        return CHAT_EVENT_NOTE;
+    default:
+        return CHAT_EVENT_CHANGE;
+    }
+}
+
 /* A row without its request is late: the request was answered or given up. */
 static void on_record(chat__client *client)
 {
     chat__client_item *item = request_of(client, &client->frame);
     if (!CHAT_FRAME_HAS(&client->frame, R)) {
-        on_stream(client, client->frame.type == CHAT_FRAME_MSG    ? CHAT_EVENT_MESSAGE
-                          : client->frame.type == CHAT_FRAME_CHAT ? CHAT_EVENT_CHAT
-                                                                  : CHAT_EVENT_CHANGE);
+        on_stream(client, chat__client_event_of(&client->frame));
     } else if (item != NULL) {
         item->n_rows++;
         chat__client_give(client, CHAT_EVENT_ROW, CHAT_OK);
@@ -208,14 +220,23 @@ static void on_frame(chat__client *client)
         int needs_live;
         void (*take)(chat__client *client);
     } HANDLERS[] = {
-        {CHAT_FRAME_WELCOME, 0, on_welcome}, {CHAT_FRAME_ERROR, 0, on_error},
-        {CHAT_FRAME_BYE, 0, on_bye},         {CHAT_FRAME_MSG, 1, on_record},
-        {CHAT_FRAME_CHAT, 1, on_record},     {CHAT_FRAME_SENT, 1, on_sent},
-        {CHAT_FRAME_RECEIPT, 1, on_receipt}, {CHAT_FRAME_RESULT, 1, on_result},
-        {CHAT_FRAME_PONG, 1, on_result},     {CHAT_FRAME_PRESENCE, 1, on_presence},
-        {CHAT_FRAME_TYPING, 1, on_typing},   {CHAT_FRAME_CHANGE, 1, on_record},
-        {CHAT_FRAME_MEMBER, 1, on_record},   {CHAT_FRAME_MARKER, 1, on_marker},
-        {CHAT_FRAME_RESUMED, 1, on_resumed}, {CHAT_FRAME_GAP, 1, chat__repair_on_gap},
+        {CHAT_FRAME_WELCOME, 0, on_welcome},
+        {CHAT_FRAME_ERROR, 0, on_error},
+        {CHAT_FRAME_BYE, 0, on_bye},
+        {CHAT_FRAME_MSG, 1, on_record},
+        {CHAT_FRAME_CHAT, 1, on_record},
+        {CHAT_FRAME_SENT, 1, on_sent},
+        {CHAT_FRAME_RECEIPT, 1, on_receipt},
+        {CHAT_FRAME_RESULT, 1, on_result},
+        {CHAT_FRAME_PONG, 1, on_result},
+        {CHAT_FRAME_PRESENCE, 1, on_presence},
+        {CHAT_FRAME_TYPING, 1, on_typing},
+        {CHAT_FRAME_CHANGE, 1, on_record},
+        {CHAT_FRAME_MEMBER, 1, on_record},
+        {CHAT_FRAME_MARKER, 1, on_marker},
+        {CHAT_FRAME_NOTE, 1, on_record},
+        {CHAT_FRAME_RESUMED, 1, on_resumed},
+        {CHAT_FRAME_GAP, 1, chat__repair_on_gap},
     };
     int is_live = client->phase == CHAT__PHASE_LIVE;
     if (is_live && chat__repair_takes(client))

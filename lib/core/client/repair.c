@@ -148,11 +148,7 @@ static void on_row(chat__client *client)
         chat__client_is_own(client, frame))
         return;
     client->repair.n_given++;
-    chat__client_give(client,
-                      frame->type == CHAT_FRAME_MSG    ? CHAT_EVENT_MESSAGE
-                      : frame->type == CHAT_FRAME_CHAT ? CHAT_EVENT_CHAT
-                                                       : CHAT_EVENT_CHANGE,
-                      CHAT_OK);
+    chat__client_give(client, chat__client_event_of(frame), CHAT_OK);
 }
 
 /* The rows were taken before this. A page without rows is the end of what history has. */

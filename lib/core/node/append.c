@@ -3,7 +3,7 @@
  * The owner's way from an accepted request to a record: id, payload, append; and when the record is
  * durable, on to the nodes where the members live.
  */
-#include "node/internal.h"
+#include "node/note.h"
 
 #include <chat/partition.h>
 
@@ -46,6 +46,13 @@ static void give_up(chat__node *node, const chat_frame *submit, chat__op *op, ch
 /* The chat stays as it is until the record is durable. */
 static void hold_room(chat__node *node, chat__op *op, chat__room *room)
 {
+    if (chat__note_is(op->kind)) {
+        /* What the next one finds must have this one in it. */
+        op->room = room;
+        chat__room_pin(node, room);
+        room->is_busy = 1;
+        return;
+    }
     if (room == NULL || room->is_direct)
         return;
     op->room = room;
@@ -111,6 +118,8 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
         CHAT_FRAME_SET(&payload, CID, cid, submit->cid);
         CHAT_FRAME_SET(&payload, BODY, body, submit->body);
         CHAT_FRAME_SET(&payload, COUNT, count, n_members);
+        if (CHAT_FRAME_HAS(submit, RE))
+            CHAT_FRAME_SET(&payload, RE, re, submit->re);
     } else if (submit->kind == CHAT_FRAME_READ) {
         chat_frame_init(&payload, CHAT_FRAME_MARKER);
         CHAT_FRAME_SET(&payload, OF, of, submit->of);
@@ -232,6 +241,8 @@ static void finish(chat__node *node, chat__op *op)
     chat__room *room = op->room;
     if (op->kind == CHAT_FRAME_READ)
         chat__self_finish(node, op);
+    if (chat__note_is(op->kind))
+        room->is_busy = 0;
     if (room != NULL && op->roster != NULL) {
         if (op->seq != 0) {
             chat__room_set_roster(node, room, op->roster);

@@ -11,7 +11,7 @@
 static int is_record_type(uint64_t type)
 {
     return type == CHAT_FRAME_MSG || type == CHAT_FRAME_CHAT || type == CHAT_FRAME_CHANGE ||
-           type == CHAT_FRAME_MARKER;
+           type == CHAT_FRAME_MARKER || type == CHAT_FRAME_NOTE;
 }
 
 /* --- behind: chats that are read back --- */
@@ -137,7 +137,7 @@ static void stream_frame(const chat_frame *push, chat_frame *out)
     out->type = (uint32_t)push->kind;
     out->has &= ~(CHAT_FIELD_BIT(CHAT_FIELD_KEY_CONN) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_KIND) |
                   CHAT_FIELD_BIT(CHAT_FIELD_KEY_R));
-    if (push->kind == CHAT_FRAME_MSG)
+    if (push->kind == CHAT_FRAME_MSG || push->kind == CHAT_FRAME_NOTE)
         out->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
 }
 
@@ -179,7 +179,10 @@ static void answer_origin(chat__node *node, const chat_frame *push)
    author could ask for it again, so that one is sent to the author too. */
 static chat__conn own_conn(const chat_frame *push)
 {
-    return CHAT_FRAME_HAS(push, CONN) && push->kind != CHAT_FRAME_CHANGE ? push->conn : 0;
+    return CHAT_FRAME_HAS(push, CONN) && push->kind != CHAT_FRAME_CHANGE &&
+                   push->kind != CHAT_FRAME_NOTE
+               ? push->conn
+               : 0;
 }
 
 static int is_for_many(const chat_frame *frame)

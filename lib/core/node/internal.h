@@ -113,7 +113,8 @@ typedef enum chat__op_type {
     CHAT__OP_HISTORY,  /* user's node: request `history` */
     CHAT__OP_FIND,     /* user's node: request `receipts`, looking for the message */
     CHAT__OP_RECEIPTS, /* user's node: request `receipts`, who has it */
-    CHAT__OP_MARKS     /* owner of a self stream: may the marker move? */
+    CHAT__OP_MARKS,    /* owner of a self stream: may the marker move? */
+    CHAT__OP_TARGET    /* owner: the message that an edit, a deletion or a reaction is about */
 } chat__op_type;
 
 typedef struct chat__room chat__room;
@@ -305,9 +306,6 @@ void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_fr
 void chat__request_refuse_for(chat__node *node, chat__node_conn *conn, const chat_frame *about,
                               chat_status status, const char *text, uint64_t retry_ms);
 void chat__request_busy(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
-/* On its way to the owner of `chat`. */
-void chat__request_submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
-                          chat_view chat);
 /* A frame with the request's number, to refuse or answer from an op. */
 void chat__request_about(const chat__op *op, chat_frame *out);
 void chat__request_result(chat__node *node, chat__node_conn *conn, const chat__op *op, size_t count,
@@ -344,6 +342,10 @@ void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows
 /* Tell who submitted; `retry_ms` counts for statuses of kind RETRY. */
 void chat__owner_refuse(chat__node *node, const chat_frame *submit, chat_status status,
                         const char *text, uint32_t retry_ms);
+/* Whether it was: who may not write here is; the chat's members are known. */
+int chat__owner_is_refused(chat__node *node, const chat_frame *submit, const chat__room *room);
+/* The head of the queue is done with. */
+void chat__owner_drop_head(chat__node *node, chat__room *room);
 /* Tell that it is done, or was already. */
 void chat__owner_done(chat__node *node, const chat_frame *submit);
 /* Take what waits in a chat's queue, in order, as far as it goes. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The turn: time in, effects out, and answers of storage on their way to who asked. See node.h. */
-#include "node/internal.h"
+#include "node/note.h"
 #include "base/alloc.h"
 #include "wire/wire.h"
 
@@ -389,6 +389,8 @@ void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,
         chat__self_found(node, op, &all);
     else if (op->type == CHAT__OP_BACKLOG)
         chat__deliver_backlog_read(node, op, &all);
+    else if (op->type == CHAT__OP_TARGET)
+        chat__note_found(node, op, &all);
     else if (op->type == CHAT__OP_SEARCH)
         chat__owner_searched(node, op, &all);
     else
@@ -403,98 +405,4 @@ void chat__node_marks_loaded(chat__node *node, uint64_t tag, chat_status status,
         chat__self_marks_loaded(node, op, status, marks);
     else
         chat__self_receipts_loaded(node, op, status, marks);
-}
-
-/* --- links --- */
-
-static int has_all(const chat_frame *frame, uint64_t fields)
-{
-    return (frame->has & fields) == fields;
-}
-
-#define R_BIT CHAT_FIELD_BIT(CHAT_FIELD_KEY_R)
-
-static int is_valid_submit(const chat__node *node, const chat_frame *frame, uint32_t from_node)
-{
-    const uint64_t message =
-        CHAT_FIELD_BIT(CHAT_FIELD_KEY_CID) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
-    const uint64_t read = CHAT_FIELD_BIT(CHAT_FIELD_KEY_R) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_OF) |
-                          CHAT_FIELD_BIT(CHAT_FIELD_KEY_READ_SEQ);
-    chat_view user;
-    uint32_t owner =
-        chat__node_of_chat(frame->chat, node->options.n_partitions, node->options.n_nodes);
-    if (frame->node != from_node || owner != node->options.self)
-        return 0;
-    if (frame->kind == CHAT_FRAME_SEND)
-        return has_all(frame, message);
-    if (frame->kind == CHAT_FRAME_READ)
-        return has_all(frame, read) && chat_self_user(frame->chat, &user) == CHAT_OK &&
-               chat__view_equal(user, frame->from);
-    /* What a request must carry beside its number, it must carry here. */
-    uint64_t needed = chat__frame_required((uint32_t)frame->kind) & ~R_BIT;
-    return (frame->kind == CHAT_FRAME_CHAT_CREATE || chat__group_is_change(frame->kind)) &&
-           chat_group_id_is_valid(frame->chat) && has_all(frame, needed);
-}
-
-/* Whether the client's frame that this one becomes will have what it must. */
-static int is_valid_push(const chat_frame *frame)
-{
-    uint64_t origin = 0;
-    if (frame->kind != CHAT_FRAME_MSG && frame->kind != CHAT_FRAME_CHAT &&
-        frame->kind != CHAT_FRAME_MARKER && frame->kind != CHAT_FRAME_CHANGE)
-        return 0;
-    uint64_t to = frame->kind == CHAT_FRAME_CHANGE ? CHAT_FIELD_BIT(CHAT_FIELD_KEY_MEMBERS)
-                                                   : CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
-    if (CHAT_FRAME_HAS(frame, CONN))
-        origin = frame->kind == CHAT_FRAME_MSG ? CHAT_FIELD_BIT(CHAT_FIELD_KEY_CID)
-                                               : CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
-    return has_all(frame, chat__frame_required((uint32_t)frame->kind) | origin | to);
-}
-
-static int is_valid_answer(const chat_frame *frame)
-{
-    if (frame->kind == CHAT_FRAME_ACK)
-        return 1;
-    if (frame->kind != CHAT_FRAME_SENT && frame->kind != CHAT_FRAME_RESULT &&
-        frame->kind != CHAT_FRAME_ERROR)
-        return 0;
-    return has_all(frame, chat__frame_required((uint32_t)frame->kind));
-}
-
-chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view bytes)
-{
-    chat_frame frame;
-    chat_status status = chat_frame_decode(node->decoder, CHAT_ENCODING_CBOR, bytes, &frame);
-    if (status != CHAT_OK)
-        return status;
-    if (from_node >= node->options.n_nodes)
-        return CHAT_ERR_ARG;
-    switch (frame.type) {
-    case CHAT_FRAME_SUBMIT:
-        if (!is_valid_submit(node, &frame, from_node))
-            return CHAT_ERR_ARG;
-        chat__owner_submit(node, &frame);
-        return CHAT_OK;
-    case CHAT_FRAME_ANSWER:
-        if (!is_valid_answer(&frame))
-            return CHAT_ERR_ARG;
-        chat__deliver_answer(node, &frame);
-        return CHAT_OK;
-    case CHAT_FRAME_PUSH:
-        if (!is_valid_push(&frame))
-            return CHAT_ERR_ARG;
-        chat__deliver_push(node, &frame);
-        return CHAT_OK;
-    case CHAT_FRAME_DELIVERED:
-        chat__deliver_receipt(node, &frame);
-        return CHAT_OK;
-    case CHAT_FRAME_TYPING_ASK:
-        chat__typing_on_owner(node, &frame);
-        return CHAT_OK;
-    case CHAT_FRAME_TYPING_PUSH:
-        chat__typing_on_push(node, &frame);
-        return CHAT_OK;
-    default:
-        return chat__presence_link(node, from_node, &frame);
-    }
 }

@@ -90,7 +90,9 @@ typedef enum chat__effect_type {
     /* Records of `chat` with seq > `after` oldest first, or (when `after` is UINT64_MAX) with seq <
        `before` newest first; at most `limit`. With `user` only those that this user may read of a
        group: CHAT_ERR_FORBIDDEN: never was a member; CHAT_ERR_NOT_FOUND: no such group. Answer:
-       chat__node_rows_read(tag). */
+       chat__node_rows_read(tag). With an `id` instead the reactions to that message that count, as
+       `note` records; CHAT_ERR_NOT_FOUND: no such message. Messages are as they are now: edited, or
+       with DELETED. */
     CHAT__EFFECT_READ,
     /* Who is in `chat`, and how far has each of them read it and got it? With a `user` only his own
        marks are wanted. Which is the newest record with a seq of at most `seq`? Answer:

@@ -3,7 +3,7 @@
  * The node that owns a chat: takes what users submit to it in order, refuses who is no member,
  * answers a message that was sent before with its first id, and appends the others (append.c).
  */
-#include "node/internal.h"
+#include "node/note.h"
 
 #include <assert.h>
 #include <string.h>
@@ -142,7 +142,7 @@ static void retarget(chat__node *node, chat__op *op, const chat_frame *submit)
 }
 
 /* Refuses who may not write here; the chat's members are known. */
-static int is_refused(chat__node *node, const chat_frame *submit, const chat__room *room)
+int chat__owner_is_refused(chat__node *node, const chat_frame *submit, const chat__room *room)
 {
     chat_view members[2];
     if (chat_direct_members(submit->chat, members) == CHAT_OK) {
@@ -191,7 +191,7 @@ static step take_send(chat__node *node, const chat_frame *submit, chat__room *ro
     /* Who was removed meanwhile still learns that the first copy is there. */
     if (must_search && room != NULL && room->state == CHAT__ROOM_READY)
         return STEP_WAIT;
-    if (is_refused(node, submit, room))
+    if (chat__owner_is_refused(node, submit, room))
         return STEP_DONE;
     if (must_search)
         return STEP_WAIT;
@@ -283,6 +283,8 @@ static step take(chat__node *node, const chat_frame *submit, chat__room *room, i
         return STEP_WAIT;
     if (submit->kind == CHAT_FRAME_CHAT_CREATE)
         return take_create(node, submit, room);
+    if (chat__note_is(submit->kind))
+        return chat__note_take(node, submit, room) ? STEP_WAIT : STEP_DONE;
     if (chat__group_is_change(submit->kind))
         return chat__group_take(node, submit, room) ? STEP_WAIT : STEP_DONE;
     return take_send(node, submit, room, is_searched);
@@ -307,6 +309,8 @@ static step ask_for(chat__node *node, const chat_frame *submit, chat__room *room
         return STEP_WAIT;
     if (!room->is_direct && room->state == CHAT__ROOM_NEW)
         return load_room(node, room, submit);
+    if (chat__note_is(submit->kind))
+        return chat__note_ask(node, room, submit) ? STEP_WAIT : STEP_DONE;
     (void)chat__cid_search_new(node, submit->from, submit->chat);
     step next = search(node, room, submit, UINT64_MAX, 1);
     if (next == STEP_DONE)
@@ -393,7 +397,7 @@ void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
     chat__owner_run_queue(node, room);
 }
 
-static void drop_head(chat__node *node, chat__room *room)
+void chat__owner_drop_head(chat__node *node, chat__room *room)
 {
     chat__op *head = room->queue;
     room->queue = head->next;
@@ -418,11 +422,11 @@ void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows
         if (search(node, room, &submit, before, n_pages + 1) == STEP_WAIT)
             return;
         end_search(node, &submit, 0);
-        drop_head(node, room);
+        chat__owner_drop_head(node, room);
     } else if (status < 0) {
         refuse(node, &submit, status, chat_status_text(status));
         end_search(node, &submit, 0);
-        drop_head(node, room);
+        chat__owner_drop_head(node, room);
     } else {
         end_search(node, &submit, status == CHAT_EMPTY);
         room->queue->is_searched = 1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames of a client, on the node where its user lives: hello, send, ack, lists, ping. */
-#include "node/internal.h"
+#include "node/note.h"
 
 #include <string.h>
 
@@ -399,6 +399,10 @@ void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *fr
         {CHAT_FRAME_PRESENCE_HIDE, chat__presence_on_hide},
         {CHAT_FRAME_READ, chat__self_read},
         {CHAT_FRAME_RECEIPTS, chat__self_receipts},
+        {CHAT_FRAME_EDIT, chat__note_request},
+        {CHAT_FRAME_DELETE, chat__note_request},
+        {CHAT_FRAME_REACT, chat__note_request},
+        {CHAT_FRAME_REACTIONS, chat__note_reactions},
     };
     for (size_t i = 0; i < sizeof HANDLERS / sizeof HANDLERS[0]; i++) {
         if (HANDLERS[i].type == frame->type) {

@@ -66,11 +66,11 @@ uint32_t chat__wire_key_named(chat_view name);
 uint64_t chat__frame_required(uint32_t type);
 uint64_t chat__frame_allowed(uint32_t type);
 
-/* Whether it counts in the device's stream: `msg`, `chat` or `change` without `r`. */
+/* Whether it counts in the device's stream: `msg`, `chat`, `change` or `note` without `r`. */
 static inline int chat__frame_is_stream(const chat_frame *frame)
 {
     return (frame->type == CHAT_FRAME_MSG || frame->type == CHAT_FRAME_CHAT ||
-            frame->type == CHAT_FRAME_CHANGE) &&
+            frame->type == CHAT_FRAME_CHANGE || frame->type == CHAT_FRAME_NOTE) &&
            !CHAT_FRAME_HAS(frame, R);
 }
 

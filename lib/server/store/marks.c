@@ -128,7 +128,8 @@ static void count_row(void *ctx, const chat__store_row *row)
     count->last_seq = row->seq;
     if (row->kind == CHAT_FRAME_MSG &&
         chat_frame_decode(count->decoder, CHAT_ENCODING_CBOR, row->payload, &frame) == CHAT_OK &&
-        frame.type == CHAT_FRAME_MSG && !chat__view_equal(frame.from, count->user))
+        frame.type == CHAT_FRAME_MSG && !CHAT_FRAME_HAS(&frame, DELETED) &&
+        !chat__view_equal(frame.from, count->user))
         count->n_unread++;
 }
 

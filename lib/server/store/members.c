@@ -65,7 +65,7 @@ static chat_status add_from_memory(events *all, chat_view chat, chat_view user)
     const chat__state_user *group = chat__state_group_of(state, chat);
     const chat__state_row *row = group == NULL ? NULL : group->rows;
     for (; row != NULL && status == CHAT_OK; row = row->next_of_group) {
-        if (row->node.epoch != 0 &&
+        if (row->type == CHAT__ROW_MEMBER && row->node.epoch != 0 &&
             (user.len == 0 || chat__view_equal(chat__state_row_user(row), user)))
             status = add(all, chat__state_row_user(row), chat__state_row_seq(row), row->value);
     }

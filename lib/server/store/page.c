@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* History: pages of a chat's records, read straight from the log along its chain. */
-#include "store/internal.h"
+#include "store/notes.h"
 #include "base/alloc.h"
 
 #include <chat/id.h>
@@ -36,6 +36,7 @@ chat_status chat__store_head(chat__store *store, chat_view chat, chat__state_hea
 /* A page under way. */
 typedef struct page_read {
     chat__chain chain;
+    chat__notes notes;
     const chat__store_query *query;
     chat__store_row_fn fn;
     void *ctx;
@@ -58,6 +59,8 @@ static chat_status emit(page_read *page, const chat__record *record)
     chat_status status = chat__chain_payload(&page->chain, record, &payload);
     if (status == CHAT_ERR_CORRUPT)
         return CHAT_OK;
+    if (status == CHAT_OK)
+        status = chat__notes_apply(&page->notes, record, &payload);
     if (status != CHAT_OK)
         return status;
     chat__store_row row = {record->seq, record->prev_seq, record->id, record->kind, payload};
@@ -183,8 +186,12 @@ static chat_status read_all(page_read *page, chat__store *store, const chat__sta
     chat__chain_init(&page->chain, &store->log.segments, &store->chains, &store->allocator,
                      page->query->chat);
     chat_status status = chat__chain_at_or_before(&page->chain, head->at, 0, &newest);
-    if (status == CHAT_OK)
-        status = read_ranges(page, &newest, ranges, n);
+    if (status == CHAT_OK) {
+        status = chat__notes_begin(&page->notes, store, page->query->chat, &newest);
+        if (status == CHAT_OK)
+            status = read_ranges(page, &newest, ranges, n);
+        chat__notes_end(&page->notes);
+    }
     chat__chain_done(&page->chain);
     return status == CHAT_EMPTY ? CHAT_OK : status;
 }

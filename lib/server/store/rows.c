@@ -124,9 +124,10 @@ chat__state_row *chat__state_row_of(chat__state *state, chat__row_type type, cha
         return row;
     chat__state_user *owner = make_user(state, &state->users, user);
     chat__state_user *group = NULL;
-    if (owner != NULL && type == CHAT__ROW_MEMBER)
+    int is_of_chat = type == CHAT__ROW_MEMBER || type == CHAT__ROW_NOTE;
+    if (owner != NULL && is_of_chat)
         group = make_user(state, &state->groups, chat);
-    if (owner == NULL || (type == CHAT__ROW_MEMBER && group == NULL)) {
+    if (owner == NULL || (is_of_chat && group == NULL)) {
         drop_user_if_empty(state, &state->users, owner);
         return NULL;
     }

@@ -57,7 +57,8 @@ typedef enum chat__row_type {
     CHAT__ROW_MEMBER = 'm', /* user, chat, seq in place of a device; value: see chat__event */
     CHAT__ROW_DEVICE = 'd', /* user, device; value: last seen */
     CHAT__ROW_CURSOR = 'c', /* user, device, chat; value: seq */
-    CHAT__ROW_READ = 'r'    /* user, chat; value: read up to this seq */
+    CHAT__ROW_READ = 'r',   /* user, chat; value: read up to this seq */
+    CHAT__ROW_NOTE = 'n' /* user, message's seq and what in place of a device, chat; value: seq */
 } chat__row_type;
 
 struct chat__state_user;
@@ -69,7 +70,7 @@ typedef struct chat__state_row {
     struct chat__state_user *user;
     struct chat__state_row *next_of_user;
     struct chat__state_row *prev_of_user;
-    struct chat__state_user *group; /* MEMBER: the same by chat */
+    struct chat__state_user *group; /* MEMBER, NOTE: the same by chat */
     struct chat__state_row *next_of_group;
     struct chat__state_row *prev_of_group;
     uint64_t value;
@@ -81,8 +82,8 @@ typedef struct chat__state_row {
     uint8_t key[]; /* type, length of the user, user, length of the device, device, chat */
 } chat__state_row;
 
-/* Rows of one user, or memberships of one chat, so that they can be loaded. Lives as long as it has
-   rows. */
+/* Rows of one user, or memberships and notes of one chat, so that they can be loaded. Lives as long
+   as it has rows. */
 typedef struct chat__state_user {
     chat__state_row *rows;
     uint8_t len;
@@ -122,7 +123,7 @@ typedef struct chat__state {
     chat__map chats;
     chat__map rows;
     chat__map users;
-    chat__map groups; /* by chat: those with members in `rows` */
+    chat__map groups; /* by chat: those with members or notes in `rows` */
     chat__state_list dirty;
     chat__state_list writing;
     uint64_t epoch;

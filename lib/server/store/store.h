@@ -55,7 +55,7 @@ void chat__store_close(chat__store *store);
 typedef struct chat__store_record {
     /* in */
     uint32_t partition;
-    uint32_t kind; /* CHAT_FRAME_MSG, CHAT_FRAME_CHAT, CHAT_FRAME_CHANGE or CHAT_FRAME_MARKER */
+    uint32_t kind; /* CHAT_FRAME_MSG, _CHAT, _CHANGE, _MARKER or _NOTE */
     uint64_t id;
     chat_view chat;
     chat_view payload; /* CBOR frame of type `kind` */
@@ -183,7 +183,15 @@ typedef struct chat__store_query {
 } chat__store_query;
 
 /*
- * @any Durable records of a chat, 1,000 at most; a damaged one is left out. An unknown chat has
+ * @any The reactions to the message `id` that count now, one of a user at most, as `note` records.
+ * CHAT_OK; CHAT_ERR_NOT_FOUND no such message that `user` may read; else as chat__store_read().
+ */
+chat_status chat__store_read_reactions(chat__store *store, chat_view chat, chat_view user,
+                                       uint64_t id, chat__store_row_fn fn, void *ctx);
+
+/*
+ * @any Durable records of a chat, 1,000 at most, messages as they are now: edited ones with what
+ * was written last, deleted ones without content. A damaged record is left out. An unknown chat has
  * none. `fn` may not call the store. A member reads a group from its beginning until a record ends
  * the membership (with that record), and again from the one that begins the next.
  * CHAT_OK: that was all in this direction; CHAT_MORE: there are more; CHAT_ERR_IO; with `user` for

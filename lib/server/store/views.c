@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Opens state.db, writes the dirty views into it, moves it aside when it is damaged. */
-#include "store/internal.h"
+#include "store/notes.h"
 #include "base/alloc.h"
 
 #include <errno.h>
@@ -153,6 +153,7 @@ static chat_status write_chat(chat__store *store, chat__state_chat *chat)
 static chat_status write_row(chat__store *store, chat__state_row *row)
 {
     chat__db_statement which = row->type == CHAT__ROW_MEMBER   ? CHAT__DB_PUT_MEMBER
+                               : row->type == CHAT__ROW_NOTE   ? CHAT__DB_PUT_NOTE
                                : row->type == CHAT__ROW_DEVICE ? CHAT__DB_PUT_DEVICE
                                : row->type == CHAT__ROW_READ   ? CHAT__DB_PUT_READ
                                                                : CHAT__DB_PUT_CURSOR;
@@ -163,11 +164,15 @@ static chat_status write_row(chat__store *store, chat__state_row *row)
     chat__db_bind(statement, 1, chat__state_row_user(row));
     if (row->type == CHAT__ROW_MEMBER)
         chat__db_bind_number(statement, 2, chat__state_row_seq(row));
+    else if (row->type == CHAT__ROW_NOTE)
+        chat__db_bind_number(statement, 2, chat__state_note_re(row));
     else
         chat__db_bind(statement, 2, chat__state_row_device(row));
     if (row->type != CHAT__ROW_DEVICE)
         chat__db_bind(statement, 3, chat__state_row_chat(row));
     chat__db_bind_number(statement, 4, value);
+    if (row->type == CHAT__ROW_NOTE)
+        chat__db_bind_number(statement, 5, (uint64_t)chat__state_note_what(row));
     return chat__db_run(statement);
 }
 

@@ -44,6 +44,7 @@ typedef struct world {
     uint64_t gap_of_loaded;  /* 0: none */
     chat_status load_status; /* of a device; CHAT_EMPTY: it is new */
     size_t n_mark_loads;
+    int has_ids_as_seqs; /* else they are 10, 20, ... */
 } world;
 
 static inline int conn_index(const world *w, chat__conn conn)
@@ -74,7 +75,7 @@ static inline void keep_record(world *w, const chat__effect *effect)
     memcpy(added->payload, effect->bytes.data, effect->bytes.len);
     added->len = effect->bytes.len;
     added->tag = effect->tag;
-    added->seq = (w->n_records + 1) * 10;
+    added->seq = w->has_ids_as_seqs ? effect->id : (w->n_records + 1) * 10;
     for (size_t i = 0; i < w->n_records; i++) {
         if (strcmp(w->records[i].chat, added->chat) == 0)
             added->prev = w->records[i].seq;

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What was done to messages afterwards, a view of the `note` records: for each message the newest
+ * edit, the deletion, and for each user the newest reaction and the newest taking back of one. Only
+ * places are kept; what a note says is read from the log. A reader gets a message as it is now.
+ */
+#include "store/notes.h"
+#include "base/alloc.h"
+#include "base/bits.h"
+#include "base/view.h"
+
+#include <string.h>
+
+#define DECODER_MAX   (2u * CHAT__RECORD_PAYLOAD_MAX)
+#define KEY_BYTES     9u
+#define FIND_ROWS     100u
+#define REACTIONS_MAX 512u
+
+/* --- the record --- */
+
+static chat__note_what what_of(const chat_frame *note)
+{
+    if (chat__view_equal(note->what, chat__view_str("edit")))
+        return CHAT__NOTE_EDIT;
+    if (chat__view_equal(note->what, chat__view_str("delete")))
+        return CHAT__NOTE_DELETE;
+    if (!chat__view_equal(note->what, chat__view_str("react")))
+        return CHAT__NOTE_NONE;
+    return CHAT_FRAME_HAS(note, REACTION) ? CHAT__NOTE_REACT : CHAT__NOTE_UNREACT;
+}
+
+chat_status chat__store_stage_note(chat__store *store, chat__state_change *change, uint64_t seq,
+                                   chat_view payload)
+{
+    chat__state *state = &store->state;
+    chat_frame note;
+    uint8_t key[KEY_BYTES];
+    chat_status status = chat_frame_decode(store->decoder, CHAT_ENCODING_CBOR, payload, &note);
+    if (status == CHAT_ERR_NOMEM)
+        return status;
+    if (status != CHAT_OK || note.type != CHAT_FRAME_NOTE || note.re_seq > INT64_MAX)
+        return CHAT_ERR_ARG;
+    chat__store64le(key, note.re_seq);
+    key[KEY_BYTES - 1] = (uint8_t)what_of(&note);
+    if (key[KEY_BYTES - 1] == CHAT__NOTE_NONE)
+        return CHAT_OK; /* of a newer version */
+    pthread_mutex_lock(&state->lock);
+    change->mark = chat__state_row_of(state, CHAT__ROW_NOTE, note.from, chat__view(key, sizeof key),
+                                      chat__view(change->chat->name, change->chat->len));
+    change->mark_value = seq;
+    if (change->mark != NULL)
+        change->mark->n_staged++;
+    pthread_mutex_unlock(&state->lock);
+    return change->mark != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
+}
+
+uint64_t chat__state_note_re(const chat__state_row *row)
+{
+    return chat__load64le(chat__state_row_device(row).data);
+}
+
+chat__note_what chat__state_note_what(const chat__state_row *row)
+{
+    return (chat__note_what)chat__state_row_device(row).data[KEY_BYTES - 1];
+}
+
+/* --- looking up --- */
+
+/* Called for each note of a message, a newer one of the same kind and user also after an older. */
+typedef struct note {
+    chat__note_what what;
+    chat_view user;
+    uint64_t seq;
+} note;
+typedef void (*note_fn)(void *ctx, const note *each);
+
+static int add_from_memory(chat__store *store, chat_view chat, uint64_t re_seq, note_fn fn,
+                           void *ctx)
+{
+    chat__state *state = &store->state;
+    int has_any = 0;
+    pthread_mutex_lock(&state->lock);
+    const chat__state_user *group = chat__state_group_of(state, chat);
+    const chat__state_row *row = group == NULL ? NULL : group->rows;
+    for (; row != NULL; row = row->next_of_group) {
+        if (row->type != CHAT__ROW_NOTE || row->node.epoch == 0)
+            continue;
+        has_any = 1;
+        if (chat__state_note_re(row) == re_seq) {
+            note each = {chat__state_note_what(row), chat__state_row_user(row), row->value};
+            fn(ctx, &each);
+        }
+    }
+    pthread_mutex_unlock(&state->lock);
+    return has_any;
+}
+
+static chat_status add_stored(chat__store *store, chat_view chat, uint64_t re_seq, note_fn fn,
+                              void *ctx)
+{
+    pthread_mutex_lock(&store->read_lock);
+    sqlite3_stmt *statement = chat__db_use(&store->read_db, CHAT__DB_GET_NOTES);
+    chat__db_bind(statement, 1, chat);
+    chat__db_bind_number(statement, 2, re_seq);
+    chat_status status;
+    while ((status = chat__db_step(statement)) == CHAT_OK) {
+        note each = {(chat__note_what)chat__db_number(statement, 0),
+                     chat__db_text(statement, 1, CHAT_ID_MAX_BYTES), chat__db_number(statement, 2)};
+        fn(ctx, &each);
+    }
+    pthread_mutex_unlock(&store->read_lock);
+    return chat__store_note(store, status == CHAT_EMPTY ? CHAT_OK : status);
+}
+
+/* Memory first: what leaves it meanwhile is in SQLite by then. */
+static chat_status look_up(chat__store *store, chat_view chat, uint64_t re_seq, note_fn fn,
+                           void *ctx)
+{
+    (void)add_from_memory(store, chat, re_seq, fn, ctx);
+    return add_stored(store, chat, re_seq, fn, ctx);
+}
+
+static void ignore(void *ctx, const note *each)
+{
+    (void)ctx;
+    (void)each;
+}
+
+/* Whether the chat has any notes. Most have none, and their pages cost one look. */
+static chat_status has_any(chat__store *store, chat_view chat, int *out)
+{
+    *out = add_from_memory(store, chat, UINT64_MAX, ignore, NULL);
+    if (*out)
+        return CHAT_OK;
+    pthread_mutex_lock(&store->read_lock);
+    sqlite3_stmt *statement = chat__db_use(&store->read_db, CHAT__DB_HAS_NOTES);
+    chat__db_bind(statement, 1, chat);
+    chat_status status = chat__db_step(statement);
+    if (status == CHAT_OK) {
+        *out = 1;
+        (void)sqlite3_reset(statement);
+    }
+    pthread_mutex_unlock(&store->read_lock);
+    return chat__store_note(store, status == CHAT_EMPTY ? CHAT_OK : status);
+}
+
+/* --- a message as it is now --- */
+
+chat_status chat__notes_begin(chat__notes *notes, chat__store *store, chat_view chat,
+                              const chat__record *newest)
+{
+    memset(notes, 0, sizeof *notes);
+    notes->store = store;
+    notes->chat = chat;
+    notes->newest = *newest;
+    chat__buf_init(&notes->bytes, &store->allocator, SIZE_MAX);
+    chat__chain_init(&notes->chain, &store->log.segments, &store->chains, &store->allocator, chat);
+    chat_status status = has_any(store, chat, &notes->has_any);
+    if (status == CHAT_OK && notes->has_any)
+        status = chat_decoder_new(&store->allocator, DECODER_MAX, &notes->decoder);
+    return status;
+}
+
+void chat__notes_end(chat__notes *notes)
+{
+    chat_decoder_free(notes->decoder);
+    chat__buf_done(&notes->bytes);
+    chat__chain_done(&notes->chain);
+}
+
+typedef struct found {
+    uint64_t edit_seq, delete_seq;
+} found;
+
+static void take_found(void *ctx, const note *each)
+{
+    found *f = ctx;
+    uint64_t *seq = each->what == CHAT__NOTE_EDIT     ? &f->edit_seq
+                    : each->what == CHAT__NOTE_DELETE ? &f->delete_seq
+                                                      : NULL;
+    if (seq != NULL && each->seq > *seq)
+        *seq = each->seq;
+}
+
+/* The payload of the record `seq`, borrowed until the next one is read. */
+static chat_status read_note(chat__notes *notes, uint64_t seq, chat_frame *out, uint64_t *out_prev)
+{
+    chat_view payload;
+    chat__record record = notes->newest;
+    chat_status status = chat__chain_find(&notes->chain, seq + 1, UINT64_MAX, &record);
+    if (status == CHAT_OK && record.seq != seq)
+        status = CHAT_ERR_CORRUPT;
+    if (status == CHAT_OK)
+        status = chat__chain_payload(&notes->chain, &record, &payload);
+    if (status == CHAT_OK)
+        status = chat_frame_decode(notes->decoder, CHAT_ENCODING_CBOR, payload, out);
+    if (status == CHAT_OK && out_prev != NULL)
+        *out_prev = record.prev_seq;
+    return status;
+}
+
+static chat_status encode(chat__notes *notes, const chat_frame *frame, chat_view *out)
+{
+    size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, frame);
+    size_t len = 0;
+    notes->bytes.len = 0;
+    chat_status status = chat__buf_reserve(&notes->bytes, cap);
+    if (status == CHAT_OK)
+        status = chat_frame_encode(CHAT_ENCODING_CBOR, frame, notes->bytes.data, cap, &len);
+    if (status == CHAT_OK)
+        *out = chat__view(notes->bytes.data, len);
+    return status;
+}
+
+chat_status chat__notes_apply(chat__notes *notes, const chat__record *record, chat_view *payload)
+{
+    chat_frame message;
+    chat_frame edit;
+    found f = {0, 0};
+    if (!notes->has_any || record->kind != CHAT_FRAME_MSG)
+        return CHAT_OK;
+    chat_status status = look_up(notes->store, notes->chat, record->seq, take_found, &f);
+    if (status != CHAT_OK || (f.edit_seq == 0 && f.delete_seq == 0))
+        return status;
+    if (chat_frame_decode(notes->decoder, CHAT_ENCODING_CBOR, *payload, &message) != CHAT_OK)
+        return CHAT_OK;
+    if (f.delete_seq != 0) {
+        CHAT_FRAME_SET(&message, BODY, body, chat__view(NULL, 0));
+        CHAT_FRAME_SET(&message, DELETED, deleted, 1);
+        return encode(notes, &message, payload);
+    }
+    /* An edit that is damaged costs itself alone. The frames have no lists: one decoder serves. */
+    status = read_note(notes, f.edit_seq, &edit, NULL);
+    if (status != CHAT_OK)
+        return status == CHAT_ERR_IO || status == CHAT_ERR_NOMEM ? status : CHAT_OK;
+    CHAT_FRAME_SET(&message, BODY, body, edit.body);
+    CHAT_FRAME_SET(&message, EDITED, edited, edit.ts);
+    return encode(notes, &message, payload);
+}
+
+/* --- reactions --- */
+
+typedef struct reaction {
+    uint64_t seq, end_seq;
+    uint8_t user_len;
+    uint8_t user[CHAT_ID_MAX_BYTES];
+} reaction;
+
+typedef struct reactions {
+    reaction *items;
+    size_t n_items;
+    uint64_t delete_seq;
+} reactions;
+
+static void take_reaction(void *ctx, const note *each)
+{
+    reactions *all = ctx;
+    size_t i = 0;
+    if (each->what == CHAT__NOTE_DELETE)
+        all->delete_seq = each->seq;
+    if ((each->what != CHAT__NOTE_REACT && each->what != CHAT__NOTE_UNREACT) || each->user.len == 0)
+        return;
+    while (i < all->n_items &&
+           !chat__view_equal(chat__view(all->items[i].user, all->items[i].user_len), each->user))
+        i++;
+    if (i == REACTIONS_MAX)
+        return;
+    reaction *item = &all->items[i];
+    if (i == all->n_items) {
+        all->n_items++;
+        item->user_len = (uint8_t)each->user.len;
+        memcpy(item->user, each->user.data, each->user.len);
+    }
+    uint64_t *seq = each->what == CHAT__NOTE_REACT ? &item->seq : &item->end_seq;
+    if (each->seq > *seq)
+        *seq = each->seq;
+}
+
+typedef struct finding {
+    uint64_t id;
+    uint64_t seq;
+} finding;
+
+static void match_row(void *ctx, const chat__store_row *row)
+{
+    finding *find = ctx;
+    if (row->id == find->id && row->kind == CHAT_FRAME_MSG)
+        find->seq = row->seq;
+}
+
+static chat_status give(chat__notes *notes, const reaction *each, chat__store_row_fn fn, void *ctx)
+{
+    chat_frame frame;
+    chat_view payload;
+    uint64_t prev = 0;
+    chat_status status = read_note(notes, each->seq, &frame, &prev);
+    if (status == CHAT_OK)
+        status = encode(notes, &frame, &payload);
+    if (status == CHAT_OK) {
+        chat__store_row row = {each->seq, prev, frame.id, CHAT_FRAME_NOTE, payload};
+        fn(ctx, &row);
+    }
+    return status == CHAT_ERR_IO || status == CHAT_ERR_NOMEM ? status : CHAT_OK;
+}
+
+static chat_status give_all(chat__store *store, chat_view chat, reactions *all,
+                            chat__store_row_fn fn, void *ctx)
+{
+    chat__state_head head;
+    chat__record newest;
+    chat__notes notes;
+    chat_status status = chat__store_head(store, chat, &head);
+    if (status != CHAT_OK || all->n_items == 0 || all->delete_seq != 0)
+        return status;
+    memset(&newest, 0, sizeof newest);
+    status = chat__notes_begin(&notes, store, chat, &newest);
+    if (status == CHAT_OK)
+        status = chat__chain_at_or_before(&notes.chain, head.at, 0, &notes.newest);
+    for (size_t i = 0; i < all->n_items && status == CHAT_OK; i++) {
+        if (all->items[i].seq > all->items[i].end_seq)
+            status = give(&notes, &all->items[i], fn, ctx);
+    }
+    chat__notes_end(&notes);
+    return status;
+}
+
+chat_status chat__store_read_reactions(chat__store *store, chat_view chat, chat_view user,
+                                       uint64_t id, chat__store_row_fn fn, void *ctx)
+{
+    finding find = {id, 0};
+    reactions all = {NULL, 0, 0};
+    chat__store_query query = {.chat = chat,
+                               .after = id > 0 ? id - 1 : 0,
+                               .before = UINT64_MAX,
+                               .limit = FIND_ROWS,
+                               .user = user};
+    chat_status status = chat__store_read(store, &query, match_row, &find);
+    if (status < 0)
+        return status;
+    if (find.seq == 0)
+        return CHAT_ERR_NOT_FOUND;
+    all.items = chat__alloc_zero(&store->allocator, REACTIONS_MAX * sizeof *all.items);
+    if (all.items == NULL)
+        return CHAT_ERR_NOMEM;
+    status = look_up(store, chat, find.seq, take_reaction, &all);
+    if (status == CHAT_OK)
+        status = give_all(store, chat, &all, fn, ctx);
+    chat__alloc_free(&store->allocator, all.items);
+    return status;
+}

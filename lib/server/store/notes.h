@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* What was done to messages afterwards: how a page of history shows them as they are now. */
+#ifndef CHAT_STORE_NOTES_H
+#define CHAT_STORE_NOTES_H
+
+#include "store/internal.h"
+
+/* As in the column `what` of state.db. */
+typedef enum chat__note_what {
+    CHAT__NOTE_NONE,
+    CHAT__NOTE_EDIT,
+    CHAT__NOTE_DELETE,
+    CHAT__NOTE_REACT,
+    CHAT__NOTE_UNREACT
+} chat__note_what;
+
+/* Of a row of type CHAT__ROW_NOTE: the message's seq, and what was done. */
+uint64_t chat__state_note_re(const chat__state_row *row);
+chat__note_what chat__state_note_what(const chat__state_row *row);
+
+typedef struct chat__notes {
+    chat__store *store;
+    chat_view chat;
+    chat__record newest; /* of the chat */
+    chat__chain chain;
+    chat__buf bytes;
+    chat_decoder *decoder;
+    int has_any;
+} chat__notes;
+
+/* CHAT_OK, CHAT_ERR_IO, CHAT_ERR_NOMEM; end it in any case. */
+chat_status chat__notes_begin(chat__notes *notes, chat__store *store, chat_view chat,
+                              const chat__record *newest);
+/* Makes of `*payload`, a message's, the message as it is now; borrowed until the next call.
+   CHAT_OK, CHAT_ERR_IO, CHAT_ERR_NOMEM. */
+chat_status chat__notes_apply(chat__notes *notes, const chat__record *record, chat_view *payload);
+void chat__notes_end(chat__notes *notes);
+
+#endif
