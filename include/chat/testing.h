@@ -28,6 +28,9 @@ typedef struct chat_sim_options {
     /** Called for each thing that happens, with the simulated time; NULL: no trace. */
     void (*trace)(void *ctx, uint64_t now_ms, const char *line);
     const char *plant; /**< a bug to plant, see chat_sim_plant_name(); NULL: none */
+    void *history_ctx; /**< first argument of `history` */
+    /** Called for each line of the history, zero-terminated; NULL: nobody wants it. */
+    void (*history)(void *ctx, const char *line);
 } chat_sim_options;
 
 /** What a run came to. */

@@ -51,7 +51,8 @@ void chat__sim_client_say(sim *s, sim_client *client, const chat_frame *frame)
 
 void chat__sim_client_lost(sim *s, sim_client *client)
 {
-    (void)s;
+    if (client->is_welcome)
+        chat__sim_tell(s, client, "lost");
     client->wire = 0;
     client->conn = 0;
     client->is_welcome = 0;
@@ -239,6 +240,8 @@ void chat__sim_client_saw(sim *s, sim_client *client, const chat_frame *frame)
     if (!chat__sim_grow(s, (void **)&seen->seqs, &seen->cap, seen->n_seqs, sizeof *seen->seqs))
         return;
     seen->seqs[seen->n_seqs++] = frame->seq;
+    if (frame->type != CHAT_FRAME_MARKER)
+        chat__sim_tell_frame(s, client, frame);
     s->report->n_received++;
 }
 
@@ -251,6 +254,7 @@ static void on_record(sim *s, sim_client *client, const chat_frame *frame)
 
 static void on_sent(sim *s, sim_client *client, const chat_frame *frame)
 {
+    chat__sim_tell_frame(s, client, frame);
     for (size_t i = 0; i < client->n_outs; i++) {
         sim_out *out = &client->outs[i];
         if (out->is_create || out->change != 0 || strlen(out->cid) != frame->cid.len ||
@@ -293,8 +297,12 @@ static void on_error(sim *s, sim_client *client, const chat_frame *frame)
     }
 }
 
-static void on_result(sim_client *client, const chat_frame *frame)
+static void on_result(sim *s, sim_client *client, const chat_frame *frame)
 {
+    if (CHAT_FRAME_HAS(frame, ID))
+        chat__sim_tell_frame(s, client, frame);
+    else if (frame->r >= SIM_READ_R && CHAT_FRAME_HAS(frame, CHAT) && CHAT_FRAME_HAS(frame, SEQ))
+        chat__sim_tell_read(s, client, frame);
     sim_out *out = frame->r >= 1 && frame->r <= client->n_outs ? &client->outs[frame->r - 1] : NULL;
     if (out == NULL || (!out->is_create && out->change == 0))
         return;
@@ -321,6 +329,7 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
     switch (frame.type) {
     case CHAT_FRAME_WELCOME:
         client->is_welcome = 1;
+        chat__sim_tell(s, client, "open");
         break;
     case CHAT_FRAME_MSG:
     case CHAT_FRAME_CHAT:
@@ -342,7 +351,7 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
         break;
     case CHAT_FRAME_RESULT:
         chat__sim_marks_frame(s, client, &frame);
-        on_result(client, &frame);
+        on_result(s, client, &frame);
         break;
     default:
         break;

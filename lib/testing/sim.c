@@ -2,6 +2,8 @@
 /* Runs a simulation: a cluster of nodes, their links, crashes, and the clock that drives it all. */
 #include "testing/sim.h"
 
+#include <chat/history.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +12,8 @@
 #define SETTLE_MS     600000u
 #define ACTIVE_MS     60000u
 #define FLUSH_PERCENT 40u
+#define LEASE_MS      2500u
+#define RENEW_PERCENT 60u /* of the seconds have a renewal that gets through */
 #define MAX_FRAME     4096u
 
 static const struct {
@@ -24,6 +28,7 @@ static const struct {
     {"marker-goes-back", SIM_PLANT_MARKER_GOES_BACK},
     {"gap-not-told", SIM_PLANT_GAP_NOT_TOLD},
     {"edit-behind-delete", SIM_PLANT_NOTES_UNSEEN},
+    {"ids-after-the-lease", SIM_PLANT_NO_LEASE},
 };
 
 #define N_PLANTS (sizeof PLANTS / sizeof PLANTS[0])
@@ -59,6 +64,13 @@ void chat__sim_begin(sim *s, uint32_t node)
     chat__node_begin(s->nodes[node], s->now_ms, unix_ms(s));
 }
 
+static void renew_lease(sim *s, uint32_t node)
+{
+    s->lease_until_ms[node] = unix_ms(s) + LEASE_MS;
+    chat__node_set_lease(s->nodes[node],
+                         s->plant == SIM_PLANT_NO_LEASE ? UINT64_MAX : s->lease_until_ms[node]);
+}
+
 static chat_status start_nodes(sim *s)
 {
     chat__node_options options;
@@ -81,6 +93,7 @@ static chat_status start_nodes(sim *s)
         chat_status status = chat__node_new(&options, &s->nodes[i]);
         if (status != CHAT_OK)
             return status;
+        renew_lease(s, i);
         chat__sim_begin(s, i);
     }
     return CHAT_OK;
@@ -185,6 +198,8 @@ void chat__sim_run_effects(sim *s, uint32_t node)
             to_node(s, node, &effect);
             break;
         case CHAT__EFFECT_APPEND:
+            if (unix_ms(s) >= s->lease_until_ms[node])
+                chat__sim_violate(s, "ids: node %u gave one after its lease had ended", node);
             chat__sim_storage_append(s, node, &effect);
             break;
         case CHAT__EFFECT_CURSOR:
@@ -228,6 +243,8 @@ static void on_second(sim *s)
     if (percent > 0 && chat__sim_chance(s, percent))
         crash(s);
     for (uint32_t i = 0; i < s->options.n_nodes; i++) {
+        if (s->is_settling || chat__sim_chance(s, RENEW_PERCENT))
+            renew_lease(s, i);
         chat__sim_begin(s, i);
         chat__sim_run_effects(s, i);
     }
@@ -402,6 +419,8 @@ chat_status chat_sim_run(const chat_sim_options *options, chat_sim_report *out)
     s->offline_ttl_ms = chat__sim_chance(s, 20) ? 200 + chat__sim_random(s, 5000) : 0;
     chat_status status = chat_decoder_new(NULL, MAX_FRAME, &s->decoder);
     if (status == CHAT_OK)
+        status = chat_history_new(&s->history);
+    if (status == CHAT_OK)
         status = start_nodes(s);
     if (status == CHAT_OK) {
         make_clients(s);
@@ -421,6 +440,7 @@ chat_status chat_sim_run(const chat_sim_options *options, chat_sim_report *out)
     for (uint32_t i = 0; i < s->n_clients; i++)
         chat__sim_client_free(&s->clients[i]);
     chat_decoder_free(s->decoder);
+    chat_history_free(s->history);
     free(s);
     return status;
 }

@@ -25,7 +25,8 @@ typedef enum sim_plant {
     SIM_PLANT_CLOCK_FLOOR,
     SIM_PLANT_MARKER_GOES_BACK,
     SIM_PLANT_GAP_NOT_TOLD,
-    SIM_PLANT_NOTES_UNSEEN
+    SIM_PLANT_NOTES_UNSEEN,
+    SIM_PLANT_NO_LEASE
 } sim_plant;
 
 typedef enum sim_event_type {
@@ -174,6 +175,7 @@ typedef struct sim {
     size_t n_events, events_cap;
     chat__node *nodes[SIM_MAX_NODES];
     uint64_t link_ms[SIM_MAX_NODES][SIM_MAX_NODES];
+    uint64_t lease_until_ms[SIM_MAX_NODES]; /* unix; of the node numbers */
     uint32_t epoch, next_wire, next_cid;
     uint32_t n_clients, n_to_send;
     uint64_t offline_limit, offline_ttl_ms; /* 0: none */
@@ -183,6 +185,7 @@ typedef struct sim {
     sim_client clients[SIM_MAX_CLIENTS];
     sim_storage storage;
     chat_decoder *decoder;
+    struct chat_history *history;
 } sim;
 
 /* --- world.c --- */
@@ -282,6 +285,16 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes);
 void chat__sim_client_lost(sim *s, sim_client *client);
 int chat__sim_client_is_settled(const sim_client *client);
 void chat__sim_client_free(sim_client *client);
+
+/* --- tell.c: the history. To have a new kind of event in it: tell it where a client's application
+   would hear of it, and give it a row in history.c. --- */
+/* `open`, `lost`, `resumed`. */
+void chat__sim_tell(sim *s, const sim_client *client, const char *t);
+/* A frame as the application saw it; `client` NULL: a record of a chat at the end. */
+void chat__sim_tell_frame(sim *s, const sim_client *client, const chat_frame *frame);
+/* The answer to `read`. */
+void chat__sim_tell_read(sim *s, const sim_client *client, const chat_frame *result);
+void chat__sim_judge(sim *s);
 
 /* --- checker.c --- */
 void chat__sim_check(sim *s);

@@ -9,7 +9,8 @@
 
 static const char USAGE[] =
     "usage: sim [--seeds N] [--from K] [--plant NAME]   run N seeds from K on\n"
-    "       sim --seed K [--trace] [--plant NAME]       run one seed\n"
+    "       sim --seed K [--trace] [--plant NAME] [--history FILE]\n"
+    "                                                   run one seed; FILE gets its history\n"
     "       sim --plant list                            name the bugs that can be planted\n"
     "\n"
     "Runs simulated clusters and judges their histories. Without --plant, exit code 0 means that\n"
@@ -21,6 +22,8 @@ typedef struct arguments {
     uint64_t n_seeds, from;
     int is_traced;
     const char *plant;
+    const char *history_path;
+    FILE *history;
 } arguments;
 
 static int parse_number(const char *text, uint64_t *out)
@@ -36,6 +39,10 @@ static int take_value(const char *name, const char *value, arguments *out)
 {
     if (strcmp(name, "--plant") == 0 && value != NULL) {
         out->plant = value;
+        return 1;
+    }
+    if (strcmp(name, "--history") == 0 && value != NULL) {
+        out->history_path = value;
         return 1;
     }
     uint64_t *number = strcmp(name, "--seeds") == 0 ? &out->n_seeds : &out->from;
@@ -70,6 +77,11 @@ static void print_line(void *ctx, uint64_t now_ms, const char *line)
     printf("%8llu ms  %s\n", (unsigned long long)now_ms, line);
 }
 
+static void write_line(void *ctx, const char *line)
+{
+    fprintf(ctx, "%s\n", line);
+}
+
 static int list_plants(void)
 {
     for (uint32_t i = 0; chat_sim_plant_name(i) != NULL; i++)
@@ -88,6 +100,8 @@ static int run_seeds(const arguments *args)
     chat_sim_options_init(&options);
     options.plant = args->plant;
     options.trace = args->is_traced ? print_line : NULL;
+    options.history = args->history != NULL ? write_line : NULL;
+    options.history_ctx = args->history;
     for (uint64_t i = 0; i < args->n_seeds; i++) {
         options.seed = args->from + i;
         options.n_nodes = 1 + (uint32_t)(options.seed % 4);
@@ -114,7 +128,7 @@ static int run_seeds(const arguments *args)
 
 int main(int argc, char **argv)
 {
-    arguments args = {1000, 1, 0, NULL};
+    arguments args = {1000, 1, 0, NULL, NULL, NULL};
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         fputs(USAGE, stdout);
         return 0;
@@ -123,5 +137,14 @@ int main(int argc, char **argv)
         return 2;
     if (args.plant != NULL && strcmp(args.plant, "list") == 0)
         return list_plants();
-    return run_seeds(&args);
+    if (args.history_path != NULL && (args.history = fopen(args.history_path, "w")) == NULL) {
+        fprintf(stderr, "sim: cannot write %s: %s\n", args.history_path, strerror(errno));
+        return 2;
+    }
+    int code = run_seeds(&args);
+    if (args.history != NULL && fclose(args.history) != 0) {
+        fprintf(stderr, "sim: cannot write %s: %s\n", args.history_path, strerror(errno));
+        return 2;
+    }
+    return code;
 }

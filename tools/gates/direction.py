@@ -37,7 +37,7 @@ MAY_USE = {
 OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["client"],
                  "client_thread": ["client"], "token": ["client", "net"],
                  "server": ["server"], "testing": ["testing"],
-                 "testing_server": ["testing"],
+                 "testing_server": ["testing"], "history": ["testing"],
                  "backend": ["server", "store", "testing"]}
 
 INCLUDE_PATHS = ["include", "lib", "lib/core", "lib/server"]

@@ -328,6 +328,11 @@ uint64_t chat__node_deadline(const chat__node *node)
     return first != NULL && first->at_ms < at_ms ? first->at_ms : at_ms;
 }
 
+void chat__node_set_lease(chat__node *node, uint64_t unix_ms)
+{
+    chat_idgen_set_lease(&node->idgen, unix_ms);
+}
+
 void chat__node_drain(chat__node *node, uint32_t retry_after_ms)
 {
     if (node->is_draining)

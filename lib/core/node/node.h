@@ -231,6 +231,9 @@ void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,
 void chat__node_marks_loaded(chat__node *node, uint64_t tag, chat_status status,
                              const chat__node_marks *marks);
 
+/* The lease on the node number now ends at `unix_ms`; behind its end no id is given. */
+void chat__node_set_lease(chat__node *node, uint64_t unix_ms);
+
 /* Say `bye` to everybody and refuse what is new; what was accepted is still finished. */
 void chat__node_drain(chat__node *node, uint32_t retry_after_ms);
 

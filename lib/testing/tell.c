@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* The history of a simulation: what clients were told and saw, line by line, and its judgement. */
+#include "testing/sim.h"
+
+#include <chat/history.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#define LINE_BYTES 4096u
+
+static void add(sim *s, const char *line, size_t len)
+{
+    chat_view view = {(const uint8_t *)line, len};
+    if (s->options.history != NULL)
+        s->options.history(s->options.history_ctx, line);
+    if (chat_history_add(s->history, view) != CHAT_OK)
+        s->is_out_of_memory = 1;
+}
+
+/* `rest`: what follows the observer, with the closing brace. */
+static void add_line(sim *s, const sim_client *client, const char *rest, size_t rest_len)
+{
+    char line[LINE_BYTES];
+    int n = client == NULL
+                ? snprintf(line, sizeof line, "{\"by\":\"log\",%.*s", (int)rest_len, rest)
+                : snprintf(line, sizeof line, "{\"by\":\"%s/%s\",%.*s", client->user,
+                           client->device, (int)rest_len, rest);
+    add(s, line, (size_t)n);
+}
+
+void chat__sim_tell(sim *s, const sim_client *client, const char *t)
+{
+    char rest[64];
+    int n = snprintf(rest, sizeof rest, "\"t\":\"%s\"}", t);
+    add_line(s, client, rest, (size_t)n);
+}
+
+void chat__sim_tell_frame(sim *s, const sim_client *client, const chat_frame *frame)
+{
+    uint8_t json[LINE_BYTES - 128];
+    size_t len = 0;
+    chat_frame copy = *frame;
+    copy.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
+    if (frame->type == CHAT_FRAME_RESULT) /* needs it */
+        CHAT_FRAME_SET(&copy, R, r, frame->r);
+    chat_status status = chat_frame_encode(CHAT_ENCODING_JSON, &copy, json, sizeof json, &len);
+    if (status == CHAT_OK)
+        add_line(s, client, (const char *)json + 1, len - 1); /* without its opening brace */
+    else
+        s->is_out_of_memory = 1;
+}
+
+void chat__sim_tell_read(sim *s, const sim_client *client, const chat_frame *result)
+{
+    char rest[256];
+    int n = snprintf(rest, sizeof rest, "\"t\":\"read\",\"chat\":\"%.*s\",\"seq\":\"%llu\"}",
+                     (int)result->chat.len, (const char *)result->chat.data,
+                     (unsigned long long)result->seq);
+    add_line(s, client, rest, (size_t)n);
+}
+
+/* What the chats have at the end. Self streams are nobody's to read. */
+static void tell_log(sim *s)
+{
+    for (size_t i = 0; i < s->storage.n_records; i++) {
+        const sim_record *record = &s->storage.records[i];
+        chat_view payload = {record->payload, record->len};
+        chat_frame frame;
+        if (!record->is_durable || record->kind == CHAT_FRAME_MARKER)
+            continue;
+        if (chat_frame_decode(s->decoder, CHAT_ENCODING_CBOR, payload, &frame) != CHAT_OK) {
+            s->is_out_of_memory = 1;
+            return;
+        }
+        CHAT_FRAME_SET(&frame, SEQ, seq, record->seq);
+        chat__sim_tell_frame(s, NULL, &frame);
+    }
+}
+
+void chat__sim_judge(sim *s)
+{
+    static const char END[] = "{\"by\":\"log\",\"t\":\"end\"}";
+    chat_history_verdict verdict;
+    tell_log(s);
+    add(s, END, sizeof END - 1);
+    if (s->is_out_of_memory)
+        return;
+    chat_status status = chat_history_judge(s->history, &verdict);
+    if (status == CHAT_ERR_NOMEM)
+        s->is_out_of_memory = 1;
+    else if (status != CHAT_OK)
+        chat__sim_violate(s, "%s", verdict.violation);
+}
