@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""What a client gives: frames of the server (generated, see `_frames`), and its own state."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Union
+
+from . import _frames
+from ._frames import *  # noqa: F401,F403
+from ._frames import Frame, Pong, Result, Welcome
+from ._native import ffi, lib
+from ._status import Status
+from .errors import status_of
+
+
+@dataclass(frozen=True)
+class User:
+    """The direct chat with this user, wherever a chat is named: ``send(User("bob"), "hello")``."""
+
+    id: str
+
+
+class ClientState(IntEnum):
+    """Where the connection stands."""
+
+    WAITING = 1  #: connects again in `retry_after` seconds
+    CONNECTING = 2
+    ONLINE = 3
+    REFUSED = 4  #: the server does not want this client: nothing more until `reconnect()`
+    CLOSED = 5
+
+
+@dataclass(frozen=True)
+class State:
+    """The connection changed. ONLINE comes with the server's `welcome`."""
+
+    state: ClientState
+    status: Status = Status.OK
+    retry_after: float = 0.0
+    text: str = ""
+    welcome: Welcome | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a request: its rows, then what closed it."""
+
+    rows: tuple[Frame, ...]
+    result: Result | Pong
+
+
+@dataclass(frozen=True)
+class TokenWanted:
+    """Give a new token with `set_token()`: the old one ends soon, or was refused (`status`)."""
+
+    status: Status
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Message `cid`, whose `send()` was no longer waited for, will not be sent."""
+
+    cid: str
+    status: Status
+    text: str = ""
+
+
+Event = Union[Frame, State, TokenWanted, Failed]
+
+
+def frame_of(event: Any) -> Frame | None:
+    """The frame of an event of C, copied; None: none, or of a type that is not known."""
+    if event.frame == ffi.NULL:
+        return None
+    reader = _frames.READERS.get(event.frame.type)
+    return reader(event.frame, event.gap_after) if reader else None
+
+
+def own_event_of(event: Any) -> State | TokenWanted:
+    """An event that is not a frame's."""
+    status = status_of(event.status)
+    if event.type == lib.CHAT_EVENT_TOKEN_WANTED:
+        return TokenWanted(status)
+    frame = frame_of(event)
+    return State(ClientState(event.state), status, event.retry_ms / 1000,
+                 _frames.text(event.text), frame if isinstance(frame, Welcome) else None)
+
+
+__all__ = ["Answer", "ClientState", "Event", "Failed", "Frame", "State", "TokenWanted", "User"]
+__all__ += _frames.__all__

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""The client without asyncio: each call blocks. One thread of the package keeps connections alive.
+
+    with Client("ws://localhost:8080", token) as client:
+        client.send("room", "hello")
+        for event in client:
+            print(event)
+"""
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+from types import TracebackType
+from typing import Any, Callable, Coroutine, Iterator, TypeVar
+
+from . import client as _client
+from .errors import AnswerTimeout, CallerError, Status
+from .events import Event, Frame, State, User
+
+_T = TypeVar("_T")
+
+
+class _Loop:
+    """A loop on a thread, made when it is first needed, one for each process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    def get(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
+                threading.Thread(target=self._loop.run_forever, name="libchat",
+                                 daemon=True).start()
+            return self._loop
+
+
+_loop = _Loop()
+
+
+class Client:
+    """As :class:`libchat.Client`, of which it has every method that is a coroutine, blocking.
+
+    `timeout` is the longest that a call waits, in seconds; AnswerTimeout then, and the client goes
+    on. Calls may be made from any thread.
+    """
+
+    def __init__(self, url: str, token: str | None = None, *, timeout: float | None = 30.0,
+                 **options: Any) -> None:
+        self._client = _client.Client(url, token, **options)
+        self._timeout, self._pid = timeout, os.getpid()
+        self._home = _loop.get()
+
+    def _run(self, work: Coroutine[Any, Any, _T], timeout: float | None) -> _T:
+        if os.getpid() != self._pid:
+            work.close()
+            raise CallerError(Status.ERR_STATE, "the client was made before fork(), in another"
+                              " process: make one of your own")
+        future = asyncio.run_coroutine_threadsafe(work, self._home)
+        try:
+            return future.result(timeout)
+        except concurrent.futures.TimeoutError:
+            if future.done():
+                raise
+            future.cancel()
+            raise AnswerTimeout(Status.ERR_TIMEOUT, f"no answer in {timeout:g} s") from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def __enter__(self) -> Client:
+        self._run(self._client.__aenter__(), None)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave politely and free everything."""
+        self._run(self._client.aclose(), None)
+
+    def __iter__(self) -> Iterator[Event]:
+        """Events, until the client is closed."""
+        while True:
+            try:
+                yield self.next_event(timeout=None)
+            except StopAsyncIteration:
+                return
+
+    def next_event(self, timeout: float | None = None) -> Event:
+        """The next event; AnswerTimeout when there is none in time. None is lost by that."""
+        return self._run(self._client.next_event(timeout), None)
+
+    def history(self, chat: str | User, **options: Any) -> Iterator[Frame]:
+        """As the coroutine: pages are fetched as they are needed."""
+        rows = self._client.history(chat, **options)
+        while True:
+            try:
+                yield self._run(_next(rows), self._timeout)
+            except StopAsyncIteration:
+                return
+
+    @property
+    def state(self) -> State:
+        """Where the connection stands now."""
+        return self._client.state
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+        if name.startswith("_") or not callable(method):
+            raise AttributeError(name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            return self._run(_maybe(method, args, options), self._timeout)
+        return call
+
+
+async def _next(items: Any) -> Any:
+    return await items.__anext__()
+
+
+async def _maybe(method: Callable[..., Any], args: Any, options: Any) -> Any:
+    result = method(*args, **options)
+    return await result if asyncio.iscoroutine(result) else result
