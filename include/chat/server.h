@@ -104,7 +104,9 @@ extern "C" {
     X(burst_handshakes, "burst-handshakes", NUMBER, 0, 0, 4000000000, "handshakes",                \
       "So many at once, after a pause; 0: ten seconds' worth.")                                    \
     X(fanout_sync_members, "fanout-sync-members", NUMBER, 50, 2, 65536, "members",                 \
-      "Messages of smaller groups go out in one turn; of others in parts, beside the small ones.")
+      "Messages of smaller groups go out in one turn; of others in parts, beside the small ones.") \
+    X(metrics, "metrics", SWITCH, 1, 0, 1, "",                                                     \
+      "Answer GET /metrics, without a token, with figures for Prometheus.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

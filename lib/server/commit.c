@@ -126,7 +126,10 @@ static void write_all(chat__committer *committer, chat__batch *first)
     uint64_t start_ns = uv_hrtime();
     stage_all(committer->server, first);
     commit(committer->server, first);
-    atomic_store(&committer->is_fast, uv_hrtime() - start_ns < FAST_COMMIT_NS);
+    uint64_t took_ns = uv_hrtime() - start_ns;
+    atomic_store(&committer->is_fast, took_ns < FAST_COMMIT_NS);
+    atomic_fetch_add_explicit(&committer->n_commits, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&committer->commit_ns, took_ns, memory_order_relaxed);
     if (chat__store_wants_flush(committer->server->store))
         uv_cond_signal(&committer->state_wake);
 }

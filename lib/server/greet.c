@@ -3,7 +3,7 @@
  * A connection from its first byte to the upgrade: TLS, one HTTP request, the token. Then it goes
  * to the shard where its user lives. One deadline covers all of it.
  */
-#include "internal.h"
+#include "metrics.h"
 #include "base/alloc.h"
 #include "base/view.h"
 
@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_ANSWER_BYTES 4096u
+#define MAX_ANSWER_BYTES 262144u /* 256 shards in the metrics */
 #define LEEWAY_MS        0u
 
 static chat__shard *shard_of(const chat__greet *greet)
@@ -128,6 +128,22 @@ static void answer_health(chat__greet *greet)
     answer(greet, strcmp(state, "ok") == 0 ? 200 : 503, "application/json", body);
 }
 
+static void answer_metrics(chat__greet *greet)
+{
+    chat__shard *shard = shard_of(greet);
+    chat__buf page;
+    chat__buf_init(&page, chat__shard_allocator(shard), MAX_ANSWER_BYTES / 2);
+    chat_status status = chat__metrics_write(shard->server, &page);
+    if (status == CHAT_OK)
+        status = chat__http_write_answer(200, "text/plain; version=0.0.4", chat__buf_view(&page),
+                                         &greet->answer);
+    chat__buf_done(&page);
+    if (status == CHAT_OK)
+        send_answer(greet);
+    else
+        drop(greet);
+}
+
 static int is_path(const chat__http_request *request, const char *path)
 {
     return chat__view_equal(request->path, chat__view_str(path));
@@ -137,6 +153,8 @@ static void answer_plain(chat__greet *greet, const chat__http_request *request)
 {
     if (is_path(request, "/healthz"))
         answer_health(greet);
+    else if (is_path(request, "/metrics") && shard_of(greet)->server->options.metrics)
+        answer_metrics(greet);
     else if (is_path(request, "/"))
         answer(greet, 426, NULL,
                "This is a libchat server. It speaks WebSocket, subprotocols chat.v1.cbor and "

@@ -168,6 +168,7 @@ typedef struct chat__committer {
     uv_cond_t log_wake, state_wake;
     atomic_int is_fast;   /* the last commit was */
     atomic_uint n_handed; /* batches that are with the log thread */
+    _Atomic uint64_t n_commits, commit_ns;
     uv_thread_t log_thread, state_thread;
     int has_sync; /* mutex and conditions are there */
     int is_log_running, is_state_running;
@@ -188,6 +189,17 @@ void chat__committer_append(chat__committer *committer, chat__batch *batch);
 int chat__committer_try(chat__committer *committer, chat__batch *batch);
 
 /* --- shards --- */
+
+/* Of a shard, as it was at the end of a turn. Written by its thread, read by all. */
+typedef struct chat__figures {
+    _Atomic uint64_t events[CHAT__EVENT_COUNT];
+    _Atomic uint64_t latency[CHAT__LATENCY_COUNT];
+    _Atomic uint64_t latency_ms;
+    _Atomic uint64_t connections;
+    _Atomic uint64_t appending_bytes;
+    _Atomic uint64_t log_batches;
+    _Atomic uint64_t received_bytes, sent_bytes;
+} chat__figures;
 
 struct chat__shard {
     chat_server *server;
@@ -222,6 +234,8 @@ struct chat__shard {
     chat__batch *done;          /* mail that was dealt with in this turn */
     uint64_t n_appending_bytes; /* not yet durable */
     uint32_t n_handed;          /* batches with the log thread */
+    uint64_t n_received_bytes, n_sent_bytes;
+    chat__figures figures;
     uint64_t timer_at_ms;
     uint64_t accept_warned_ms;
     atomic_int is_idle;

@@ -188,6 +188,7 @@ static chat_status send_tls(chat__peer *peer)
         size_t len = out->retry_bytes > 0 ? out->retry_bytes : bytes.len - out->sent;
         status = chat__tls_write(peer->tls, bytes.data + out->sent, len, &sent);
         out->sent += sent;
+        shard_of(peer)->n_sent_bytes += sent;
         out->retry_bytes = status == CHAT_MORE ? len : 0;
     }
     return status;
@@ -203,6 +204,7 @@ static chat_status send_out(chat__peer *peer)
     chat_status status =
         chat__io_send(fd_of(peer), bytes.data + out->sent, bytes.len - out->sent, &sent);
     out->sent += sent;
+    shard_of(peer)->n_sent_bytes += sent;
     return status;
 }
 
@@ -366,6 +368,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
         return;
     chat_status read_status =
         chat__io_receive(peer->tls, fd_of(peer), shard->read, sizeof shard->read, &got);
+    shard->n_received_bytes += got;
     if (read_status == CHAT_OK)
         take_bytes(shard, peer, shard->read, got);
     else if (read_status != CHAT_MORE)

@@ -4,7 +4,7 @@
  * after the poll and ends before the next poll: effects are taken, what they wrote is sent, and
  * batches go to the log and to other shards.
  */
-#include "internal.h"
+#include "metrics.h"
 #include "base/alloc.h"
 
 #include <sys/eventfd.h>
@@ -128,6 +128,7 @@ void chat__shard_end(chat__shard *shard)
     report_idle(shard);
     settle_mail(shard);
     set_timer(shard);
+    chat__metrics_publish(shard);
     if (is_busy)
         chat__shard_wake(shard);
 }

@@ -103,6 +103,7 @@ void chat__owner_append_record(chat__node *node, const chat_frame *submit, chat_
     hold_room(node, op, room);
     effect->tag = (uint64_t)(uintptr_t)op;
     effect->partition = chat_partition_of(submit->chat, node->options.n_partitions);
+    chat__count(&node->counts, CHAT__EVENT_ACCEPTED);
     effect->id = id;
     effect->kind = payload->type;
     effect->bytes = op->bytes;
@@ -162,6 +163,7 @@ static chat_status fan_out(chat__node *node, const chat__op *op, chat_frame *pus
             k++;
         chat_view_list here = {members.items + i, k - i};
         address(push, members, here);
+        chat__count(&node->counts, CHAT__EVENT_ROUTED);
         push->has &= ~(CHAT_FIELD_BIT(CHAT_FIELD_KEY_CONN) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_R));
         if (to_node == author_node) {
             CHAT_FRAME_SET(push, CONN, conn, op->conn);
@@ -290,8 +292,7 @@ static void date_members(chat__roster *roster, uint64_t seq)
 
 static void note_durable(chat__node *node, chat__op *op, uint64_t seq, uint64_t prev)
 {
-    if (op->kind != CHAT_FRAME_READ)
-        node->counts.accepted_msgs++;
+    chat__count(&node->counts, CHAT__EVENT_DURABLE);
     op->seq = seq;
     op->prev = prev;
     if (op->cid != NULL) {

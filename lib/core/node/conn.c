@@ -362,7 +362,7 @@ void chat__node_unsent(chat__node *node, chat__conn id, size_t bytes)
 static void refuse_bytes(chat__node *node, chat__node_conn *conn, chat_status status,
                          const chat_frame *frame)
 {
-    node->counts.refused_frames++;
+    chat__count(&node->counts, CHAT__EVENT_REFUSED);
     switch (status) {
     case CHAT_ERR_ARG:
         chat__request_refuse(node, conn, frame, status,
@@ -402,7 +402,7 @@ void chat__node_receive(chat__node *node, chat__conn id, chat_view message)
         status = CHAT_ERR_UNSUPPORTED;
     int is_hello = frame.type == CHAT_FRAME_HELLO;
     if (conn->session.state == CHAT__SESSION_HELLO && (status != CHAT_OK || !is_hello)) {
-        node->counts.refused_frames++;
+        chat__count(&node->counts, CHAT__EVENT_REFUSED);
         chat__conn_close(node, conn, status < 0 ? status : CHAT_ERR_STATE,
                          "the first frame must be a valid hello");
         return;

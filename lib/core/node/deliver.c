@@ -56,8 +56,11 @@ static void drop_first_behind(chat__node *node, chat__node_conn *conn)
 void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn)
 {
     chat__window_entry entry;
-    while (chat__session_drop(&conn->session, &entry) == CHAT_OK)
+    while (chat__session_drop(&conn->session, &entry) == CHAT_OK) {
+        if (!entry.is_silent)
+            chat__count(&node->counts, CHAT__EVENT_QUEUED);
         chat__msg_release(node, entry.item);
+    }
     while (conn->behind != NULL)
         drop_first_behind(node, conn);
     chat__resume_drop_gaps(node, conn);
@@ -105,11 +108,13 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
     if (conn->session.state == CHAT__SESSION_HELLO || conn->broken != 0)
         return;
     if (behind != NULL) {
+        chat__count(&node->counts, CHAT__EVENT_QUEUED);
         if (behind->target < msg->seq)
             behind->target = msg->seq;
         return;
     }
     if (conn->session.state == CHAT__SESSION_LOADING) {
+        chat__count(&node->counts, CHAT__EVENT_QUEUED);
         fall_behind(node, conn, msg->chat, live->prev, msg->seq);
         return;
     }
@@ -121,12 +126,14 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
     chat_status status = CHAT_ERR_LIMIT;
     if (!live->must_wait)
         status = push(node, conn, msg, live->is_own);
-    if (status == CHAT_ERR_NOMEM)
+    if (status == CHAT_ERR_NOMEM) {
         chat__conn_break(node, conn, status);
-    else if (status != CHAT_OK)
+    } else if (status != CHAT_OK) {
+        chat__count(&node->counts, CHAT__EVENT_QUEUED);
         fall_behind(node, conn, msg->chat, live->prev, msg->seq);
-    else if (!live->is_own)
-        node->counts.delivered_msgs++;
+    } else if (!live->is_own) {
+        chat__count(&node->counts, CHAT__EVENT_PUSHED);
+    }
     if (live->must_wait)
         chat__deliver_pump(node, conn);
 }
@@ -195,8 +202,12 @@ static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame
 {
     chat__user *user = chat__map_get(&node->users, id);
     chat__node_conn *conn = user != NULL ? user->conns : NULL;
+    if (conn == NULL)
+        chat__count(&node->counts, CHAT__EVENT_QUEUED);
     if (conn != NULL && *msg == NULL) {
         *msg = chat__msg_new(node, frame);
+        if (*msg != NULL)
+            (*msg)->live_ms = frame->ts;
         if (*msg != NULL && is_for_many(frame))
             chat__msg_share(node, *msg);
         if (*msg == NULL) {
@@ -303,6 +314,14 @@ static void acked_run(chat__node *node, chat__node_conn *conn, const chat__msg *
         emit_receipt(node, conn, msg);
 }
 
+static void count_acked(chat__node *node, const chat__msg *msg)
+{
+    chat__count(&node->counts, CHAT__EVENT_ACKED);
+    if (msg->live_ms != 0)
+        chat__event_latency(&node->counts,
+                            node->unix_ms > msg->live_ms ? node->unix_ms - msg->live_ms : 0);
+}
+
 void chat__deliver_acked(chat__node *node, chat__node_conn *conn, uint64_t n)
 {
     chat__window_entry entry;
@@ -314,6 +333,8 @@ void chat__deliver_acked(chat__node *node, chat__node_conn *conn, uint64_t n)
     }
     while (chat__session_pop(&conn->session, &entry) == CHAT_OK) {
         chat__msg *msg = entry.item;
+        if (!entry.is_silent)
+            count_acked(node, msg);
         if (last != NULL && !is_same_stream(last, msg))
             acked_run(node, conn, last);
         if (last != NULL)
@@ -337,6 +358,7 @@ void chat__deliver_filled(chat__node *node, chat__node_conn *conn, chat_view cha
 void chat__deliver_retry(chat__node *node, chat__node_conn *conn)
 {
     chat__window_entry *entry = chat__session_renumber(&conn->session, 0);
+    chat__count(&node->counts, CHAT__EVENT_RETRIED);
     for (uint32_t i = 1; entry != NULL; i++) {
         if (!entry->is_silent)
             chat__conn_write(node, conn, chat__msg_bytes(node, entry->item, conn->encoding));
@@ -422,7 +444,7 @@ static int push_row(chat__node *node, chat__node_conn *conn, const chat__node_ro
     chat_status status = push(node, conn, msg, 0);
     chat__msg_release(node, msg);
     if (status == CHAT_OK) {
-        node->counts.read_back_msgs++;
+        chat__count(&node->counts, CHAT__EVENT_READ_BACK);
         chat__resume_count(conn, row->seq);
     }
     return status == CHAT_OK;

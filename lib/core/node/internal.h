@@ -21,7 +21,8 @@ typedef struct chat__msg {
     uint32_t n_refs;
     uint32_t is_receipt_wanted;
     uint64_t seq;
-    uint64_t share; /* 0: for a few only */
+    uint64_t live_ms; /* accepted at; 0: not pushed as it came */
+    uint64_t share;   /* 0: for a few only */
     chat_view chat;
     chat_view from;
     chat_view bytes[3]; /* by chat_encoding; JSON is made when it is first needed */

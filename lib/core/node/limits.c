@@ -100,7 +100,7 @@ int chat__limits_admit(chat__node *node, chat__node_conn *conn, const chat_frame
     uint64_t wait_ms = take(node, &conn->user->allowance, n_bytes);
     if (wait_ms == 0)
         return 1;
-    node->counts.refused_frames++;
+    chat__count(&node->counts, CHAT__EVENT_REFUSED);
     chat__request_refuse_for(node, conn, frame, CHAT_ERR_RATE,
                              "more than this user may send in this time", wait_ms);
     return 0;

@@ -23,6 +23,7 @@
 #include <chat/frame.h>
 
 #include "base/role.h"
+#include "node/event.h"
 
 typedef struct chat__node chat__node;
 
@@ -240,9 +241,7 @@ void chat__node_drain(chat__node *node, uint32_t retry_after_ms);
 /* Whether nothing is under way any more: no request waits for storage. */
 int chat__node_is_idle(const chat__node *node);
 
-typedef struct chat__node_counts {
-    uint64_t connections, accepted_msgs, delivered_msgs, refused_frames, read_back_msgs;
-} chat__node_counts;
+/* Of all that this node did. */
 void chat__node_counts_get(const chat__node *node, chat__node_counts *out);
 
 #endif

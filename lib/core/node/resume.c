@@ -36,6 +36,7 @@ void chat__resume_gap(chat__node *node, chat__node_conn *conn, chat_view chat, u
     gap->next = conn->gaps;
     conn->gaps = gap;
     conn->has_gap = 1;
+    chat__count(&node->counts, CHAT__EVENT_DROPPED);
     chat_frame_init(&out, CHAT_FRAME_GAP);
     CHAT_FRAME_SET(&out, CHAT, chat, chat);
     CHAT_FRAME_SET(&out, AFTER, after, after);

@@ -90,6 +90,9 @@ chat_status chat__store_flush(chat__store *store);
 /* Whether chat__store_flush() is due by checkpoint_bytes. @any */
 int chat__store_wants_flush(chat__store *store);
 
+/* Bytes of log behind the last flush: what recovery would read. @any */
+uint64_t chat__store_lag(chat__store *store);
+
 /* Borrowed during the call. */
 typedef struct chat__store_member {
     chat_view user;

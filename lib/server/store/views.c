@@ -268,6 +268,15 @@ chat_status chat__store_flush(chat__store *store)
     return chat__store_note(store, status);
 }
 
+uint64_t chat__store_lag(chat__store *store)
+{
+    chat__state *state = &store->state;
+    pthread_mutex_lock(&state->lock);
+    uint64_t bytes = state->end - store->flushed_end;
+    pthread_mutex_unlock(&state->lock);
+    return bytes;
+}
+
 int chat__store_wants_flush(chat__store *store)
 {
     chat__state *state = &store->state;

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* The figures of all shards as a page of text. See metrics.h. */
+#include "metrics.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define LINE_BYTES   256u
+#define NS_IN_SECOND 1e9
+#define MS_IN_SECOND 1e3
+
+static const struct {
+    const char *name;
+    const char *text;
+} EVENTS[CHAT__EVENT_COUNT] = {
+#define EVENT_ROW(NAME, name, text) {name, text},
+    CHAT__EVENT_TABLE(EVENT_ROW)
+#undef EVENT_ROW
+};
+
+static const uint32_t LATENCY_MS[] = {
+#define LATENCY_ROW(ms) ms,
+    CHAT__LATENCY_TABLE(LATENCY_ROW)
+#undef LATENCY_ROW
+};
+
+static void set(_Atomic uint64_t *figure, uint64_t value)
+{
+    atomic_store_explicit(figure, value, memory_order_relaxed);
+}
+
+static uint64_t get(const _Atomic uint64_t *figure)
+{
+    return atomic_load_explicit(figure, memory_order_relaxed);
+}
+
+void chat__metrics_publish(chat__shard *shard)
+{
+    chat__figures *to = &shard->figures;
+    chat__node_counts counts;
+    chat__node_counts_get(shard->node, &counts);
+    for (size_t i = 0; i < CHAT__EVENT_COUNT; i++)
+        set(&to->events[i], counts.events[i]);
+    for (size_t i = 0; i < CHAT__LATENCY_COUNT; i++)
+        set(&to->latency[i], counts.latency[i]);
+    set(&to->latency_ms, counts.latency_ms);
+    set(&to->connections, counts.connections);
+    set(&to->appending_bytes, shard->n_appending_bytes);
+    set(&to->log_batches, shard->n_handed);
+    set(&to->received_bytes, shard->n_received_bytes);
+    set(&to->sent_bytes, shard->n_sent_bytes);
+}
+
+/* --- the page --- */
+
+typedef struct page {
+    chat__buf *out;
+    chat_status status;
+} page;
+
+static void put(page *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(page *to, const char *format, ...)
+{
+    char line[LINE_BYTES];
+    va_list list;
+    va_start(list, format);
+    int len = vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    if (to->status == CHAT_OK && (len < 0 || (size_t)len >= sizeof line))
+        to->status = CHAT_ERR_LIMIT;
+    if (to->status == CHAT_OK)
+        to->status = chat__buf_append(to->out, line, (size_t)len);
+}
+
+static void put_head(page *to, const char *name, const char *type, const char *text)
+{
+    put(to, "# HELP %s %s\n# TYPE %s %s\n", name, text, name, type);
+}
+
+static void put_one(page *to, const char *name, const char *type, const char *text, double value)
+{
+    put_head(to, name, type, text);
+    put(to, "%s %.17g\n", name, value);
+}
+
+static void put_events(page *to, const chat_server *server)
+{
+    put_head(to, "chat_events_total", "counter", "What happened to records, by event.");
+    for (size_t k = 0; k < CHAT__EVENT_COUNT; k++) {
+        uint64_t sum = 0;
+        for (uint32_t i = 0; i < server->n_shards; i++)
+            sum += get(&server->shards[i].figures.events[k]);
+        put(to, "chat_events_total{event=\"%s\"} %" PRIu64 "\n", EVENTS[k].name, sum);
+    }
+}
+
+static void put_latency(page *to, const chat_server *server)
+{
+    uint64_t sum = 0;
+    uint64_t ms = 0;
+    put_head(to, "chat_delivery_seconds", "histogram",
+             "From accepting a record to the acknowledgement of a device that was connected.");
+    for (size_t k = 0; k < CHAT__LATENCY_COUNT; k++) {
+        for (uint32_t i = 0; i < server->n_shards; i++)
+            sum += get(&server->shards[i].figures.latency[k]);
+        if (k < CHAT__LATENCY_COUNT - 1)
+            put(to, "chat_delivery_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+                LATENCY_MS[k] / MS_IN_SECOND, sum);
+    }
+    for (uint32_t i = 0; i < server->n_shards; i++)
+        ms += get(&server->shards[i].figures.latency_ms);
+    put(to, "chat_delivery_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", sum);
+    put(to, "chat_delivery_seconds_sum %.17g\n", (double)ms / MS_IN_SECOND);
+    put(to, "chat_delivery_seconds_count %" PRIu64 "\n", sum);
+}
+
+/* What each shard says of itself. */
+static const struct {
+    const char *name;
+    const char *type;
+    const char *text;
+    size_t offset;
+} PER_SHARD[] = {
+    {"chat_connections", "gauge", "Connections of users.", offsetof(chat__figures, connections)},
+    {"chat_log_queue_bytes", "gauge", "Content on its way to the disk.",
+     offsetof(chat__figures, appending_bytes)},
+    {"chat_log_queue_batches", "gauge", "Batches that are with the log thread.",
+     offsetof(chat__figures, log_batches)},
+    {"chat_received_bytes_total", "counter", "Bytes from connections, without TLS.",
+     offsetof(chat__figures, received_bytes)},
+    {"chat_sent_bytes_total", "counter", "Bytes to connections, without TLS.",
+     offsetof(chat__figures, sent_bytes)},
+};
+
+static void put_shards(page *to, const chat_server *server)
+{
+    for (size_t k = 0; k < sizeof PER_SHARD / sizeof *PER_SHARD; k++) {
+        put_head(to, PER_SHARD[k].name, PER_SHARD[k].type, PER_SHARD[k].text);
+        for (uint32_t i = 0; i < server->n_shards; i++) {
+            const char *base = (const char *)&server->shards[i].figures;
+            const void *figure = base + PER_SHARD[k].offset;
+            put(to, "%s{shard=\"%" PRIu32 "\"} %" PRIu64 "\n", PER_SHARD[k].name, i,
+                get((const _Atomic uint64_t *)figure));
+        }
+    }
+}
+
+chat_status chat__metrics_write(chat_server *server, chat__buf *out)
+{
+    page to = {out, CHAT_OK};
+    chat__committer *committer = &server->committer;
+    put_events(&to, server);
+    put_latency(&to, server);
+    put_shards(&to, server);
+    put_one(&to, "chat_sockets", "gauge", "Connections, those included that are not let in yet.",
+            atomic_load(&server->n_connections));
+    put_one(&to, "chat_log_commits_total", "counter",
+            "Group commits of the log, an fdatasync each.", (double)get(&committer->n_commits));
+    put_one(&to, "chat_log_commit_seconds_total", "counter", "Time that these took.",
+            (double)get(&committer->commit_ns) / NS_IN_SECOND);
+    put_one(&to, "chat_checkpoint_lag_bytes", "gauge",
+            "Log behind the last checkpoint: what a crash replays.",
+            (double)chat__store_lag(server->store));
+    put_one(&to, "chat_storage_failed", "gauge", "1: the disk refused a write, see the log.",
+            atomic_load(&server->is_broken));
+    return to.status;
+}
