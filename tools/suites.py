@@ -229,14 +229,14 @@ def script_suite(path, result, builds=("plain",), args=()):
         result.add(passed, failures)
 
 
-def pytest_suite(path, result, build, prefix=()):
+def pytest_suite(path, result, build, prefix=(), python=sys.executable):
     """Tests in Python; the counts come from the report in XML."""
     if not os.path.exists(os.path.join(ROOT, path)):
         raise Absent(f"there is no {path}")
     BUILDER.get(build)
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.xml")
-        code, text = run([*prefix, sys.executable, "-m", "pytest", path, "-q", "-rs", "--tb=short",
+        code, text = run([*prefix, python, "-m", "pytest", path, "-q", "-rs", "--tb=short",
                           "-p", "no:cacheprovider", f"--junitxml={report}"],
                          environment(build), timeout=2400)
         if code not in (0, 1) or not os.path.exists(report):
@@ -362,6 +362,25 @@ def suite_e2e(result):
     """chatd and chat over loopback, plainly and under ASan"""
     for build in ("plain", "asan"):
         pytest_suite("tests/e2e", result, build)
+
+
+def suite_python(result):
+    """the Python package, as its wheel in an environment of its own, against engine and chatd"""
+    home = os.path.join(ROOT, ".venv-python", "bin")
+    python, wheels = os.path.join(home, "python"), os.path.join(ROOT, "build", "wheel")
+    env = environment()
+    env["PATH"] = home + os.pathsep + env["PATH"]
+    for name in os.listdir(wheels) if os.path.isdir(wheels) else []:
+        os.remove(os.path.join(wheels, name))
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    for command in (["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels,
+                     "./bindings/python"],
+                    ["install", "--no-deps", "--no-index", "--force-reinstall", "--find-links",
+                     wheels, "libchat"]):
+        code, text = run([*pip, *command], env)
+        if code:
+            raise CannotRun(f"pip {command[0]} failed:\n{tail(text)}")
+    pytest_suite("bindings/python/tests", result, "plain", python=python)
 
 
 def suite_services(result):

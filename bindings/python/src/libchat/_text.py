@@ -21,9 +21,15 @@ def encode(text: str) -> bytes:
                     " this text cannot be sent as UTF-8") from None
 
 
-def view(text: str | bytes) -> tuple[Any, int]:
+def view(text: str) -> tuple[Any, int]:
     """A `chat_view` to be passed by value; it holds on to its bytes."""
-    data = encode(text) if isinstance(text, str) else text
+    return view_of_bytes(encode(text))
+
+
+def view_of_bytes(data: str | bytes) -> tuple[Any, int]:
+    """The same of what need not be text, such as a secret."""
+    if isinstance(data, str):
+        data = encode(data)
     return ffi.from_buffer("uint8_t[]", data), len(data)
 
 

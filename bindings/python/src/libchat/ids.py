@@ -86,7 +86,7 @@ def is_valid_id(id: str) -> bool:
 
 def murmur2(key: str | bytes) -> int:
     """The hash of the Java Kafka client's default partitioner."""
-    return int(lib.chat_murmur2(_text.view(key)))
+    return int(lib.chat_murmur2(_text.view_of_bytes(key)))
 
 
 def partition_of(chat: str, n_partitions: int) -> int:
@@ -119,7 +119,7 @@ def make_token(secret: str | bytes, user: str, lifetime: float = 3600.0) -> str:
     """
     out = ffi.new("char[]", int(lib.CHAT_TOKEN_MAX_BYTES))
     expires = time.time_ns() // 1000000 + int(lifetime * 1000)
-    check(lib.chat_token_make(_text.view(secret), _text.view(user),
+    check(lib.chat_token_make(_text.view_of_bytes(secret), _text.view(user),
                               _text.number(expires, 64, "expiry"), out, len(out)),
           "a secret has 32 bytes at least, a user a valid id")
     return str(ffi.string(out).decode())

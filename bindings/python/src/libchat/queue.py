@@ -69,7 +69,7 @@ class OfflineQueue:
     def from_bytes(cls, data: bytes, **options: int) -> OfflineQueue:
         """What `bytes(queue)` gave, perhaps with other options."""
         queue, out = cls(**options), ffi.new("chat_queue **")
-        check(lib.chat_queue_decode(_options(options), _text.view(data), out))
+        check(lib.chat_queue_decode(_options(options), _text.view_of_bytes(data), out))
         queue._queue = ffi.gc(out[0], lib.chat_queue_free)
         return queue
 

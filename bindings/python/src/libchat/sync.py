@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, Callable, Coroutine, Iterator, TypeVar
 
 from . import client as _client
+from ._blocking import Blocking
 from .errors import AnswerTimeout, CallerError, Status
-from .events import Event, Frame, State, User
+from .events import Event, State
 
 _T = TypeVar("_T")
 
@@ -42,8 +43,8 @@ class _Loop:
 _loop = _Loop()
 
 
-class Client:
-    """As :class:`libchat.Client`, of which it has every method that is a coroutine, blocking.
+class Client(Blocking):
+    """As :class:`libchat.Client`, of which it has every method, blocking.
 
     `timeout` is the longest that a call waits, in seconds; AnswerTimeout then, and the client goes
     on. Calls may be made from any thread.
@@ -96,9 +97,13 @@ class Client:
         """The next event; AnswerTimeout when there is none in time. None is lost by that."""
         return self._run(self._client.next_event(timeout), None)
 
-    def history(self, chat: str | User, **options: Any) -> Iterator[Frame]:
-        """As the coroutine: pages are fetched as they are needed."""
-        rows = self._client.history(chat, **options)
+    def _wait(self, call: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        return self._run(call(), self._timeout)
+
+    def _do(self, call: Callable[[], object]) -> None:
+        self._run(_on_loop(call), self._timeout)
+
+    def _each(self, rows: Any) -> Iterator[Any]:
         while True:
             try:
                 yield self._run(_next(rows), self._timeout)
@@ -110,20 +115,10 @@ class Client:
         """Where the connection stands now."""
         return self._client.state
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._client, name)
-        if name.startswith("_") or not callable(method):
-            raise AttributeError(name)
-
-        def call(*args: Any, **options: Any) -> Any:
-            return self._run(_maybe(method, args, options), self._timeout)
-        return call
-
 
 async def _next(items: Any) -> Any:
     return await items.__anext__()
 
 
-async def _maybe(method: Callable[..., Any], args: Any, options: Any) -> Any:
-    result = method(*args, **options)
-    return await result if asyncio.iscoroutine(result) else result
+async def _on_loop(call: Callable[[], object]) -> None:
+    call()

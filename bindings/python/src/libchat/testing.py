@@ -45,7 +45,7 @@ class Server:
     def __init__(self, *, secret: str | bytes = b"", **options: int) -> None:
         fields = ffi.new("chat_test_server_options *")
         lib.chat_test_server_options_init(fields)
-        kept = _text.view(secret)
+        kept = _text.view_of_bytes(secret)
         fields.secret = kept
         for name, value in options.items():
             setattr(fields, name, value)
