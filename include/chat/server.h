@@ -7,7 +7,6 @@
 #ifndef CHAT_SERVER_H
 #define CHAT_SERVER_H
 
-#include <chat/backend/notifier.h>
 #include <chat/status.h>
 
 #ifdef __cplusplus
@@ -107,13 +106,7 @@ extern "C" {
     X(fanout_sync_members, "fanout-sync-members", NUMBER, 50, 2, 65536, "members",                 \
       "Messages of smaller groups go out in one turn; of others in parts, beside the small ones.") \
     X(metrics, "metrics", SWITCH, 1, 0, 1, "",                                                     \
-      "Answer GET /metrics, without a token, with figures for Prometheus.")                        \
-    X(notify_file, "notify-file", PATH, NULL, 0, 0, "FILE",                                        \
-      "Append a JSON line for each notification of a user who is away.")                           \
-    X(notify_interval_ms, "notify-interval-ms", NUMBER, 60000, 1, 86400000, "ms",                  \
-      "Above 10 undelivered messages a user is notified once in so long, of all together.")        \
-    X(notify_users, "notify-users", NUMBER, 65536, 16, 16777216, "users",                          \
-      "Users of a shard who are away and of whom it is remembered what they were told.")
+      "Answer GET /metrics, without a token, with figures for Prometheus.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {
@@ -151,9 +144,6 @@ typedef struct chat_server_options {
     /** Called by the server's threads, several at once. Problems of chat_server_new() go here. */
     chat_log_sink log;
     chat_server_hooks hooks; /**< what the application decides */
-    /** Tells users who are away that messages wait; NULL: see notify_file. The struct is copied by
-        chat_server_new(). */
-    const chat_notifier *notifier;
 #define CHAT_SERVER_TYPE_PATH    const char *
 #define CHAT_SERVER_TYPE_ADDRESS const char *
 #define CHAT_SERVER_TYPE_NUMBER  uint64_t

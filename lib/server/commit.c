@@ -26,8 +26,12 @@ chat_status chat__committer_init(chat__committer *committer, chat_server *server
         goto no_log_lock;
     if (chat__mailbox_init(&committer->box) != 0)
         goto no_box;
+    if (chat__mailbox_init(&committer->flush_box) != 0)
+        goto no_flush_box;
     committer->has_sync = 1;
     return CHAT_OK;
+no_flush_box:
+    chat__mailbox_done(&committer->box);
 no_box:
     uv_mutex_destroy(&committer->log_lock);
 no_log_lock:
@@ -39,18 +43,24 @@ no_log_wake:
     return CHAT_ERR_NOMEM;
 }
 
-void chat__committer_done(chat__committer *committer)
+static void drop(chat__committer *committer, chat__mailbox *box)
 {
-    if (!committer->has_sync)
-        return;
-    committer->has_sync = 0;
-    chat__batch *batch = chat__mailbox_take(&committer->box);
+    chat__batch *batch = chat__mailbox_take(box);
     while (batch != NULL) {
         chat__batch *next = batch->next;
         chat__batch_free(&committer->server->allocator, batch);
         batch = next;
     }
-    chat__mailbox_done(&committer->box);
+    chat__mailbox_done(box);
+}
+
+void chat__committer_done(chat__committer *committer)
+{
+    if (!committer->has_sync)
+        return;
+    committer->has_sync = 0;
+    drop(committer, &committer->box);
+    drop(committer, &committer->flush_box);
     uv_mutex_destroy(&committer->log_lock);
     uv_cond_destroy(&committer->state_wake);
     uv_cond_destroy(&committer->log_wake);
@@ -190,7 +200,7 @@ int chat__committer_try(chat__committer *committer, chat__batch *batch)
 
 /* --- the state thread --- */
 
-static void flush(chat_server *server)
+static chat_status flush(chat_server *server)
 {
     chat_status status = chat__store_flush(server->store);
     if (status != CHAT_OK)
@@ -198,6 +208,27 @@ static void flush(chat_server *server)
                          "%s: the state could not be written back (%s); the log has everything, "
                          "and it is tried again",
                          server->options.data, chat_status_text(status));
+    return status;
+}
+
+/* What was handed in before the flush is on disk with it. */
+static void flush_for(chat__committer *committer, chat__batch *waiting)
+{
+    chat_status status = flush(committer->server);
+    while (waiting != NULL) {
+        chat__batch *next = waiting->next;
+        waiting->status = status;
+        chat__shard_post(&committer->server->shards[waiting->from], waiting);
+        waiting = next;
+    }
+}
+
+void chat__committer_flush(chat__committer *committer, chat__batch *batch)
+{
+    uv_mutex_lock(&committer->mutex);
+    (void)chat__mailbox_put(&committer->flush_box, batch);
+    uv_cond_signal(&committer->state_wake);
+    uv_mutex_unlock(&committer->mutex);
 }
 
 static void state_main(void *arg)
@@ -208,10 +239,10 @@ static void state_main(void *arg)
     for (;;) {
         uv_mutex_lock(&committer->mutex);
         int is_stopping = committer->is_stopping;
-        if (!is_stopping)
+        if (!is_stopping && committer->flush_box.first == NULL)
             (void)uv_cond_timedwait(&committer->state_wake, &committer->mutex, interval_ns);
         uv_mutex_unlock(&committer->mutex);
-        flush(server);
+        flush_for(committer, chat__mailbox_take(&committer->flush_box));
         if (is_stopping)
             return;
     }

@@ -3,7 +3,7 @@
  * What the node of a shard wants done: bytes for sockets, records for the log, questions to the
  * store (answered here and now: it reads from memory and from the page cache), frames for others.
  */
-#include "herald.h"
+#include "internal.h"
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/view.h"
@@ -104,7 +104,7 @@ static void on_user_chat(void *ctx, const chat__store_user_chat *row)
     all->n_rows++;
 }
 
-static void answer_load_user(chat__shard *shard, const chat__effect *effect)
+void chat__shard_answer_user(chat__shard *shard, const chat__effect *effect, int is_new)
 {
     rows all;
     rows_init(&all, shard, effect->limit);
@@ -112,6 +112,15 @@ static void answer_load_user(chat__shard *shard, const chat__effect *effect)
                                                chat__server_unix_ms(), on_user_chat, &all);
     if (status >= 0 && all.status != CHAT_OK)
         status = all.status;
+    if (status == CHAT_EMPTY) {
+        status = chat__newcomers_hold(shard, effect);
+        if (status == CHAT_OK) {
+            rows_done(&all);
+            return;
+        }
+    }
+    if (status == CHAT_OK && is_new)
+        status = CHAT_EMPTY;
     chat__node_user_chat *chats = (chat__node_user_chat *)(void *)all.rows.data;
     uint32_t n_chats = status >= 0 ? all.n_rows : 0;
     for (uint32_t i = 0; i < n_chats; i++) {
@@ -213,6 +222,7 @@ static void collect_link(chat__shard *shard, const chat__effect *effect)
 
 void chat__shard_send_batches(chat__shard *shard)
 {
+    chat__newcomers_send(shard);
     chat_server *server = shard->server;
     for (uint32_t i = 0; i < server->n_shards; i++) {
         if (shard->links[i] != NULL)
@@ -275,16 +285,13 @@ static void do_effect(chat__shard *shard, const chat__effect *effect)
         answer_load_marks(shard, effect);
         break;
     case CHAT__EFFECT_LOAD_USER:
-        answer_load_user(shard, effect);
+        chat__shard_answer_user(shard, effect, 0);
         break;
     case CHAT__EFFECT_READ:
         answer_read(shard, effect);
         break;
     case CHAT__EFFECT_CURSOR:
         put_cursor(shard, effect);
-        break;
-    case CHAT__EFFECT_NOTIFY:
-        chat__herald_put(shard->server, effect);
         break;
     case CHAT__EFFECT_LOG:
         chat__server_log(shard->server, CHAT_LOG_WARN, "%s", effect->text);
@@ -359,6 +366,8 @@ void chat__shard_take_mail(chat__shard *shard)
             take_links(shard, batch);
         else if (batch->kind == CHAT__MAIL_APPEND)
             take_handed(shard, batch);
+        else if (batch->kind == CHAT__MAIL_NEWCOMERS)
+            chat__newcomers_answer(shard, batch);
         else
             chat__peer_new(shard, batch->guest);
         batch->guest = NULL;

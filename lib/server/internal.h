@@ -38,7 +38,8 @@ typedef struct chat__shard chat__shard;
 typedef enum chat__mail_kind {
     CHAT__MAIL_LINK = 1, /* frames for this shard's node: length (4 bytes), frame */
     CHAT__MAIL_APPEND,   /* chat__append_head with its bytes, to the log and back */
-    CHAT__MAIL_GUEST     /* a connection that lives here */
+    CHAT__MAIL_GUEST,    /* a connection that lives here */
+    CHAT__MAIL_NEWCOMERS /* devices that were not known, to the state thread and back */
 } chat__mail_kind;
 
 typedef struct chat__guest chat__guest;
@@ -48,6 +49,7 @@ typedef struct chat__batch {
     chat__mail_kind kind;
     uint32_t from; /* shard */
     uint32_t n_items;
+    chat_status status; /* NEWCOMERS: of the flush */
     chat__guest *guest;
     chat__buf bytes;
 } chat__batch;
@@ -163,6 +165,7 @@ typedef struct chat__peer {
 typedef struct chat__committer {
     chat_server *server;
     chat__mailbox box;
+    chat__mailbox flush_box; /* what waits for the state to be on disk */
     uv_mutex_t mutex;
     uv_mutex_t log_lock; /* who has it writes the log */
     uv_cond_t log_wake, state_wake;
@@ -183,6 +186,10 @@ chat_status chat__committer_start(chat__committer *committer);
 void chat__committer_stop(chat__committer *committer);
 /* @thread shards. Takes the batch; it comes back by mail with its statuses. */
 void chat__committer_append(chat__committer *committer, chat__batch *batch);
+
+/* @thread shards. Takes the batch; it comes back by mail when all that was put before is on disk.
+ */
+void chat__committer_flush(chat__committer *committer, chat__batch *batch);
 
 /* @thread shards, with nothing handed in before. Write the batch now, when nobody waits for that:
    1, and its statuses are there. 0: hand it in. */
@@ -230,6 +237,7 @@ struct chat__shard {
     uint32_t n_spare_outs;
     chat__shared *shared[CHAT__SERVER_SHARED_COUNT];
     chat__batch *appends;       /* of this turn */
+    chat__batch *newcomers;     /* of this turn */
     chat__batch **links;        /* of this turn, by shard */
     chat__batch *done;          /* mail that was dealt with in this turn */
     uint64_t n_appending_bytes; /* not yet durable */
@@ -260,6 +268,8 @@ void chat__shard_end(chat__shard *shard);
 chat_allocator *chat__shard_allocator(chat__shard *shard);
 
 /* effects.c: take all effects of the node and do them. Whether there was one. */
+/* Answer what the device of a LOAD_USER effect has; `is_new`: it was registered just now. */
+void chat__shard_answer_user(chat__shard *shard, const chat__effect *effect, int is_new);
 int chat__shard_take_effects(chat__shard *shard);
 /* Write what was collected for the log in this thread, if that is the faster way; 0: it was not. */
 int chat__shard_commit(chat__shard *shard);
@@ -331,8 +341,7 @@ struct chat_server {
     chat_allocator allocator;
     chat__store *store;
     chat__jwt_key *key;
-    chat__visitors *visitors;    /* NULL: no limit */
-    struct chat__herald *herald; /* NULL: nobody is notified */
+    chat__visitors *visitors; /* NULL: no limit */
     chat__committer committer;
     chat__shard *shards;
     uint32_t n_shards;
@@ -397,5 +406,12 @@ chat_status chat__secret_load(const chat_server_options *options, chat__jwt_key 
 chat_status chat__secret_develop(const chat_server_options *options, chat__jwt_key **out);
 /* Print ready-made tokens for the secret of the options. */
 chat_status chat__secret_print_tokens(const chat_server_options *options, chat_view secret);
+
+/* --- newcomers.c: devices that were not known --- */
+/* Keep the question until the device is on disk. CHAT_OK, CHAT_ERR_NOMEM, CHAT_ERR_LIMIT. */
+chat_status chat__newcomers_hold(chat__shard *shard, const chat__effect *effect);
+/* At the end of a turn. */
+void chat__newcomers_send(chat__shard *shard);
+void chat__newcomers_answer(chat__shard *shard, const chat__batch *batch);
 
 #endif

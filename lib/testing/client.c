@@ -36,6 +36,9 @@ void chat__sim_client_say(sim *s, sim_client *client, const chat_frame *frame)
         return;
     }
     chat_view view = {bytes, len};
+    client->said_ms = s->now_ms;
+    if (client->is_mute)
+        return;
     sim_event *event =
         chat__sim_schedule(s, SIM_EV_TO_SERVER, arrival(s, &client->to_server_ms), view);
     if (event == NULL)
@@ -44,7 +47,6 @@ void chat__sim_client_say(sim *s, sim_client *client, const chat_frame *frame)
     event->wire = client->wire;
     event->node = client->node;
     event->conn = client->conn;
-    client->said_ms = s->now_ms;
 }
 
 /* --- connecting --- */
@@ -56,6 +58,11 @@ void chat__sim_client_lost(sim *s, sim_client *client)
     client->wire = 0;
     client->conn = 0;
     client->is_welcome = 0;
+    client->is_deaf = 0;
+    client->is_mute = 0;
+    client->is_slow = 0;
+    client->unsent_bytes = 0;
+    client->reported_bytes = 0;
     client->counted = 0;
     client->acked = 0;
     for (size_t i = 0; i < client->n_outs; i++)
@@ -196,7 +203,8 @@ static void send_waiting(sim *s, sim_client *client)
 
 int chat__sim_client_is_settled(const sim_client *client)
 {
-    if (!client->is_welcome || client->counted != client->acked)
+    if (!client->is_welcome || client->counted != client->acked || client->is_deaf ||
+        client->is_mute)
         return 0;
     for (size_t i = 0; i < client->n_outs; i++) {
         if (!client->outs[i].is_done && !client->outs[i].is_failed)
@@ -248,7 +256,7 @@ void chat__sim_client_saw(sim *s, sim_client *client, const chat_frame *frame)
 static void on_record(sim *s, sim_client *client, const chat_frame *frame)
 {
     client->counted++;
-    if (!chat__sim_gaps_hold(client, frame))
+    if (!chat__sim_gaps_hold(s, client, frame))
         chat__sim_client_saw(s, client, frame);
 }
 
@@ -381,6 +389,21 @@ static int is_answer_late(const sim *s, const sim_client *client)
     return 0;
 }
 
+/* It becomes lazy, slow, or half of its connection is gone; and the other way round. */
+static void change_mood(sim *s, sim_client *client)
+{
+    if (chat__sim_chance(s, 5))
+        client->is_lazy = !client->is_lazy;
+    if (chat__sim_chance(s, 3))
+        client->is_slow = !client->is_slow && !s->is_settling;
+    if (!s->is_settling && !client->is_deaf && !client->is_mute &&
+        chat__sim_chance(s, s->options.cut_percent / 4)) {
+        client->is_deaf = chat__sim_chance(s, 60);
+        client->is_mute = !client->is_deaf || chat__sim_chance(s, 50);
+        chat__sim_trace(s, "%s/%s is half-open", client->user, client->device);
+    }
+}
+
 static void online_step(sim *s, sim_client *client)
 {
     chat_frame ping;
@@ -394,8 +417,7 @@ static void online_step(sim *s, sim_client *client)
     }
     if (!client->is_welcome)
         return;
-    if (chat__sim_chance(s, 5))
-        client->is_lazy = !client->is_lazy;
+    change_mood(s, client);
     if (s->n_to_send > 0 && !s->is_settling && chat__sim_chance(s, 50))
         write_message(s, client);
     send_waiting(s, client);

@@ -118,7 +118,8 @@ static void on_answer(sim *s, sim_client *client, const chat_frame *frame)
         gap->page_end = 0;
         if (end > 0)
             gap->after = end;
-        if (end == 0 || gap->after >= gap->goal)
+        /* What came since it was asked may not be in it: one more look. */
+        if ((end == 0 && gap->goal <= gap->asked_goal) || gap->after >= gap->goal)
             end_gap(s, client);
     }
 }
@@ -138,11 +139,14 @@ int chat__sim_gaps_frame(sim *s, sim_client *client, const chat_frame *frame)
     return 1;
 }
 
-int chat__sim_gaps_hold(sim_client *client, const chat_frame *frame)
+int chat__sim_gaps_hold(sim *s, sim_client *client, const chat_frame *frame)
 {
     sim_gap *gap = gap_of(client, frame->chat);
     if (gap != NULL && frame->seq > gap->goal)
         gap->goal = frame->seq;
+    if (gap != NULL)
+        chat__sim_trace(s, "%s/%s holds %s seq %llu", client->user, client->device, gap->chat,
+                        (unsigned long long)frame->seq);
     return gap != NULL;
 }
 
@@ -153,6 +157,7 @@ void chat__sim_gaps_step(sim *s, sim_client *client)
         return;
     sim_gap *gap = &client->gaps[0];
     gap->r = FIRST_R + ++client->n_pages;
+    gap->asked_goal = gap->goal;
     chat_frame_init(&frame, CHAT_FRAME_HISTORY);
     CHAT_FRAME_SET(&frame, R, r, gap->r);
     CHAT_FRAME_SET(&frame, CHAT, chat, chat__sim_view(gap->chat));

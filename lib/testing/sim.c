@@ -12,9 +12,13 @@
 #define SETTLE_MS     600000u
 #define ACTIVE_MS     60000u
 #define FLUSH_PERCENT 40u
-#define LEASE_MS      2500u
-#define RENEW_PERCENT 60u /* of the seconds have a renewal that gets through */
-#define MAX_FRAME     4096u
+#define SLOW_MS       400u
+/* Of the frames between nodes, so many in a thousand find the link down, for so long. */
+#define PARTITION_PERMILLE 4u
+#define PARTITION_MS       6000u
+#define LEASE_MS           2500u
+#define RENEW_PERCENT      60u /* of the seconds have a renewal that gets through */
+#define MAX_FRAME          4096u
 
 static const struct {
     const char *name;
@@ -79,14 +83,14 @@ static chat_status start_nodes(sim *s)
     options.n_partitions = SIM_PARTITIONS;
     options.max_frame_bytes = MAX_FRAME;
     options.window_count = 4 + chat__sim_random(s, 12);
+    options.max_unsent_bytes = chat__sim_chance(s, 30) ? 300 + chat__sim_random(s, 3000) : 1u << 20;
+    options.slow_close_ms = 3000;
     options.batch_count = 1 + chat__sim_random(s, 6);
     options.dedupe_count = s->plant == SIM_PLANT_NO_DEDUPE ? 1 : 1 + chat__sim_random(s, 32);
     options.chat_cache_count = 1 + chat__sim_random(s, 3);
     options.fanout_sync_members = 2 + chat__sim_random(s, 4);
     options.fanout_turn_sockets = 1 + chat__sim_random(s, 3);
     options.fanout_chat_records = 1 + chat__sim_random(s, 3);
-    options.notify_users = SIM_MAX_CLIENTS;
-    options.notify_interval_ms = 1000;
     options.seed[0] = s->rng;
     options.not_before_id = s->plant == SIM_PLANT_CLOCK_FLOOR ? 0 : chat__sim_storage_max_id(s);
     for (uint32_t i = 0; i < s->options.n_nodes; i++) {
@@ -142,6 +146,8 @@ static void to_client(sim *s, uint32_t node, const chat__effect *effect)
         return;
     int is_close = effect->type == CHAT__EFFECT_CLOSE;
     uint64_t at_ms = s->now_ms + 1 + chat__sim_random(s, 20);
+    if (client->is_slow)
+        at_ms += chat__sim_random(s, SLOW_MS);
     if (s->plant == SIM_PLANT_LIVE_OVERTAKES && chat__sim_chance(s, 10))
         at_ms += 200;
     else if (at_ms < client->to_client_ms)
@@ -155,12 +161,16 @@ static void to_client(sim *s, uint32_t node, const chat__effect *effect)
         return;
     event->client = client->index;
     event->wire = client->wire;
+    client->unsent_bytes += effect->bytes.len;
 }
 
 static void to_node(sim *s, uint32_t node, const chat__effect *effect)
 {
     uint64_t *last_ms = &s->link_ms[node][effect->to_node];
     uint64_t at_ms = s->now_ms + chat__sim_random(s, 10);
+    /* A partition: what the link carries waits until it heals. */
+    if (!s->is_settling && chat__sim_random(s, 1000) < PARTITION_PERMILLE)
+        at_ms += chat__sim_random(s, PARTITION_MS);
     if (at_ms < *last_ms)
         at_ms = *last_ms;
     *last_ms = at_ms;
@@ -203,9 +213,6 @@ void chat__sim_run_effects(sim *s, uint32_t node)
             if (unix_ms(s) >= s->lease_until_ms[node])
                 chat__sim_violate(s, "ids: node %u gave one after its lease had ended", node);
             chat__sim_storage_append(s, node, &effect);
-            break;
-        case CHAT__EFFECT_NOTIFY:
-            chat__sim_told(s, &effect);
             break;
         case CHAT__EFFECT_CURSOR:
             chat__sim_storage_cursor(s, &effect);
@@ -272,6 +279,29 @@ static void on_node_event(sim *s, const sim_event *event)
     chat__sim_run_effects(s, event->node);
 }
 
+/* The socket of a client that hears nothing takes nothing, and the server sees that. */
+static void take_bytes(sim *s, sim_client *client, chat_view bytes)
+{
+    if (client->is_deaf)
+        return;
+    client->unsent_bytes -= bytes.len;
+    chat__sim_client_frame(s, client, bytes);
+}
+
+/* As a socket tells it: how much waits, once a turn. */
+static void report_unsent(sim *s)
+{
+    for (uint32_t i = 0; i < s->n_clients; i++) {
+        sim_client *client = &s->clients[i];
+        if (client->wire == 0 || client->unsent_bytes == client->reported_bytes)
+            continue;
+        client->reported_bytes = client->unsent_bytes;
+        chat__sim_begin(s, client->node);
+        chat__node_unsent(s->nodes[client->node], client->conn, client->unsent_bytes);
+        chat__sim_run_effects(s, client->node);
+    }
+}
+
 static void on_client_event(sim *s, const sim_event *event)
 {
     chat_view bytes = {event->bytes, event->len};
@@ -281,7 +311,9 @@ static void on_client_event(sim *s, const sim_event *event)
     else if (client->wire != event->wire)
         return;
     else if (event->type == SIM_EV_TO_CLIENT)
-        chat__sim_client_frame(s, client, bytes);
+        take_bytes(s, client, bytes);
+    else if (client->is_deaf)
+        return;
     else
         chat__sim_client_lost(s, client);
 }
@@ -330,6 +362,7 @@ static void run(sim *s)
            chat__sim_next_event(s, &event)) {
         s->now_ms = event.at_ms;
         on_event(s, &event);
+        report_unsent(s);
         free(event.bytes);
         if (event.answer != NULL)
             chat__sim_answer_free(event.answer);
@@ -342,7 +375,7 @@ static void run(sim *s)
         if (!is_settled(s))
             settled_since_ms = s->now_ms;
         /* Longer than any delay of the world: nothing is under way any more. */
-        if (s->now_ms > settled_since_ms + 5 * SECOND_MS)
+        if (s->now_ms > settled_since_ms + 12 * SECOND_MS)
             return;
         if (s->now_ms > ACTIVE_MS + SETTLE_MS)
             chat__sim_violate(s, "it never settles: somebody waits for something that never comes");

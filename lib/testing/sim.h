@@ -63,7 +63,6 @@ typedef struct sim_record {
     uint8_t *payload;
     size_t len;
     int is_durable;
-    uint32_t told; /* a bit for each user who was notified of it */
 } sim_record;
 
 typedef struct sim_cursor {
@@ -140,7 +139,7 @@ typedef struct sim_mark {
 /* What a client was told is missing and has not got from history yet. */
 typedef struct sim_gap {
     char chat[SIM_CHAT_BYTES];
-    uint64_t after, last, goal, page_end, r;
+    uint64_t after, last, goal, page_end, r, asked_goal;
 } sim_gap;
 
 typedef struct sim_client {
@@ -150,6 +149,11 @@ typedef struct sim_client {
     chat__conn conn;
     int is_welcome;
     int is_lazy; /* acks nothing for a while */
+    /* Half-open: what the server says is lost, what the client says. Its own deadlines tell it. */
+    int is_deaf, is_mute;
+    int is_slow;           /* takes its time to read */
+    size_t unsent_bytes;   /* on their way to it */
+    size_t reported_bytes; /* of them, as the node was told */
     uint64_t counted, acked;
     uint64_t to_server_ms, to_client_ms; /* last arrival: a connection keeps its order */
     uint64_t heard_ms, said_ms;
@@ -242,9 +246,6 @@ sim_member *chat__sim_member_of(sim_group *group, const char *user);
    chat__sim_group_apply() of the record. */
 int chat__sim_is_for(sim_group *group, const char *user, uint64_t seq);
 
-/* --- told.c: who is notified --- */
-void chat__sim_told(sim *s, const chat__effect *effect);
-
 /* --- marks.c: how far users have read --- */
 void chat__sim_marks_give(sim *s, chat__node *node, const sim_answer *answer);
 /* Say what was read, now and then, and again what has no answer. */
@@ -264,7 +265,7 @@ void chat__sim_storage_cut(sim *s, sim_answer *answer);
 /* Whether the frame was about gaps. */
 int chat__sim_gaps_frame(sim *s, sim_client *client, const chat_frame *frame);
 /* Whether a stream frame is not to be shown now: history has it too. */
-int chat__sim_gaps_hold(sim_client *client, const chat_frame *frame);
+int chat__sim_gaps_hold(sim *s, sim_client *client, const chat_frame *frame);
 void chat__sim_gaps_step(sim *s, sim_client *client);
 void chat__sim_gaps_lost(sim_client *client);
 int chat__sim_gaps_are_settled(const sim_client *client);

@@ -7,6 +7,8 @@ import contextlib
 import itertools
 import json
 import os
+import pathlib
+import re
 import socket
 import ssl
 import struct
@@ -19,25 +21,15 @@ from websockets.sync.client import connect
 
 from harness import DEADLINE_S
 
-FIELDS = {
-    "r": 1, "chat": 2, "to": 3, "cid": 4, "body": 5, "id": 6, "seq": 7, "prev": 8, "ts": 9, "n": 10,
-    "from": 11, "user": 12, "users": 13, "device": 14, "title": 15, "state": 16, "code": 17,
-    "text": 18, "retry_after_ms": 19, "before": 20, "after": 21, "limit": 22, "more": 23,
-    "agent": 24, "needs": 25, "heartbeat_ms": 26, "max_body_bytes": 27, "resend": 28, "count": 29,
-    "last_seq": 30, "re": 32, "re_seq": 33, "what": 35, "online": 36, "hidden": 37, "of": 38,
-    "read_seq": 39, "unread": 43, "edited": 45, "deleted": 46, "reaction": 47,
-}
-TYPES = {
-    "hello": 1, "send": 2, "ack": 3, "history": 4, "chats": 5, "chat.create": 6, "ping": 7,
-    "edit": 15, "delete": 16, "react": 17, "reactions": 19,
-    "typing": 20, "presence.get": 21, "presence.watch": 22, "presence.hide": 23,
-    "read": 24, "receipts": 25,
-    "welcome": 32, "sent": 33, "msg": 34, "receipt": 35, "chat": 36, "result": 37, "error": 38,
-    "bye": 39, "pong": 40, "note": 42, "presence": 45, "marker": 46, "resumed": 49, "gap": 51,
-}
+HEADER = pathlib.Path(__file__).resolve().parents[2] / "include/chat/frame.h"
+TABLES = HEADER.read_text(encoding="utf-8")
+# The library's own tables: a new frame or field is known here at once.
+FIELDS = {name: int(key) for key, name in
+          re.findall(r"X\(\w+,\s*(\d+),\s*(\w+),\s*(?:ID|CHAT|TEXT|U64|UINT|BOOL|IDS),", TABLES)}
+TYPES = {name: int(number) for number, name in re.findall(r"X\(\w+,\s*(\d+),\s*\"([\w.]+)\"", TABLES)}
 NAMES = {key: name for name, key in FIELDS.items()}
 TYPE_NAMES = {number: name for name, number in TYPES.items()}
-WIDE = ("id", "seq", "prev", "before", "after", "last_seq", "read_seq", "re", "re_seq")
+WIDE = re.findall(r"X\(\w+,\s*\d+,\s*(\w+),\s*U64,", TABLES)
 _counter = itertools.count(1)
 
 

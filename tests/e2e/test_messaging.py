@@ -157,7 +157,13 @@ def test_what_comes_during_the_catch_up_overtakes_nothing(connect):
     bob = connect("bob")
     for i in range(200, 260):
         alice.send(f"{i}", to="bob")
-    assert [bob.expect("msg")["body"] for _ in range(260)] == [str(i) for i in range(260)]
+    got, last = [], 0
+    while len(got) < 260:
+        message = bob.expect("msg")
+        if message["seq"] > last:  # a record may come twice where reading back and live meet
+            got.append(message["body"])
+            last = message["seq"]
+    assert got == [str(i) for i in range(260)]
 
 
 def test_what_was_not_acknowledged_comes_again_after_a_reconnect(connect):

@@ -162,6 +162,8 @@ static void on_page_end(chat__client *client)
     gap->page_end = 0;
     if (gap->after >= gap->goal)
         end_gap(client, 1);
+    else if (is_empty && gap->goal > gap->asked_goal)
+        return; /* what came since it was asked may not be in it: one more look */
     else if (is_empty)
         end_gap(client, gap->n_given > 0 && gap->goal == gap->last);
     else
@@ -226,6 +228,7 @@ void chat__repair_asked(chat__client *client)
 {
     client->repair.r = client->next_r++;
     client->repair.asked_ms = client->now_ms;
+    client->repair.first->asked_goal = client->repair.first->goal;
 }
 
 uint64_t chat__repair_due_at(const chat__client *client)

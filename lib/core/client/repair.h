@@ -14,12 +14,13 @@
 
 typedef struct chat__client_gap {
     struct chat__client_gap *next;
-    uint64_t after;    /* the application has everything up to here */
-    uint64_t begin;    /* where that was at first */
-    uint64_t last;     /* up to here it is a gap */
-    uint64_t goal;     /* up to here history must go */
-    uint64_t n_given;  /* records */
-    uint64_t page_end; /* seq of the last row of this page, 0: none */
+    uint64_t after;      /* the application has everything up to here */
+    uint64_t begin;      /* where that was at first */
+    uint64_t last;       /* up to here it is a gap */
+    uint64_t goal;       /* up to here history must go */
+    uint64_t asked_goal; /* what it was when the page on its way was asked for */
+    uint64_t n_given;    /* records */
+    uint64_t page_end;   /* seq of the last row of this page, 0: none */
     uint32_t chat_len;
     uint8_t chat[];
 } chat__client_gap;

@@ -4,7 +4,6 @@
  * answers a message that was sent before with its first id, and appends the others (append.c).
  */
 #include "node/note.h"
-#include "node/self.h"
 
 #include <assert.h>
 #include <string.h>

@@ -297,19 +297,17 @@ static chat_status put_row(chat__store *store, chat__row_type type, chat_view us
 }
 
 /*
- * A device's rows become dirty together: a flush in between must not store it without cursors. One
- * that starts where another device is must not be forgotten by a kill: it would start anew, further
- * on, and miss what came in between. So it is written at once; a first device starts at 0 anyhow.
+ * A device's rows become dirty together: a flush in between must not store it without cursors. It
+ * is the caller's to flush before the device gets anything: one that a kill makes unknown again
+ * would start further on, where another device of its user is.
  */
 static chat_status introduce(loading *load, uint64_t now_unix_ms)
 {
     chat_view none = {NULL, 0};
     chat_status status = CHAT_OK;
-    int is_later = 0;
     const user_chat *each = load->is_known ? NULL : load->first;
     for (; each != NULL && status == CHAT_OK; each = each->next) {
         chat_view chat = {each->chat, each->chat_len};
-        is_later |= each->cursor > 0;
         if (each->cursor > 0)
             status = put_row(load->store, CHAT__ROW_CURSOR, load->user, load->device, chat,
                              each->cursor);
@@ -317,8 +315,6 @@ static chat_status introduce(loading *load, uint64_t now_unix_ms)
     if (status == CHAT_OK)
         status =
             put_row(load->store, CHAT__ROW_DEVICE, load->user, load->device, none, now_unix_ms);
-    if (status == CHAT_OK && is_later)
-        status = chat__store_flush(load->store);
     /* When it was last here is nothing to refuse a known device for. */
     return load->is_known && status == CHAT_ERR_BUSY ? CHAT_OK : status;
 }

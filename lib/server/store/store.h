@@ -132,7 +132,8 @@ typedef void (*chat__store_user_chat_fn)(void *ctx, const chat__store_user_chat 
  * offline_ttl_ms: the oldest are named by gap_seq. Self streams are left whole.
  * An empty `device`: cursors are 0, and it is looked up how far the user has read and counted how
  * much is unread: 20,000 records for all chats together.
- * CHAT_OK; CHAT_EMPTY: the same, and the device was not known before; CHAT_ERR_IO, CHAT_ERR_NOMEM,
+ * CHAT_OK; CHAT_EMPTY: the same, and the device was not known before: flush before it gets
+ * anything, so that a kill does not make it unknown again; CHAT_ERR_IO, CHAT_ERR_NOMEM,
  * CHAT_ERR_BUSY, CHAT_ERR_ARG
  */
 chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view device,

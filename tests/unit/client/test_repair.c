@@ -92,6 +92,28 @@ static void what_cannot_be_filled_is_told(void **state)
     }
 }
 
+/* The page was read before a message that came while it was on its way. */
+static void what_comes_while_a_page_is_on_its_way_is_asked_for_again(void **state)
+{
+    struct rig rig;
+    (void)state;
+    online_with_a_gap(&rig);
+    assert_string_equal(written(&rig), FIRST_ASK);
+    assert_string_equal(hear_row(&rig, 1, 2), "MESSAGE ok m2");
+    assert_string_equal(hear_row(&rig, 1, 3), "MESSAGE ok m3");
+    assert_string_equal(rig_hear_msg(&rig, 4, 3), "");
+    assert_string_equal(hear_result(&rig, 1), "");
+    assert_non_null(strstr(written(&rig), "\"t\":\"history\",\"r\":2"));
+    assert_string_equal(rig_hear_msg(&rig, 5, 4), "");
+    assert_string_equal(hear_result(&rig, 2), "");
+    assert_non_null(strstr(written(&rig), "\"t\":\"history\",\"r\":3"));
+    assert_string_equal(hear_row(&rig, 3, 4), "MESSAGE ok m4");
+    assert_string_equal(hear_row(&rig, 3, 5), "MESSAGE ok m5");
+    assert_string_equal(hear_result(&rig, 3), "");
+    assert_string_equal(rig_hear_msg(&rig, 6, 5), "MESSAGE ok m6");
+    chat__client_free(rig.client);
+}
+
 static void a_busy_server_is_asked_again_later(void **state)
 {
     struct rig rig;
@@ -159,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_comes_once_and_in_order),
         cmocka_unit_test(what_cannot_be_filled_is_told),
+        cmocka_unit_test(what_comes_while_a_page_is_on_its_way_is_asked_for_again),
         cmocka_unit_test(a_busy_server_is_asked_again_later),
         cmocka_unit_test(a_lost_connection_begins_anew_behind_what_was_given),
         cmocka_unit_test(a_late_page_costs_the_connection),

@@ -358,6 +358,7 @@ static void a_later_device_is_not_forgotten_by_a_kill(void **state)
     (void)user_text(f, "bob", "phone", 1);
     put_cursor(f, "bob", "phone", "dm:3:ann:bob", 10);
     assert_string_equal(user_text(f, "bob", "tab", 2), "dm:3:ann:bob 10/10");
+    assert_int_equal(chat__store_flush(f->store), CHAT_OK); /* as the server does */
     (void)put(f, "dm:3:ann:bob", 20, "2");
     commit(f);
     kill_it(f);
