@@ -106,7 +106,11 @@ extern "C" {
     X(fanout_sync_members, "fanout-sync-members", NUMBER, 50, 2, 65536, "members",                 \
       "Messages of smaller groups go out in one turn; of others in parts, beside the small ones.") \
     X(metrics, "metrics", SWITCH, 1, 0, 1, "",                                                     \
-      "Answer GET /metrics, without a token, with figures for Prometheus.")
+      "Answer GET /metrics, without a token, with figures for Prometheus.")                        \
+    X(rate_requests, "rate-requests", NUMBER, 1000, 0, 1000000, "requests/s",                      \
+      "What a connection may ask that is not stored: history, lists, presence; 0: no limit.")      \
+    X(burst_requests, "burst-requests", NUMBER, 0, 0, 4000000000, "requests",                      \
+      "So many at once, after a pause; 0: ten seconds' worth.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

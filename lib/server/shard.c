@@ -226,6 +226,8 @@ static chat_status make_node(chat__shard *shard)
     options.max_watched = (uint32_t)from->presence_max_watched;
     options.rate_msgs = (uint32_t)from->rate_messages;
     options.burst_msgs = (uint32_t)from->burst_messages;
+    options.rate_requests = (uint32_t)from->rate_requests;
+    options.burst_requests = (uint32_t)from->burst_requests;
     options.rate_bytes = (uint32_t)from->rate_bytes;
     options.burst_bytes = (uint32_t)from->burst_bytes;
     return chat__node_new(&options, &shard->node);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections of a node: opened, found by number, written to, timed, closed. */
+#include "node/limits.h"
 #include "node/internal.h"
 #include "base/alloc.h"
 

@@ -77,6 +77,7 @@ typedef struct chat__node_conn {
     uint32_t n_submitted; /* requests whose answer is outstanding */
     uint64_t n_resumed;   /* records read back of what `resumed` waits for */
     uint64_t fan_from;    /* what was in the fair queue at hello comes from storage */
+    chat__bucket questions;
     uint8_t encoding;
     uint8_t is_reading;
     int8_t broken; /* a status: close it for that in the next turn */
@@ -320,14 +321,6 @@ typedef struct chat__rows {
     size_t n_rows;
 } chat__rows;
 void chat__request_history_read(chat__node *node, chat__op *op, const chat__rows *rows);
-
-/* --- limits.c: how much a user may ask to be stored --- */
-/* Whether it may go on; else it was refused. */
-int chat__limits_admit(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
-/* The user's first connection came, the last one goes. */
-void chat__limits_arrive(chat__node *node, chat__user *user);
-void chat__limits_leave(chat__node *node, chat__user *user);
-void chat__limits_done(chat__node *node);
 
 /* --- group_requests.c: frames about groups --- */
 void chat__request_group_change(chat__node *node, chat__node_conn *conn, const chat_frame *frame);

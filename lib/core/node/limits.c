@@ -4,6 +4,7 @@
  * buckets limits each of them and all together. What a user owes outlives the last connection in a
  * table of fixed size: connecting again is no way out, unless another user has taken the place.
  */
+#include "node/limits.h"
 #include "node/internal.h"
 #include "base/alloc.h"
 
@@ -103,5 +104,17 @@ int chat__limits_admit(chat__node *node, chat__node_conn *conn, const chat_frame
     chat__count(&node->counts, CHAT__EVENT_REFUSED);
     chat__request_refuse_for(node, conn, frame, CHAT_ERR_RATE,
                              "more than this user may send in this time", wait_ms);
+    return 0;
+}
+
+int chat__limits_admit_question(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat__bucket_rule rule = {node->options.rate_requests, node->options.burst_requests};
+    uint64_t wait_ms = 0;
+    if (chat__bucket_take(&conn->questions, &rule, 1, node->mono_ms, &wait_ms) == CHAT_OK)
+        return 1;
+    chat__count(&node->counts, CHAT__EVENT_REFUSED);
+    chat__request_refuse_for(node, conn, frame, CHAT_ERR_RATE,
+                             "more than a connection may ask in this time", wait_ms);
     return 0;
 }

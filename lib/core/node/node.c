@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The turn: time in, effects out, and answers of storage on their way to who asked. See node.h. */
+#include "node/limits.h"
 #include "node/note.h"
 #include "base/alloc.h"
 #include "wire/wire.h"

@@ -64,6 +64,8 @@ typedef struct chat__node_options {
        second and at once. Rate 0: no limit. */
     uint32_t rate_msgs, burst_msgs;
     uint32_t rate_bytes, burst_bytes;
+    /* What a connection may ask that is not stored: history, lists, presence. */
+    uint32_t rate_requests, burst_requests;
 } chat__node_options;
 
 /* Defaults as above, struct otherwise zero (NULL allocator: libc; 1 node, 64 partitions). */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames of a client, on the node where its user lives: hello, send, ack, lists, ping. */
+#include "node/limits.h"
 #include "node/note.h"
 
 #include <string.h>
@@ -378,35 +379,37 @@ void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *fr
     static const struct {
         uint32_t type;
         handler handle;
+        int is_question; /* stores nothing: limited for each connection */
     } HANDLERS[] = {
-        {CHAT_FRAME_SEND, on_send},
-        {CHAT_FRAME_ACK, on_ack},
-        {CHAT_FRAME_HISTORY, on_history},
-        {CHAT_FRAME_CHATS, on_chats},
-        {CHAT_FRAME_HELLO, on_hello},
-        {CHAT_FRAME_CHAT_CREATE, on_create},
-        {CHAT_FRAME_PING, on_ping},
-        {CHAT_FRAME_CHAT_UPDATE, chat__request_group_change},
-        {CHAT_FRAME_CHAT_JOIN, chat__request_group_change},
-        {CHAT_FRAME_CHAT_LEAVE, chat__request_group_change},
-        {CHAT_FRAME_CHAT_ADD, chat__request_group_change},
-        {CHAT_FRAME_CHAT_REMOVE, chat__request_group_change},
-        {CHAT_FRAME_CHAT_ROLE, chat__request_group_change},
-        {CHAT_FRAME_CHAT_MEMBERS, chat__request_members},
-        {CHAT_FRAME_TYPING, chat__typing_on_client},
-        {CHAT_FRAME_PRESENCE_GET, chat__presence_on_get},
-        {CHAT_FRAME_PRESENCE_WATCH, chat__presence_on_watch},
-        {CHAT_FRAME_PRESENCE_HIDE, chat__presence_on_hide},
-        {CHAT_FRAME_READ, chat__self_read},
-        {CHAT_FRAME_RECEIPTS, chat__self_receipts},
-        {CHAT_FRAME_EDIT, chat__note_request},
-        {CHAT_FRAME_DELETE, chat__note_request},
-        {CHAT_FRAME_REACT, chat__note_request},
-        {CHAT_FRAME_REACTIONS, chat__note_reactions},
+        {CHAT_FRAME_SEND, on_send, 0},
+        {CHAT_FRAME_ACK, on_ack, 0},
+        {CHAT_FRAME_HISTORY, on_history, 1},
+        {CHAT_FRAME_CHATS, on_chats, 1},
+        {CHAT_FRAME_HELLO, on_hello, 0},
+        {CHAT_FRAME_CHAT_CREATE, on_create, 0},
+        {CHAT_FRAME_PING, on_ping, 0},
+        {CHAT_FRAME_CHAT_UPDATE, chat__request_group_change, 0},
+        {CHAT_FRAME_CHAT_JOIN, chat__request_group_change, 0},
+        {CHAT_FRAME_CHAT_LEAVE, chat__request_group_change, 0},
+        {CHAT_FRAME_CHAT_ADD, chat__request_group_change, 0},
+        {CHAT_FRAME_CHAT_REMOVE, chat__request_group_change, 0},
+        {CHAT_FRAME_CHAT_ROLE, chat__request_group_change, 0},
+        {CHAT_FRAME_CHAT_MEMBERS, chat__request_members, 1},
+        {CHAT_FRAME_TYPING, chat__typing_on_client, 0},
+        {CHAT_FRAME_PRESENCE_GET, chat__presence_on_get, 1},
+        {CHAT_FRAME_PRESENCE_WATCH, chat__presence_on_watch, 1},
+        {CHAT_FRAME_PRESENCE_HIDE, chat__presence_on_hide, 1},
+        {CHAT_FRAME_READ, chat__self_read, 0},
+        {CHAT_FRAME_RECEIPTS, chat__self_receipts, 1},
+        {CHAT_FRAME_EDIT, chat__note_request, 0},
+        {CHAT_FRAME_DELETE, chat__note_request, 0},
+        {CHAT_FRAME_REACT, chat__note_request, 0},
+        {CHAT_FRAME_REACTIONS, chat__note_reactions, 1},
     };
     for (size_t i = 0; i < sizeof HANDLERS / sizeof HANDLERS[0]; i++) {
         if (HANDLERS[i].type == frame->type) {
-            HANDLERS[i].handle(node, conn, frame);
+            if (!HANDLERS[i].is_question || chat__limits_admit_question(node, conn, frame))
+                HANDLERS[i].handle(node, conn, frame);
             return;
         }
     }

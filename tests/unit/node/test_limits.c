@@ -146,6 +146,35 @@ static void every_request_that_makes_a_record_counts_and_no_other(void **state)
     world_done(&w);
 }
 
+static void questions_are_limited_for_each_connection(void **state)
+{
+    chat__node_options options;
+    (void)state;
+    memset(&w, 0, sizeof w);
+    chat__node_options_init(&options);
+    options.rate_requests = 1;
+    options.burst_requests = 2;
+    assert_int_equal(chat__node_new(&options, &w.node), CHAT_OK);
+    pass_time(&w, 1000);
+    join(&w, 0, "alice", "phone");
+    join(&w, 1, "alice", "tab");
+    for (int i = 0; i < 2; i++) {
+        say_now(0, "{\"t\":\"chats\",\"r\":1}");
+        assert_written(&w, 0, "\"t\":\"result\"");
+    }
+    say_now(0, "{\"t\":\"history\",\"r\":2,\"to\":\"bob\"}");
+    assert_written(&w, 0, "\"code\":\"rate_limited\"");
+    assert_written(&w, 0, "\"retry_after_ms\":");
+    say_now(1, "{\"t\":\"chats\",\"r\":1}");
+    assert_written(&w, 1, "\"t\":\"result\"");
+    send_to_bob(0, "a", "what is stored is counted elsewhere");
+    assert_written(&w, 0, "\"t\":\"sent\"");
+    pass_time(&w, 1000);
+    say_now(0, "{\"t\":\"chats\",\"r\":3}");
+    assert_written(&w, 0, "\"t\":\"result\"");
+    chat__node_free(w.node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +184,7 @@ int main(void)
         cmocka_unit_test(connecting_again_is_no_way_out),
         cmocka_unit_test(bytes_count_too),
         cmocka_unit_test(every_request_that_makes_a_record_counts_and_no_other),
+        cmocka_unit_test(questions_are_limited_for_each_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
