@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""The browser's client, bindings/js/chat.js, under Node against a chatd that dies meanwhile."""
+import json
+import pathlib
+import shutil
+
+import pytest
+
+from harness import ROOT, Process
+
+SCRIPT = ROOT / "bindings/js/tests/talk.mjs"
+COUNT = 200
+
+
+def talk(server):
+    node = shutil.which("node") or shutil.which("nodejs")
+    if node is None:
+        pytest.skip("there is no node: tools/setup test installs it")
+    return Process([node, str(SCRIPT), server.url, server.token("alice"), server.token("bob"),
+                    str(COUNT)])
+
+
+def said(run):
+    lines = [json.loads(line) for line in run.output.splitlines() if line.startswith("{")]
+    return {line["what"]: line for line in lines}
+
+
+@pytest.mark.parametrize("kills", [0, 3])
+def test_every_message_comes_once_and_in_order(server, kills):
+    run = talk(server)
+    for number in range(kills):
+        run.wait_line(rf'"what":"sent","i":{number * 50}\b')
+        server.kill()
+        server.start(server.port)
+    assert run.wait_exit(30) == 0, run.output
+    heard = said(run)
+    assert heard["received"]["bodies"] == [f"{i} ü 👋" for i in range(COUNT)]
+    assert heard["received"]["seqs"] == heard["received"]["acknowledged"]
+    assert all(isinstance(seq, str) for seq in heard["received"]["seqs"])
+    assert heard["history"]["bodies"] == [f"{i} ü 👋" for i in (COUNT - 1, COUNT - 2)]
+    assert heard["history"]["more"] is True
+    assert heard["refused"] == {"what": "refused", "code": "not_found", "name": "ChatError"}
+    server.runs[:] = server.runs[-1:]  # those before were killed on purpose
+
+
+def test_the_page_uses_what_is_there():
+    page = (ROOT / "bindings/js/index.html").read_text(encoding="utf-8")
+    assert 'from "./chat.js"' in page and pathlib.Path(ROOT / "bindings/js/chat.js").exists()
+    assert "innerHTML =" not in page and "http://" not in page and "https://" not in page
