@@ -7,6 +7,7 @@
 #ifndef CHAT_SERVER_H
 #define CHAT_SERVER_H
 
+#include <chat/backend/notifier.h>
 #include <chat/status.h>
 
 #ifdef __cplusplus
@@ -110,7 +111,13 @@ extern "C" {
     X(rate_requests, "rate-requests", NUMBER, 1000, 0, 1000000, "requests/s",                      \
       "What a connection may ask that is not stored: history, lists, presence; 0: no limit.")      \
     X(burst_requests, "burst-requests", NUMBER, 0, 0, 4000000000, "requests",                      \
-      "So many at once, after a pause; 0: ten seconds' worth.")
+      "So many at once, after a pause; 0: ten seconds' worth.")                                    \
+    X(notify_file, "notify-file", PATH, NULL, 0, 0, "FILE",                                        \
+      "Append a JSON line for each notification of a user who is away.")                           \
+    X(notify_interval_ms, "notify-interval-ms", NUMBER, 60000, 1, 86400000, "ms",                  \
+      "Above 10 undelivered messages a user is notified once in so long, of all together.")        \
+    X(notify_users, "notify-users", NUMBER, 65536, 16, 16777216, "users",                          \
+      "Users of a shard who are away and of whom it is remembered what they were told.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {
@@ -148,6 +155,9 @@ typedef struct chat_server_options {
     /** Called by the server's threads, several at once. Problems of chat_server_new() go here. */
     chat_log_sink log;
     chat_server_hooks hooks; /**< what the application decides */
+    /** Tells users who are away that messages wait; NULL: see notify_file. The struct is copied by
+        chat_server_new(). */
+    const chat_notifier *notifier;
 #define CHAT_SERVER_TYPE_PATH    const char *
 #define CHAT_SERVER_TYPE_ADDRESS const char *
 #define CHAT_SERVER_TYPE_NUMBER  uint64_t

@@ -3,7 +3,7 @@
  * What the node of a shard wants done: bytes for sockets, records for the log, questions to the
  * store (answered here and now: it reads from memory and from the page cache), frames for others.
  */
-#include "internal.h"
+#include "herald.h"
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/view.h"
@@ -292,6 +292,9 @@ static void do_effect(chat__shard *shard, const chat__effect *effect)
         break;
     case CHAT__EFFECT_CURSOR:
         put_cursor(shard, effect);
+        break;
+    case CHAT__EFFECT_NOTIFY:
+        chat__herald_put(shard->server, effect);
         break;
     case CHAT__EFFECT_LOG:
         chat__server_log(shard->server, CHAT_LOG_WARN, "%s", effect->text);

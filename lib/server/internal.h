@@ -341,7 +341,8 @@ struct chat_server {
     chat_allocator allocator;
     chat__store *store;
     chat__jwt_key *key;
-    chat__visitors *visitors; /* NULL: no limit */
+    chat__visitors *visitors;    /* NULL: no limit */
+    struct chat__herald *herald; /* NULL: nobody is notified */
     chat__committer committer;
     chat__shard *shards;
     uint32_t n_shards;

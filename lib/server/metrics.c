@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The figures of all shards as a page of text. See metrics.h. */
 #include "metrics.h"
+#include "herald.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -147,6 +148,16 @@ static void put_shards(page *to, const chat_server *server)
     }
 }
 
+static void put_notifications(page *to, const chat_server *server)
+{
+    static const char *const STATES[CHAT__HERALD_FATES] = {"queued", "sent", "accepted",
+                                                           "failed", "read", "dropped"};
+    put_head(to, "chat_notifications_total", "counter", "What became of notifications, by state.");
+    for (size_t i = 0; i < CHAT__HERALD_FATES; i++)
+        put(to, "chat_notifications_total{state=\"%s\"} %" PRIu64 "\n", STATES[i],
+            chat__herald_count(server, (chat__herald_fate)i));
+}
+
 chat_status chat__metrics_write(chat_server *server, chat__buf *out)
 {
     page to = {out, CHAT_OK};
@@ -154,6 +165,7 @@ chat_status chat__metrics_write(chat_server *server, chat__buf *out)
     put_events(&to, server);
     put_latency(&to, server);
     put_shards(&to, server);
+    put_notifications(&to, server);
     put_one(&to, "chat_sockets", "gauge", "Connections, those included that are not let in yet.",
             atomic_load(&server->n_connections));
     put_one(&to, "chat_log_commits_total", "counter",

@@ -3,7 +3,7 @@
  * The server as a whole: made from options, run until it is told to stop, freed. The caller of
  * chat_server_run() is the control thread: it starts the others, waits, and sees a drain through.
  */
-#include "internal.h"
+#include "herald.h"
 #include "base/alloc.h"
 
 #include <errno.h>
@@ -285,6 +285,8 @@ static chat_status fill(chat_server *server)
     if (status == CHAT_OK)
         status = chat__committer_init(&server->committer, server);
     if (status == CHAT_OK)
+        status = chat__herald_init(server);
+    if (status == CHAT_OK)
         status = make_shards(server);
     return status;
 }
@@ -332,6 +334,7 @@ void chat_server_free(chat_server *server)
     free_shards(server);
     chat__alloc_free(&allocator, server->shards);
     chat__committer_done(&server->committer);
+    chat__herald_done(server);
     chat__visitors_free(server->visitors);
     chat__store_close(server->store);
     chat__jwt_key_free(server->key);
@@ -449,7 +452,10 @@ static chat_status serve(chat_server *server)
 
 static chat_status start_threads(chat_server *server)
 {
-    chat_status status = chat__committer_start(&server->committer);
+    chat_status status = chat__herald_start(server);
+    if (status != CHAT_OK)
+        return status;
+    status = chat__committer_start(&server->committer);
     for (uint32_t i = 0; i < server->n_shards && status == CHAT_OK; i++)
         if (chat__shard_start(&server->shards[i]) != 0)
             status = CHAT_ERR_NOMEM;
@@ -465,6 +471,7 @@ static void stop_threads(chat_server *server)
         if (server->shards[i].is_running)
             uv_thread_join(&server->shards[i].thread);
     chat__committer_stop(&server->committer);
+    chat__herald_stop(server);
     free_shards(server);
 }
 

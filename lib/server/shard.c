@@ -221,6 +221,8 @@ static chat_status make_node(chat__shard *shard)
     options.window_bytes = (uint32_t)from->window_bytes;
     options.max_unsent_bytes = (uint32_t)from->max_unsent_bytes;
     options.max_pending = (uint32_t)from->max_pending;
+    options.notify_users = server->herald != NULL ? (uint32_t)from->notify_users : 0;
+    options.notify_interval_ms = (uint32_t)from->notify_interval_ms;
     options.fanout_sync_members = (uint32_t)from->fanout_sync_members;
     options.presence_count = (uint32_t)from->presence_count;
     options.max_watched = (uint32_t)from->presence_max_watched;

@@ -68,6 +68,7 @@ static void run_effect(chat_test_server *server, const chat__effect *effect)
     case CHAT__EFFECT_CURSOR:
         chat__sim_storage_cursor(world, effect);
         break;
+    case CHAT__EFFECT_NOTIFY:
     case CHAT__EFFECT_LOG:
         break;
     default: {

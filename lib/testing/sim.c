@@ -91,6 +91,8 @@ static chat_status start_nodes(sim *s)
     options.fanout_sync_members = 2 + chat__sim_random(s, 4);
     options.fanout_turn_sockets = 1 + chat__sim_random(s, 3);
     options.fanout_chat_records = 1 + chat__sim_random(s, 3);
+    options.notify_users = SIM_MAX_CLIENTS;
+    options.notify_interval_ms = 1000;
     options.seed[0] = s->rng;
     options.not_before_id = s->plant == SIM_PLANT_CLOCK_FLOOR ? 0 : chat__sim_storage_max_id(s);
     for (uint32_t i = 0; i < s->options.n_nodes; i++) {
@@ -213,6 +215,9 @@ void chat__sim_run_effects(sim *s, uint32_t node)
             if (unix_ms(s) >= s->lease_until_ms[node])
                 chat__sim_violate(s, "ids: node %u gave one after its lease had ended", node);
             chat__sim_storage_append(s, node, &effect);
+            break;
+        case CHAT__EFFECT_NOTIFY:
+            chat__sim_told(s, &effect);
             break;
         case CHAT__EFFECT_CURSOR:
             chat__sim_storage_cursor(s, &effect);

@@ -63,6 +63,7 @@ typedef struct sim_record {
     uint8_t *payload;
     size_t len;
     int is_durable;
+    uint32_t told; /* a bit for each user who was notified of it */
 } sim_record;
 
 typedef struct sim_cursor {
@@ -245,6 +246,9 @@ sim_member *chat__sim_member_of(sim_group *group, const char *user);
 /* Whether the user gets this record: is a member, or it is the one that ends that. Call after
    chat__sim_group_apply() of the record. */
 int chat__sim_is_for(sim_group *group, const char *user, uint64_t seq);
+
+/* --- told.c: who is notified --- */
+void chat__sim_told(sim *s, const chat__effect *effect);
 
 /* --- marks.c: how far users have read --- */
 void chat__sim_marks_give(sim *s, chat__node *node, const sim_answer *answer);

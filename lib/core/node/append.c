@@ -4,6 +4,7 @@
  * durable, on to the nodes where the members live.
  */
 #include "node/note.h"
+#include "node/self.h"
 
 #include <chat/partition.h>
 

@@ -4,7 +4,8 @@
  * window; what does not fit, or came while the device was away, is read back from the log behind
  * the device's cursor. Acks move the cursor and become receipts.
  */
-#include "node/internal.h"
+#include "node/behind.h"
+#include "node/notify.h"
 
 #include <string.h>
 
@@ -12,58 +13,6 @@ static int is_record_type(uint64_t type)
 {
     return type == CHAT_FRAME_MSG || type == CHAT_FRAME_CHAT || type == CHAT_FRAME_CHANGE ||
            type == CHAT_FRAME_MARKER || type == CHAT_FRAME_NOTE;
-}
-
-/* --- behind: chats that are read back --- */
-
-static chat__behind *behind_of(const chat__node_conn *conn, chat_view chat)
-{
-    chat__behind *behind = conn->behind;
-    while (behind != NULL && !chat__view_equal(chat__view(behind->chat, behind->chat_len), chat))
-        behind = behind->next;
-    return behind;
-}
-
-static void fall_behind(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t after,
-                        uint64_t target)
-{
-    chat__behind *behind = chat__node_alloc(node, sizeof *behind + chat.len);
-    if (behind == NULL) {
-        chat__conn_break(node, conn, CHAT_ERR_NOMEM);
-        return;
-    }
-    behind->after = after;
-    behind->target = target;
-    behind->owed = 0;
-    behind->chat_len = (uint32_t)chat.len;
-    memcpy(behind->chat, chat.data, chat.len);
-    if (conn->last_behind != NULL)
-        conn->last_behind->next = behind;
-    else
-        conn->behind = behind;
-    conn->last_behind = behind;
-}
-
-static void drop_first_behind(chat__node *node, chat__node_conn *conn)
-{
-    chat__behind *behind = conn->behind;
-    conn->behind = behind->next;
-    if (conn->behind == NULL)
-        conn->last_behind = NULL;
-    chat__node_dealloc(node, behind);
-}
-
-void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn)
-{
-    chat__window_entry entry;
-    while (chat__session_drop(&conn->session, &entry) == CHAT_OK) {
-        if (!entry.is_silent)
-            chat__count(&node->counts, CHAT__EVENT_QUEUED);
-        chat__msg_release(node, entry.item);
-    }
-    while (conn->behind != NULL)
-        drop_first_behind(node, conn);
-    chat__resume_drop_gaps(node, conn);
 }
 
 /* --- pushing --- */
@@ -101,21 +50,29 @@ static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view
         effect->seq = seq;
 }
 
+/* The chat is read back up to this record too. */
+static void leave_behind(chat__node *node, chat__node_conn *conn, const chat__live *live)
+{
+    chat__count(&node->counts, CHAT__EVENT_QUEUED);
+    chat__behind_fall(node, conn, live->msg->chat, live->prev, live->msg->seq);
+    chat__behind_note_fresh(conn, chat__behind_of(conn, live->msg->chat), live->msg);
+}
+
 void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__live *live)
 {
     chat__msg *msg = live->msg;
-    chat__behind *behind = behind_of(conn, msg->chat);
+    chat__behind *behind = chat__behind_of(conn, msg->chat);
     if (conn->session.state == CHAT__SESSION_HELLO || conn->broken != 0)
         return;
     if (behind != NULL) {
         chat__count(&node->counts, CHAT__EVENT_QUEUED);
         if (behind->target < msg->seq)
             behind->target = msg->seq;
+        chat__behind_note_fresh(conn, behind, msg);
         return;
     }
     if (conn->session.state == CHAT__SESSION_LOADING) {
-        chat__count(&node->counts, CHAT__EVENT_QUEUED);
-        fall_behind(node, conn, msg->chat, live->prev, msg->seq);
+        leave_behind(node, conn, live);
         return;
     }
     if (live->is_own && conn->session.n_entries == 0) {
@@ -129,8 +86,7 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
     if (status == CHAT_ERR_NOMEM) {
         chat__conn_break(node, conn, status);
     } else if (status != CHAT_OK) {
-        chat__count(&node->counts, CHAT__EVENT_QUEUED);
-        fall_behind(node, conn, msg->chat, live->prev, msg->seq);
+        leave_behind(node, conn, live);
     } else if (!live->is_own) {
         chat__count(&node->counts, CHAT__EVENT_PUSHED);
     }
@@ -202,12 +158,19 @@ static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame
 {
     chat__user *user = chat__map_get(&node->users, id);
     chat__node_conn *conn = user != NULL ? user->conns : NULL;
-    if (conn == NULL)
+    if (chat__notify_is_away(user, NULL)) {
+        chat__missed missed = {frame->chat, frame->from, frame->id, frame->seq, 1};
         chat__count(&node->counts, CHAT__EVENT_QUEUED);
+        if (frame->type == CHAT_FRAME_MSG)
+            chat__notify_missed(node, id, &missed);
+        return;
+    }
     if (conn != NULL && *msg == NULL) {
         *msg = chat__msg_new(node, frame);
-        if (*msg != NULL)
+        if (*msg != NULL) {
             (*msg)->live_ms = frame->ts;
+            (*msg)->is_fresh = 1;
+        }
         if (*msg != NULL && is_for_many(frame))
             chat__msg_share(node, *msg);
         if (*msg == NULL) {
@@ -404,7 +367,7 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
         return;
     }
     for (size_t i = 0; i < n_chats; i++) {
-        chat__behind *behind = behind_of(conn, chats[i].chat);
+        chat__behind *behind = chat__behind_of(conn, chats[i].chat);
         uint64_t after = chats[i].cursor;
         if (chats[i].gap_seq > after) {
             chat__resume_gap(node, conn, chats[i].chat, after, chats[i].gap_seq);
@@ -413,7 +376,7 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
         if (behind != NULL)
             behind->after = after;
         else if (chats[i].last_seq > after)
-            fall_behind(node, conn, chats[i].chat, after, chats[i].last_seq);
+            chat__behind_fall(node, conn, chats[i].chat, after, chats[i].last_seq);
     }
     (void)chat__session_step(&conn->session, CHAT__SESSION_EV_LOADED);
     chat__resume_begin(conn, status == CHAT_EMPTY);
@@ -442,7 +405,11 @@ static int push_row(chat__node *node, chat__node_conn *conn, const chat__node_ro
     chat__msg *msg = chat__msg_new(node, &frame);
     if (msg == NULL)
         return 0;
+    chat__behind *behind = conn->behind;
+    msg->is_fresh = behind->fresh_from != 0 && row->seq >= behind->fresh_from;
     chat_status status = push(node, conn, msg, 0);
+    if (status == CHAT_OK && msg->is_fresh && msg->is_message && behind->n_fresh > 0)
+        behind->n_fresh--;
     chat__msg_release(node, msg);
     if (status == CHAT_OK) {
         chat__count(&node->counts, CHAT__EVENT_READ_BACK);
@@ -461,7 +428,7 @@ void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows
     conn->is_reading = 0;
     /* Not a member, as storage has it: there is nothing to read. */
     if (rows->status == CHAT_ERR_FORBIDDEN || rows->status == CHAT_ERR_NOT_FOUND) {
-        drop_first_behind(node, conn);
+        chat__behind_drop_first(node, conn);
         chat__resume_settle(node, conn);
         chat__deliver_pump(node, conn);
         return;
@@ -481,7 +448,7 @@ void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows
         (behind->after >= behind->target ||
          (rows->n_rows == 0 && behind->target <= behind->asked))) {
         chat__fanout_read(node, conn, chat__view(behind->chat, behind->chat_len), behind->after);
-        drop_first_behind(node, conn);
+        chat__behind_drop_first(node, conn);
     }
     chat__resume_settle(node, conn);
     /* No room: the next ack, or the socket, comes by again. */

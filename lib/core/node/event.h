@@ -20,6 +20,9 @@
     X(QUEUED, "queued",                                                                            \
       "records left in a queue: nobody connected, no room, or not acknowledged before the end")    \
     X(DROPPED, "dropped", "chats of which a device was told a gap: too much, or too old")          \
+    X(NOTIFIED, "notified", "notifications handed to the notifier")                                \
+    X(SUPPRESSED, "suppressed",                                                                    \
+      "messages that are told of later together, or not for lack of room")                         \
     X(REFUSED, "refused", "frames of clients that were refused")
 
 typedef enum chat__event {

@@ -10,7 +10,7 @@
  * from storage, and so has one that read the chat back meanwhile. More than the queue holds makes
  * the connections fall behind, to be read back.
  */
-#include "node/internal.h"
+#include "node/notify.h"
 
 #include <string.h>
 
@@ -140,6 +140,7 @@ static fan_item *new_item(chat__node *node, const chat_frame *frame, chat_view_l
     }
     chat__msg_share(node, item->msg);
     item->msg->live_ms = frame->ts;
+    item->msg->is_fresh = 1;
     uint8_t *text = (uint8_t *)(item->to + to.n_items);
     for (size_t i = 0; i < to.n_items; i++) {
         memcpy(text, to.items[i].data, to.items[i].len);
@@ -170,8 +171,8 @@ static uint32_t push_next(chat__node *node, const chat__fan *fan, fan_item *item
 {
     uint32_t n = 0;
     chat__user *user = chat__map_get(&node->users, item->to[item->next_to++]);
-    if (user == NULL)
-        chat__count(&node->counts, CHAT__EVENT_QUEUED);
+    if (chat__notify_is_away(user, NULL))
+        chat__deliver_away(node, item->to[item->next_to - 1], item->msg);
     for (chat__node_conn *conn = user != NULL ? user->conns : NULL; conn != NULL;
          conn = conn->next) {
         if (has_read(fan, item, conn))

@@ -19,8 +19,11 @@
 typedef struct chat__msg {
     struct chat__msg *next_dead;
     uint32_t n_refs;
-    uint32_t is_receipt_wanted;
+    uint16_t is_receipt_wanted;
+    uint8_t is_message;
+    uint8_t is_fresh; /* nobody was notified of it: is to be when it is not acknowledged */
     uint64_t seq;
+    uint64_t id;
     uint64_t live_ms; /* accepted at; 0: not pushed as it came */
     uint64_t share;   /* 0: for a few only */
     chat_view chat;
@@ -31,10 +34,12 @@ typedef struct chat__msg {
 /* A chat of which a connection has not been sent everything. */
 typedef struct chat__behind {
     struct chat__behind *next;
-    uint64_t after;  /* sent up to here */
-    uint64_t target; /* known to exist */
-    uint64_t asked;  /* `target` when storage was asked last */
-    uint64_t owed;   /* `resumed` is said when it was sent up to here; 0: fell behind later */
+    uint64_t after;      /* sent up to here */
+    uint64_t target;     /* known to exist */
+    uint64_t asked;      /* `target` when storage was asked last */
+    uint64_t owed;       /* `resumed` is said when it was sent up to here; 0: fell behind later */
+    uint64_t fresh_from; /* messages since here came meanwhile and are not notified; 0: none */
+    uint32_t n_fresh;
     uint32_t chat_len;
     uint8_t chat[];
 } chat__behind;
@@ -52,6 +57,7 @@ typedef struct chat__user chat__user;
 typedef struct chat__lookup chat__lookup;
 typedef struct chat__typing chat__typing;
 typedef struct chat__fan chat__fan;
+typedef struct chat__notify chat__notify;
 
 /* A record that was just appended, for one connection. */
 typedef struct chat__live {
@@ -242,6 +248,7 @@ struct chat__node {
     uint8_t is_draining;
     uint8_t has_broken;
     chat__node_counts counts;
+    chat__notify *notify; /* see notify.h */
 };
 
 /* --- node.c --- */
@@ -364,19 +371,6 @@ void chat__owner_append_record(chat__node *node, const chat_frame *submit, chat_
 void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
                           uint64_t prev);
 
-/* --- self.c: what users do for themselves --- */
-void chat__self_read(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
-void chat__self_receipts(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
-void chat__self_found(chat__node *node, chat__op *op, const chat__rows *rows);
-void chat__self_receipts_loaded(chat__node *node, chat__op *op, chat_status status,
-                                const chat__node_marks *marks);
-/* Ask for what it takes to judge the head of a self stream's queue. 0: it was refused. */
-int chat__self_ask(chat__node *node, chat__room *room, const chat_frame *submit);
-void chat__self_marks_loaded(chat__node *node, chat__op *op, chat_status status,
-                             const chat__node_marks *marks);
-/* A marker was pushed, or did not become durable. */
-void chat__self_finish(chat__node *node, const chat__op *op);
-
 /* --- search.c: history, for a message that is sent again --- */
 #define CHAT__SEARCH_PAGE_ROWS 1000u
 /* CHAT_OK: the page has what `submit` sends again; CHAT_EMPTY; CHAT_ERR_NOMEM. */
@@ -420,6 +414,8 @@ void chat__cid_forget(chat__node *node, chat__cid *cid);
 /* --- deliver.c: the node where a user lives --- */
 void chat__deliver_push(chat__node *node, const chat_frame *push);
 void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__live *live);
+/* A message came while the user is away. */
+void chat__deliver_away(chat__node *node, chat_view user, const chat__msg *msg);
 void chat__deliver_answer(chat__node *node, const chat_frame *answer);
 void chat__deliver_receipt(chat__node *node, const chat_frame *delivered);
 void chat__deliver_acked(chat__node *node, chat__node_conn *conn, uint64_t n);

@@ -24,6 +24,8 @@ chat__msg *chat__msg_new(chat__node *node, const chat_frame *frame)
     uint8_t *at = (uint8_t *)(msg + 1);
     msg->n_refs = 1;
     msg->seq = frame->seq;
+    msg->id = frame->id;
+    msg->is_message = frame->type == CHAT_FRAME_MSG;
     append_view(&at, frame->chat, &msg->chat);
     append_view(&at, frame->from, &msg->from);
     msg->is_receipt_wanted = frame->type == CHAT_FRAME_MSG && CHAT_FRAME_HAS(frame, COUNT) &&

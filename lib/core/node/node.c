@@ -2,6 +2,8 @@
 /* The turn: time in, effects out, and answers of storage on their way to who asked. See node.h. */
 #include "node/limits.h"
 #include "node/note.h"
+#include "node/notify.h"
+#include "node/self.h"
 #include "base/alloc.h"
 #include "wire/wire.h"
 
@@ -39,6 +41,7 @@ void chat__node_options_init(chat__node_options *options)
     options->chat_cache_count = 65536;
     options->presence_count = 65536;
     options->max_watched = 256;
+    options->notify_interval_ms = 60000;
     options->fanout_sync_members = 50;
     options->fanout_turn_sockets = 64;
     options->fanout_chat_records = 128;
@@ -91,6 +94,8 @@ chat_status chat__node_new(const chat__node_options *options, chat__node **out)
         status = chat_decoder_new(&node->allocator, max_bytes, &node->row_decoder);
     if (status == CHAT_OK)
         status = chat__presence_init(node);
+    if (status == CHAT_OK)
+        status = chat__notify_init(node);
     if (status != CHAT_OK) {
         chat__node_free(node);
         return status;
@@ -114,6 +119,7 @@ void chat__node_free(chat__node *node)
     if (node == NULL)
         return;
     chat_allocator allocator = node->allocator;
+    chat__notify_done(node);
     chat__presence_done(node);
     chat__conn_free_all(node);
     chat__limits_done(node);
@@ -309,6 +315,7 @@ void chat__node_begin(chat__node *node, uint64_t mono_ms, uint64_t unix_ms)
         close_broken(node);
     chat__owner_push_stalled(node);
     chat__presence_do_due(node);
+    chat__notify_do_due(node);
     chat__heap_item *item = chat__heap_first(&node->timers);
     while (item != NULL && item->at_ms <= node->mono_ms) {
         chat__conn_timer_due(node, (chat__node_conn *)(void *)item);
@@ -325,7 +332,9 @@ uint64_t chat__node_deadline(const chat__node *node)
         return node->mono_ms;
     if (node->is_draining && node->n_conns > 0)
         return node->mono_ms + DRAIN_POLL_MS;
-    uint64_t at_ms = node->lookup_first != NULL ? node->lookup_first->due_ms : NEVER;
+    uint64_t at_ms = chat__notify_deadline(node);
+    if (node->lookup_first != NULL && node->lookup_first->due_ms < at_ms)
+        at_ms = node->lookup_first->due_ms;
     return first != NULL && first->at_ms < at_ms ? first->at_ms : at_ms;
 }
 

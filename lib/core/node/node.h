@@ -56,6 +56,8 @@ typedef struct chat__node_options {
     uint32_t chat_cache_count; /* 65,536: groups whose members are remembered */
     uint32_t presence_count;   /* 65,536: users who are watched or whose last sight is remembered */
     uint32_t max_watched;      /* 256: users that a connection may watch */
+    uint32_t notify_users;     /* 0: nobody is notified; who are away and remembered */
+    uint32_t notify_interval_ms;  /* 60,000: between two notifications of many messages */
     uint32_t fanout_sync_members; /* 50: records of chats with so many go through the fair queue */
     uint32_t fanout_turn_sockets; /* 64: writes that the fair queue does in a turn */
     uint32_t fanout_chat_records; /* 128: that may wait in it for one chat; above it the chat's
@@ -103,6 +105,9 @@ typedef enum chat__effect_type {
     CHAT__EFFECT_LOAD_MARKS,
     /* `user`'s `device` has everything of `chat` up to `seq`. No answer; may be written late. */
     CHAT__EFFECT_CURSOR,
+    /* Tell `user`, who is away, of `limit` messages of the authors `names` (`kind` 1: and others);
+       `id` and `seq` in `chat` are of the newest. No answer. */
+    CHAT__EFFECT_NOTIFY,
     /* One line for the operator in `text`. */
     CHAT__EFFECT_LOG
 } chat__effect_type;
@@ -125,6 +130,7 @@ typedef struct chat__effect {
     chat_view user;
     chat_view device;
     chat_view bytes;
+    chat_view_list names;
     const char *text;
 } chat__effect;
 

@@ -4,6 +4,7 @@
  * answers a message that was sent before with its first id, and appends the others (append.c).
  */
 #include "node/note.h"
+#include "node/self.h"
 
 #include <assert.h>
 #include <string.h>

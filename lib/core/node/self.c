@@ -3,7 +3,7 @@
  * What a user does for himself, on the owner of his self stream: markers of what he has read move
  * forward one at a time, each a record that his devices get. And who has read or got a message.
  */
-#include "node/internal.h"
+#include "node/self.h"
 
 #include <assert.h>
 #include <string.h>

@@ -39,6 +39,7 @@ typedef struct world {
     char written[MAX_CONNS][8192];
     chat_status closed[MAX_CONNS];
     char cursor[256];
+    char told[2048];   /* notifications: "user:count author author;" */
     const char *group; /* "team" has the members alice and bob */
     uint64_t cursor_of_loaded;
     uint64_t gap_of_loaded;  /* 0: none */
@@ -181,6 +182,18 @@ static inline int tell_one(world *w)
     return 1;
 }
 
+static inline void keep_told(world *w, const chat__effect *effect)
+{
+    size_t used = strlen(w->told);
+    used += (size_t)snprintf(w->told + used, sizeof w->told - used, "%.*s:%u",
+                             (int)effect->user.len, (const char *)effect->user.data, effect->limit);
+    for (size_t i = 0; i < effect->names.n_items; i++)
+        used += (size_t)snprintf(w->told + used, sizeof w->told - used, " %.*s",
+                                 (int)effect->names.items[i].len,
+                                 (const char *)effect->names.items[i].data);
+    snprintf(w->told + used, sizeof w->told - used, ";");
+}
+
 static inline void run_effect(world *w, const chat__effect *effect)
 {
     switch (effect->type) {
@@ -205,6 +218,9 @@ static inline void run_effect(world *w, const chat__effect *effect)
         break;
     case CHAT__EFFECT_LOAD_CHAT:
         answer_load_chat(w, effect);
+        break;
+    case CHAT__EFFECT_NOTIFY:
+        keep_told(w, effect);
         break;
     case CHAT__EFFECT_CURSOR:
         snprintf(w->cursor, sizeof w->cursor, "%.*s/%.*s %.*s %d", (int)effect->user.len,

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* The thread that calls the notifier. See herald.h. */
+#include "herald.h"
+#include "base/alloc.h"
+#include "base/view.h"
+
+#include <chat/id.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_WAITING 4096u
+#define MAX_NAMES   3u
+#define STOP_NS     1000000000u
+#define TEXT_BYTES  512u
+#define UNREAD_MAX  99999u
+
+typedef struct news {
+    struct news *next;
+    uint64_t id, seq;
+    uint32_t count, has_others, n_names;
+    chat_view user, chat, names[MAX_NAMES];
+    uint8_t bytes[];
+} news;
+
+struct chat__herald {
+    chat_server *server;
+    chat_notifier notifier;
+    uv_mutex_t mutex;
+    uv_cond_t wake;
+    uv_thread_t thread;
+    news *first, *last;
+    uint64_t n_told;
+    uint64_t stop_at_ns;
+    uint32_t n_waiting;
+    uint8_t is_running, is_stopping, is_own, is_full;
+    _Atomic uint64_t fates[CHAT__HERALD_FATES];
+};
+
+static void count(chat__herald *herald, chat__herald_fate fate)
+{
+    atomic_fetch_add_explicit(&herald->fates[fate], 1, memory_order_relaxed);
+}
+
+uint64_t chat__herald_count(const chat_server *server, chat__herald_fate fate)
+{
+    return server->herald == NULL
+               ? 0
+               : atomic_load_explicit(&server->herald->fates[fate], memory_order_relaxed);
+}
+
+/* --- life --- */
+
+static chat_status choose_notifier(chat__herald *herald)
+{
+    const chat_server_options *options = &herald->server->options;
+    if (options->notifier == NULL) {
+        herald->is_own = 1;
+        return chat__notify_file_new(&herald->server->allocator, options->notify_file,
+                                     &herald->notifier);
+    }
+    if (options->notifier->struct_size < sizeof herald->notifier ||
+        options->notifier->notify == NULL)
+        return CHAT_ERR_ARG;
+    herald->notifier = *options->notifier;
+    return CHAT_OK;
+}
+
+chat_status chat__herald_init(chat_server *server)
+{
+    if (server->options.notifier == NULL && server->options.notify_file == NULL)
+        return CHAT_OK;
+    chat__herald *herald = chat__alloc_zero(&server->allocator, sizeof *herald);
+    if (herald == NULL)
+        return CHAT_ERR_NOMEM;
+    herald->server = server;
+    chat_status status = choose_notifier(herald);
+    if (status == CHAT_ERR_ARG)
+        chat__server_log(server, CHAT_LOG_ERROR, "notifier: struct_size or notify is not set");
+    if (status != CHAT_OK)
+        goto fail;
+    status = CHAT_ERR_NOMEM;
+    if (uv_mutex_init(&herald->mutex) != 0)
+        goto no_mutex;
+    if (uv_cond_init(&herald->wake) != 0)
+        goto no_wake;
+    server->herald = herald;
+    return CHAT_OK;
+no_wake:
+    uv_mutex_destroy(&herald->mutex);
+no_mutex:
+    if (herald->is_own)
+        chat__notify_file_free(&server->allocator, &herald->notifier);
+fail:
+    chat__alloc_free(&server->allocator, herald);
+    return status;
+}
+
+/* The thread is not there. */
+static news *take_first(chat__herald *herald)
+{
+    news *item = herald->first;
+    if (item == NULL)
+        return NULL;
+    herald->first = item->next;
+    if (herald->first == NULL)
+        herald->last = NULL;
+    herald->n_waiting--;
+    return item;
+}
+
+void chat__herald_done(chat_server *server)
+{
+    chat__herald *herald = server->herald;
+    news *item;
+    if (herald == NULL)
+        return;
+    while ((item = take_first(herald)) != NULL)
+        chat__alloc_free(&server->allocator, item);
+    uv_cond_destroy(&herald->wake);
+    uv_mutex_destroy(&herald->mutex);
+    if (herald->is_own)
+        chat__notify_file_free(&server->allocator, &herald->notifier);
+    chat__alloc_free(&server->allocator, herald);
+    server->herald = NULL;
+}
+
+/* --- putting --- */
+
+static chat_view keep(uint8_t **at, chat_view view)
+{
+    chat_view copy = chat__view(*at, view.len);
+    if (view.len > 0)
+        memcpy(*at, view.data, view.len);
+    *at += view.len;
+    return copy;
+}
+
+static news *copy_news(const chat_allocator *allocator, const chat__effect *effect)
+{
+    size_t size = sizeof(news) + effect->user.len + effect->chat.len;
+    for (size_t i = 0; i < effect->names.n_items && i < MAX_NAMES; i++)
+        size += effect->names.items[i].len;
+    news *item = chat__alloc_zero(allocator, size);
+    if (item == NULL)
+        return NULL;
+    uint8_t *at = item->bytes;
+    item->id = effect->id;
+    item->seq = effect->seq;
+    item->count = effect->limit;
+    item->has_others = effect->kind;
+    item->user = keep(&at, effect->user);
+    item->chat = keep(&at, effect->chat);
+    for (size_t i = 0; i < effect->names.n_items && i < MAX_NAMES; i++)
+        item->names[item->n_names++] = keep(&at, effect->names.items[i]);
+    return item;
+}
+
+void chat__herald_put(chat_server *server, const chat__effect *effect)
+{
+    chat__herald *herald = server->herald;
+    if (herald == NULL)
+        return;
+    news *item = copy_news(&server->allocator, effect);
+    uv_mutex_lock(&herald->mutex);
+    int is_taken = item != NULL && herald->n_waiting < MAX_WAITING;
+    int warn = !is_taken && !herald->is_full;
+    herald->is_full = !is_taken;
+    if (is_taken) {
+        if (herald->last != NULL)
+            herald->last->next = item;
+        else
+            herald->first = item;
+        herald->last = item;
+        herald->n_waiting++;
+    }
+    uv_mutex_unlock(&herald->mutex);
+    count(herald, is_taken ? CHAT__HERALD_QUEUED : CHAT__HERALD_DROPPED);
+    if (is_taken)
+        uv_cond_signal(&herald->wake);
+    else
+        chat__alloc_free(&server->allocator, item);
+    if (warn)
+        chat__server_log(server, CHAT_LOG_WARN,
+                         "the notifier is slow: notifications are dropped until it catches up");
+}
+
+/* --- telling --- */
+
+typedef struct badge {
+    const news *item;
+    uint32_t sum;
+    int is_known;
+    int is_read;
+} badge;
+
+static void on_chat(void *ctx, const chat__store_user_chat *row)
+{
+    badge *to = ctx;
+    chat_view user;
+    if (row->is_past || chat_self_user(row->chat, &user) == CHAT_OK)
+        return;
+    if (!row->has_unread)
+        to->is_known = 0;
+    else if (to->sum < UNREAD_MAX)
+        to->sum += row->unread;
+    if (chat__view_equal(row->chat, to->item->chat) && row->read_seq >= to->item->seq)
+        to->is_read = 1;
+}
+
+static chat_view make_text(const news *item, char *out, size_t cap)
+{
+    int len = item->count == 1 ? snprintf(out, cap, "You have a new message")
+                               : snprintf(out, cap, "You have %u new messages", item->count);
+    for (uint32_t i = 0; i < item->n_names && len > 0 && (size_t)len < cap; i++)
+        len += snprintf(out + len, cap - (size_t)len, "%s%.*s", i == 0 ? " from " : ", ",
+                        (int)item->names[i].len, (const char *)item->names[i].data);
+    if (item->has_others && len > 0 && (size_t)len < cap)
+        len += snprintf(out + len, cap - (size_t)len, " and others");
+    return chat__view((const uint8_t *)out, len > 0 && (size_t)len < cap ? (size_t)len : 0);
+}
+
+static void tell(chat__herald *herald, const news *item)
+{
+    char text[TEXT_BYTES];
+    badge all = {item, 0, 1, 0};
+    chat_view no_device = {NULL, 0};
+    chat_status status = chat__store_load_user(herald->server->store, item->user, no_device,
+                                               chat__server_unix_ms(), on_chat, &all);
+    if (all.is_read) {
+        count(herald, CHAT__HERALD_READ);
+        return;
+    }
+    chat_notification what = {.struct_size = sizeof what,
+                              .count = item->count,
+                              .user = item->user,
+                              .chat = item->chat,
+                              .id = item->id,
+                              .seq = item->seq,
+                              .from = item->names,
+                              .n_from = item->n_names,
+                              .has_others = item->has_others,
+                              .has_badge = status >= 0 && all.is_known,
+                              .badge = all.sum,
+                              .text = make_text(item, text, sizeof text)};
+    status = herald->notifier.notify(herald->notifier.ctx, ++herald->n_told, &what);
+    if (status == CHAT_OK)
+        return;
+    count(herald, CHAT__HERALD_FAILED);
+    chat__server_log(herald->server, CHAT_LOG_WARN, "a notification failed: %s",
+                     chat_status_text(status));
+}
+
+static void herald_main(void *arg)
+{
+    chat__herald *herald = arg;
+    for (;;) {
+        uv_mutex_lock(&herald->mutex);
+        while (herald->first == NULL && !herald->is_stopping)
+            uv_cond_wait(&herald->wake, &herald->mutex);
+        news *item = take_first(herald);
+        int is_late = herald->is_stopping && uv_hrtime() > herald->stop_at_ns;
+        uv_mutex_unlock(&herald->mutex);
+        if (item == NULL)
+            return;
+        if (is_late)
+            count(herald, CHAT__HERALD_DROPPED);
+        else
+            tell(herald, item);
+        chat__alloc_free(&herald->server->allocator, item);
+    }
+}
+
+static void report(void *ctx, uint64_t number, chat_notify_state state, const char *why)
+{
+    chat__herald *herald = ctx;
+    (void)number;
+    switch (state) {
+    case CHAT_NOTIFY_SENT:
+        count(herald, CHAT__HERALD_SENT);
+        break;
+    case CHAT_NOTIFY_ACCEPTED:
+        count(herald, CHAT__HERALD_ACCEPTED);
+        break;
+    case CHAT_NOTIFY_FAILED:
+        count(herald, CHAT__HERALD_FAILED);
+        chat__server_log(herald->server, CHAT_LOG_WARN, "a notification failed: %s",
+                         why != NULL ? why : "no reason was given");
+        break;
+    default:
+        break;
+    }
+}
+
+chat_status chat__herald_start(chat_server *server)
+{
+    chat__herald *herald = server->herald;
+    if (herald == NULL)
+        return CHAT_OK;
+    chat_notifier_sink sink = {herald, report};
+    chat_status status = CHAT_OK;
+    if (herald->notifier.open != NULL)
+        status = herald->notifier.open(herald->notifier.ctx, &sink);
+    if (status != CHAT_OK) {
+        chat__server_log(server, CHAT_LOG_ERROR, "the notifier%s%s could not be opened: %s",
+                         herald->is_own ? " file " : "",
+                         herald->is_own ? server->options.notify_file : "",
+                         chat_status_text(status));
+        return status;
+    }
+    herald->is_running = uv_thread_create(&herald->thread, herald_main, herald) == 0;
+    if (herald->is_running)
+        return CHAT_OK;
+    if (herald->notifier.close != NULL)
+        herald->notifier.close(herald->notifier.ctx);
+    return CHAT_ERR_NOMEM;
+}
+
+void chat__herald_stop(chat_server *server)
+{
+    chat__herald *herald = server->herald;
+    if (herald == NULL || !herald->is_running)
+        return;
+    uv_mutex_lock(&herald->mutex);
+    herald->is_stopping = 1;
+    herald->stop_at_ns = uv_hrtime() + STOP_NS;
+    uv_cond_signal(&herald->wake);
+    uv_mutex_unlock(&herald->mutex);
+    uv_thread_join(&herald->thread);
+    herald->is_running = 0;
+    if (herald->notifier.close != NULL)
+        herald->notifier.close(herald->notifier.ctx);
+}
