@@ -295,9 +295,9 @@ CHAT_API chat_status chat_client_receipts(chat_client *client, const chat_target
 
 /** About a message. Zero it, set `struct_size`. */
 typedef struct chat_note_request {
-    uint32_t struct_size;
-    uint32_t reserved;
-    uint64_t re;    /**< id of the message */
+    uint32_t struct_size; /**< sizeof */
+    uint32_t reserved;    /**< 0 */
+    uint64_t re;          /**< id of the message */
     chat_view text; /**< EDIT: the new content; REACT: what to think of it, empty: nothing more */
 } chat_note_request;
 

@@ -19,7 +19,7 @@ typedef struct chat_history chat_history;
 
 /** What the judge says. */
 typedef struct chat_history_verdict {
-    uint32_t struct_size;
+    uint32_t struct_size; /**< sizeof, set by the judge */
     uint32_t n_observers; /**< devices that saw anything */
     uint64_t n_sent;      /**< acknowledgements */
     uint64_t n_seen;      /**< records that devices saw */
