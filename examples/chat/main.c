@@ -21,9 +21,10 @@ int main(int argc, char **argv)
         {"role", &verb_group, 1},        {"members", &verb_group, 1},
         {"presence", &verb_presence, 1}, {"watch", &verb_watch, 0},
         {"hide", &verb_hide, 1},         {"read", &verb_read, 1},
-        {"receipts", &verb_receipts, 1}, {"reply", &verb_reply, 1},
-        {"edit", &verb_note, 1},         {"delete", &verb_note, 1},
-        {"react", &verb_note, 1},        {"reactions", &verb_note, 1},
+        {"receipts", &verb_receipts, 1}, {"why", &verb_why, 1},
+        {"reply", &verb_reply, 1},       {"edit", &verb_note, 1},
+        {"delete", &verb_note, 1},       {"react", &verb_note, 1},
+        {"reactions", &verb_note, 1},
     };
     setlocale(LC_ALL, "");
     int code = args_parse(argc, argv, &args);

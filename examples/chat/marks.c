@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* The second argument. -1 to go on, else the exit code. */
 static int take_number(const struct cli *cli, const char *what, uint64_t *out)
@@ -52,4 +53,28 @@ static void receipts_on_event(struct cli *cli, const chat_event *event)
     oneshot_on_event(cli, event);
 }
 
+static int why_start(struct cli *cli)
+{
+    uint64_t id = 0;
+    chat_target target = args_target(cli->args->items[0]);
+    chat_view device = {NULL, 0};
+    int code = take_number(cli, "MESSAGE", &id);
+    if (code >= 0)
+        return code;
+    if (cli->args->n_items > 2) {
+        device.data = (const uint8_t *)cli->args->items[2];
+        device.len = strlen(cli->args->items[2]);
+    }
+    chat_status status = chat_client_why(cli->client, &target, id, device, NULL);
+    return status == CHAT_OK ? -1 : oneshot_refuse(status, "the chat or the device cannot be used");
+}
+
+static void why_on_event(struct cli *cli, const chat_event *event)
+{
+    if (!cli->args->is_json && event->type == CHAT_EVENT_ROW)
+        show_trail(stdout, event->frame);
+    oneshot_on_event(cli, event);
+}
+
+const struct verb verb_why = {.start = why_start, .on_event = why_on_event};
 const struct verb verb_receipts = {.start = receipts_start, .on_event = receipts_on_event};

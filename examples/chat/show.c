@@ -219,6 +219,25 @@ void show_receipt(FILE *out, const struct cli *cli, const chat_frame *frame)
     fputc('\n', out);
 }
 
+/* A row of `why`. */
+void show_trail(FILE *out, const chat_frame *frame)
+{
+    if (CHAT_FRAME_HAS(frame, USER)) {
+        show_text(out, frame->user);
+        if (CHAT_FRAME_HAS(frame, DEVICE)) {
+            fputc('/', out);
+            show_text(out, frame->device);
+        }
+        fputs("  ", out);
+    }
+    show_text(out, frame->state);
+    if (CHAT_FRAME_HAS(frame, TS)) {
+        fputs("  ", out);
+        show_time(out, frame->ts);
+    }
+    fputc('\n', out);
+}
+
 void show_marker(FILE *out, const struct cli *cli, const chat_frame *frame)
 {
     show_chat_name(out, cli, frame->of);

@@ -293,6 +293,13 @@ CHAT_API chat_status chat_client_read(chat_client *client, const chat_target *ta
 CHAT_API chat_status chat_client_receipts(chat_client *client, const chat_target *target,
                                           uint64_t id, uint64_t *out_r);
 
+/**
+ * Ask where message `id` is: ROW with a `trail` for each thing that happened to it, then RESULT.
+ * An empty `device`: for all devices that the caller may ask about, and what storage knows too.
+ */
+CHAT_API chat_status chat_client_why(chat_client *client, const chat_target *target, uint64_t id,
+                                     chat_view device, uint64_t *out_r);
+
 /** About a message. Zero it, set `struct_size`. */
 typedef struct chat_note_request {
     uint32_t struct_size; /**< sizeof */

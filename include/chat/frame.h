@@ -119,6 +119,9 @@ extern "C" {
       "Delete the message `re`: its author, owners and admins may.")                               \
     X(REACT, 17, "react", CLIENT, F(R) | F(RE), F(CHAT) | F(TO) | F(REACTION) | F(RESEND),         \
       "What I think of the message `re`; without `reaction` nothing any more.")                    \
+    X(WHY, 18, "why", CLIENT, F(R) | F(ID), F(CHAT) | F(TO) | F(DEVICE),                           \
+      "Where is message `id`? `trail` rows with `r`, of one device if it is named, then "          \
+      "`result`.")                                                                                 \
     X(REACTIONS, 19, "reactions", CLIENT, F(R) | F(RE), F(CHAT) | F(TO),                           \
       "What is thought of the message `re`: `note` rows with `r`, then `result`.")                 \
     X(TYPING, 20, "typing", BOTH, 0, F(CHAT) | F(TO) | F(USER),                                    \
@@ -170,6 +173,8 @@ extern "C" {
       "What this device lacked at `hello` was pushed: `count` records; once a connection.")        \
     X(GAP, 51, "gap", SERVER, F(CHAT) | F(AFTER) | F(BEFORE), 0,                                   \
       "Not sent, for it is too much or too old: what `history` has between `after` and `before`.") \
+    X(TRAIL, 52, "trail", SERVER, F(R) | F(STATE), F(USER) | F(DEVICE) | F(TS),                    \
+      "A row of `why`: the message was `state` at `ts`, for `user`, on `device`.")                 \
     X(SUBMIT, 128, "node.submit", NODE, F(CONN) | F(NODE) | F(KIND) | F(FROM) | F(CHAT),           \
       F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND) | F(OF) |              \
           F(READ_SEQ) | F(USER) | F(ROLE) | F(OPEN) | F(RE) | F(REACTION),                         \
@@ -185,6 +190,11 @@ extern "C" {
       "A durable record for members that live on this node.")                                      \
     X(DELIVERED, 131, "node.delivered", NODE, F(TO) | F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,    \
       "A receipt on its way to the author `to`.")                                                  \
+    X(WHY_ASK, 146, "node.why.ask", NODE, F(CONN) | F(N) | F(CHAT) | F(SEQ) | F(USERS), 0,         \
+      "What happened to this record for `users`, who live on this node? Ends with "                \
+      "node.presence.end.")                                                                        \
+    X(WHY_ROW, 147, "node.why.row", NODE, F(CONN) | F(N) | F(USER) | F(STATE) | F(TS), F(DEVICE),  \
+      "A row of the answer.")                                                                      \
     X(PRESENCE_ASK, 132, "node.presence.ask", NODE, F(CONN) | F(N) | F(KIND) | F(USERS), 0,        \
       "Who of `users`, who live on this node, is online? `kind` presence.watch: tell changes "     \
       "too.")                                                                                      \

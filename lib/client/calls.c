@@ -128,6 +128,21 @@ chat_status chat_client_receipts(chat_client *client, const chat_target *target,
     return request(client, &frame, out_r);
 }
 
+chat_status chat_client_why(chat_client *client, const chat_target *target, uint64_t id,
+                            chat_view device, uint64_t *out_r)
+{
+    chat_frame frame;
+    chat_status status = about(client, target, CHAT_FRAME_WHY, &frame);
+    if (status == CHAT_OK && device.len > 0 && !chat_id_is_valid(device))
+        status = CHAT_ERR_ARG;
+    if (status != CHAT_OK)
+        return status;
+    CHAT_FRAME_SET(&frame, ID, id, id);
+    if (device.len > 0)
+        CHAT_FRAME_SET(&frame, DEVICE, device, device);
+    return request(client, &frame, out_r);
+}
+
 static chat_status check_note(chat_frame_type type, const chat_note_request *note)
 {
     int has_text = type == CHAT_FRAME_EDIT || type == CHAT_FRAME_REACT;

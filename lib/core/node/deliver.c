@@ -6,6 +6,7 @@
  */
 #include "node/behind.h"
 #include "node/notify.h"
+#include "node/trail.h"
 
 #include <string.h>
 
@@ -54,6 +55,7 @@ static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view
 static void leave_behind(chat__node *node, chat__node_conn *conn, const chat__live *live)
 {
     chat__count(&node->counts, CHAT__EVENT_QUEUED);
+    chat__trail_conn(node, CHAT__EVENT_QUEUED, conn, live->msg);
     chat__behind_fall(node, conn, live->msg->chat, live->prev, live->msg->seq);
     chat__behind_note_fresh(conn, chat__behind_of(conn, live->msg->chat), live->msg);
 }
@@ -89,6 +91,7 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
         leave_behind(node, conn, live);
     } else if (!live->is_own) {
         chat__count(&node->counts, CHAT__EVENT_PUSHED);
+        chat__trail_conn(node, CHAT__EVENT_PUSHED, conn, msg);
     }
     if (live->must_wait)
         chat__deliver_pump(node, conn);
@@ -161,8 +164,10 @@ static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame
     if (chat__notify_is_away(user, NULL)) {
         chat__missed missed = {frame->chat, frame->from, frame->id, frame->seq, 1};
         chat__count(&node->counts, CHAT__EVENT_QUEUED);
-        if (frame->type == CHAT_FRAME_MSG)
+        if (frame->type == CHAT_FRAME_MSG) {
+            chat__trail_away(node, CHAT__EVENT_QUEUED, id, frame->chat, frame->seq);
             chat__notify_missed(node, id, &missed);
+        }
         return;
     }
     if (conn != NULL && *msg == NULL) {
@@ -277,9 +282,10 @@ static void acked_run(chat__node *node, chat__node_conn *conn, const chat__msg *
         emit_receipt(node, conn, msg);
 }
 
-static void count_acked(chat__node *node, const chat__msg *msg)
+static void count_acked(chat__node *node, const chat__node_conn *conn, const chat__msg *msg)
 {
     chat__count(&node->counts, CHAT__EVENT_ACKED);
+    chat__trail_conn(node, CHAT__EVENT_ACKED, conn, msg);
     if (msg->live_ms != 0)
         chat__event_latency(&node->counts,
                             node->unix_ms > msg->live_ms ? node->unix_ms - msg->live_ms : 0);
@@ -297,7 +303,7 @@ void chat__deliver_acked(chat__node *node, chat__node_conn *conn, uint64_t n)
     while (chat__session_pop(&conn->session, &entry) == CHAT_OK) {
         chat__msg *msg = entry.item;
         if (!entry.is_silent)
-            count_acked(node, msg);
+            count_acked(node, conn, msg);
         if (last != NULL && !is_same_stream(last, msg))
             acked_run(node, conn, last);
         if (last != NULL)
@@ -410,6 +416,8 @@ static int push_row(chat__node *node, chat__node_conn *conn, const chat__node_ro
     chat_status status = push(node, conn, msg, 0);
     if (status == CHAT_OK && msg->is_fresh && msg->is_message && behind->n_fresh > 0)
         behind->n_fresh--;
+    if (status == CHAT_OK)
+        chat__trail_conn(node, CHAT__EVENT_READ_BACK, conn, msg);
     chat__msg_release(node, msg);
     if (status == CHAT_OK) {
         chat__count(&node->counts, CHAT__EVENT_READ_BACK);

@@ -24,8 +24,9 @@ typedef struct chat__msg {
     uint8_t is_fresh; /* nobody was notified of it: is to be when it is not acknowledged */
     uint64_t seq;
     uint64_t id;
-    uint64_t live_ms; /* accepted at; 0: not pushed as it came */
-    uint64_t share;   /* 0: for a few only */
+    uint64_t trail_key; /* 0: leaves no trail */
+    uint64_t live_ms;   /* accepted at; 0: not pushed as it came */
+    uint64_t share;     /* 0: for a few only */
     chat_view chat;
     chat_view from;
     chat_view bytes[3]; /* by chat_encoding; JSON is made when it is first needed */
@@ -58,6 +59,7 @@ typedef struct chat__lookup chat__lookup;
 typedef struct chat__typing chat__typing;
 typedef struct chat__fan chat__fan;
 typedef struct chat__notify chat__notify;
+typedef struct chat__trail chat__trail;
 
 /* A record that was just appended, for one connection. */
 typedef struct chat__live {
@@ -191,20 +193,6 @@ struct chat__cid {
     uint8_t key[];    /* user, 0, cid */
 };
 
-/* A question about presence, asked at the nodes where the users live. */
-struct chat__lookup {
-    chat__lookup *prev, *next; /* of the node, oldest first */
-    chat__lookup *next_of_conn;
-    chat__node_conn *conn;
-    uint64_t number;
-    uint64_t r;
-    uint64_t due_ms;
-    uint64_t count;  /* rows given */
-    uint32_t n_open; /* nodes that have not answered */
-    uint32_t is_watch;
-    int32_t status;
-};
-
 struct chat__node {
     chat__node_options options;
     chat_allocator allocator;
@@ -249,6 +237,7 @@ struct chat__node {
     uint8_t has_broken;
     chat__node_counts counts;
     chat__notify *notify; /* see notify.h */
+    chat__trail *trail;
 };
 
 /* --- node.c --- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames of other nodes: refused unless they have what their kind must, then on to who is meant. */
 #include "node/note.h"
+#include "node/trail.h"
 #include "wire/wire.h"
 
 static int has_all(const chat_frame *frame, uint64_t fields)
@@ -93,6 +94,9 @@ chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view byte
     case CHAT_FRAME_TYPING_PUSH:
         chat__typing_on_push(node, &frame);
         return CHAT_OK;
+    case CHAT_FRAME_WHY_ASK:
+    case CHAT_FRAME_WHY_ROW:
+        return chat__why_link(node, from_node, &frame);
     default:
         return chat__presence_link(node, from_node, &frame);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A record on its way to devices: encoded once for each encoding, counted by references. */
-#include "node/internal.h"
+#include "node/trail.h"
 
 #include <string.h>
 
@@ -25,6 +25,8 @@ chat__msg *chat__msg_new(chat__node *node, const chat_frame *frame)
     msg->n_refs = 1;
     msg->seq = frame->seq;
     msg->id = frame->id;
+    if (node->trail != NULL && frame->type == CHAT_FRAME_MSG)
+        msg->trail_key = chat__trail_key(node, frame->chat, frame->seq);
     msg->is_message = frame->type == CHAT_FRAME_MSG;
     append_view(&at, frame->chat, &msg->chat);
     append_view(&at, frame->from, &msg->from);

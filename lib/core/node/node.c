@@ -2,8 +2,10 @@
 /* The turn: time in, effects out, and answers of storage on their way to who asked. See node.h. */
 #include "node/limits.h"
 #include "node/note.h"
+#include "node/lookup.h"
 #include "node/notify.h"
 #include "node/self.h"
+#include "node/trail.h"
 #include "base/alloc.h"
 #include "wire/wire.h"
 
@@ -41,6 +43,7 @@ void chat__node_options_init(chat__node_options *options)
     options->chat_cache_count = 65536;
     options->presence_count = 65536;
     options->max_watched = 256;
+    options->trail_count = 4096;
     options->notify_interval_ms = 60000;
     options->fanout_sync_members = 50;
     options->fanout_turn_sockets = 64;
@@ -96,6 +99,8 @@ chat_status chat__node_new(const chat__node_options *options, chat__node **out)
         status = chat__presence_init(node);
     if (status == CHAT_OK)
         status = chat__notify_init(node);
+    if (status == CHAT_OK)
+        status = chat__trail_init(node);
     if (status != CHAT_OK) {
         chat__node_free(node);
         return status;
@@ -120,6 +125,7 @@ void chat__node_free(chat__node *node)
         return;
     chat_allocator allocator = node->allocator;
     chat__notify_done(node);
+    chat__trail_done(node);
     chat__presence_done(node);
     chat__conn_free_all(node);
     chat__limits_done(node);

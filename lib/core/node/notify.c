@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is away and was told of how much. See notify.h. */
 #include "node/notify.h"
+#include "node/trail.h"
 
 #include <string.h>
 
@@ -183,6 +184,7 @@ static void emit(chat__node *node, chat_view user, const chat__missed *missed, c
     effect->kind = all != NULL && all->n_names > CHAT__NOTIFY_NAMES;
     effect->names = list;
     chat__count(&node->counts, CHAT__EVENT_NOTIFIED);
+    chat__trail_away(node, CHAT__EVENT_NOTIFIED, user, missed->chat, missed->seq);
 }
 
 /* All that was missed so far. */
@@ -229,6 +231,7 @@ void chat__notify_missed(chat__node *node, chat_view name, const chat__missed *m
         return;
     }
     chat__count(&node->counts, CHAT__EVENT_SUPPRESSED);
+    chat__trail_away(node, CHAT__EVENT_SUPPRESSED, name, missed->chat, missed->seq);
     if (user->timer.place == 0)
         (void)chat__heap_set(&node->notify->timers, &user->timer, user->quiet_until_ms);
 }

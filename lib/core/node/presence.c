@@ -4,7 +4,7 @@
  * and tells the nodes that watch; the node of who watches passes it on to its connections. So a
  * change travels once to each node. The silence of a connection ends it, and its lease with it.
  */
-#include "node/internal.h"
+#include "node/lookup.h"
 
 #include "route/fanout.h"
 
@@ -198,7 +198,7 @@ static void answer_lookup(chat__node *node, chat__lookup *lookup)
 }
 
 /* One node has answered, or could not be asked. */
-static void close_part(chat__node *node, chat__lookup *lookup, chat_status status)
+void chat__lookup_close_part(chat__node *node, chat__lookup *lookup, chat_status status)
 {
     if (status != CHAT_OK)
         lookup->status = status;
@@ -206,7 +206,7 @@ static void close_part(chat__node *node, chat__lookup *lookup, chat_status statu
         answer_lookup(node, lookup);
 }
 
-static chat__lookup *find_lookup(const chat__node *node, const chat_frame *frame)
+chat__lookup *chat__lookup_of(const chat__node *node, const chat_frame *frame)
 {
     chat__node_conn *conn = chat__conn_of(node, frame->conn);
     chat__lookup *lookup = conn != NULL ? conn->lookups : NULL;
@@ -218,7 +218,7 @@ static chat__lookup *find_lookup(const chat__node *node, const chat_frame *frame
 static void take_row(chat__node *node, const chat_frame *row)
 {
     chat_frame out = *row;
-    chat__lookup *lookup = find_lookup(node, row);
+    chat__lookup *lookup = chat__lookup_of(node, row);
     if (lookup == NULL)
         return;
     out.type = CHAT_FRAME_PRESENCE;
@@ -229,10 +229,10 @@ static void take_row(chat__node *node, const chat_frame *row)
 
 static void take_end(chat__node *node, const chat_frame *end)
 {
-    chat__lookup *lookup = find_lookup(node, end);
+    chat__lookup *lookup = chat__lookup_of(node, end);
     if (lookup != NULL)
-        close_part(node, lookup,
-                   CHAT_FRAME_HAS(end, CODE) ? chat_status_from_wire(end->code) : CHAT_OK);
+        chat__lookup_close_part(
+            node, lookup, CHAT_FRAME_HAS(end, CODE) ? chat_status_from_wire(end->code) : CHAT_OK);
 }
 
 static chat_status answer(chat__node *node, uint32_t to_node, const chat_frame *frame)
@@ -280,7 +280,7 @@ static void take_ask(chat__node *node, uint32_t from_node, const chat_frame *ask
     (void)answer(node, from_node, &out);
 }
 
-static chat__lookup *begin_lookup(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+chat__lookup *chat__lookup_begin(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
     size_t n = 0;
     for (const chat__lookup *at = conn->lookups; at != NULL; at = at->next_of_conn)
@@ -328,7 +328,7 @@ static void ask_part(chat__node *node, chat__lookup *lookup, const chat_frame *f
         status = chat__node_emit_link(node, part->node, &ask);
     }
     if (status != CHAT_OK)
-        close_part(node, lookup, status);
+        chat__lookup_close_part(node, lookup, status);
 }
 
 static void ask_all(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
@@ -336,7 +336,7 @@ static void ask_all(chat__node *node, chat__node_conn *conn, const chat_frame *f
     chat__route_plan plan;
     chat__route_part part;
     const chat_view_list *users = &frame->users;
-    chat__lookup *lookup = begin_lookup(node, conn, frame);
+    chat__lookup *lookup = chat__lookup_begin(node, conn, frame);
     if (lookup == NULL) {
         chat__request_refuse(node, conn, frame, CHAT_ERR_BUSY, BUSY_TEXT);
         if (frame->type == CHAT_FRAME_PRESENCE_WATCH)
@@ -346,13 +346,13 @@ static void ask_all(chat__node *node, chat__node_conn *conn, const chat_frame *f
     chat__route_stop *scratch =
         chat__arena_get(&node->arena, (users->n_items + 1) * sizeof *scratch);
     if (scratch == NULL) {
-        close_part(node, lookup, CHAT_ERR_NOMEM);
+        chat__lookup_close_part(node, lookup, CHAT_ERR_NOMEM);
         return;
     }
     chat__route_plan_init(&plan, users->items, users->n_items, node->options.n_nodes, scratch);
     while (chat__route_plan_next(&plan, users->n_items, &part) == CHAT_OK)
         ask_part(node, lookup, frame, &part);
-    close_part(node, lookup, CHAT_OK);
+    chat__lookup_close_part(node, lookup, CHAT_OK);
 }
 
 void chat__presence_on_get(chat__node *node, chat__node_conn *conn, const chat_frame *frame)

@@ -4,6 +4,7 @@
 #include "node/note.h"
 #include "node/notify.h"
 #include "node/self.h"
+#include "node/trail.h"
 
 #include <string.h>
 
@@ -402,8 +403,9 @@ void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *fr
         {CHAT_FRAME_PRESENCE_GET, chat__presence_on_get, 1},
         {CHAT_FRAME_PRESENCE_WATCH, chat__presence_on_watch, 1},
         {CHAT_FRAME_PRESENCE_HIDE, chat__presence_on_hide, 1},
+        {CHAT_FRAME_WHY, chat__why_request, 1},
         {CHAT_FRAME_READ, chat__self_read, 0},
-        {CHAT_FRAME_RECEIPTS, chat__self_receipts, 1},
+        {CHAT_FRAME_RECEIPTS, chat__self_find, 1},
         {CHAT_FRAME_EDIT, chat__note_request, 0},
         {CHAT_FRAME_DELETE, chat__note_request, 0},
         {CHAT_FRAME_REACT, chat__note_request, 0},

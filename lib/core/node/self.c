@@ -4,6 +4,7 @@
  * forward one at a time, each a record that his devices get. And who has read or got a message.
  */
 #include "node/self.h"
+#include "node/trail.h"
 
 #include <assert.h>
 #include <string.h>
@@ -40,7 +41,7 @@ void chat__self_read(chat__node *node, chat__node_conn *conn, const chat_frame *
     chat__request_submit(node, conn, &read, chat__view(self.bytes, self.len));
 }
 
-void chat__self_receipts(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+void chat__self_find(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
     chat_direct_name name;
     chat_view chat;
@@ -54,12 +55,18 @@ void chat__self_receipts(chat__node *node, chat__node_conn *conn, const chat_fra
         chat__request_refuse(node, conn, frame, status, why);
         return;
     }
-    /* The author's id comes behind the chat's. */
-    chat__op *op = chat__request_op(node, conn, CHAT__OP_FIND, frame, chat, CHAT_ID_MAX_BYTES);
+    /* The author's id comes behind the chat's, and behind that the device. */
+    chat__op *op = chat__request_op(node, conn, CHAT__OP_FIND, frame, chat, 2 * CHAT_ID_MAX_BYTES);
     chat__effect *effect = chat__request_emit(node, conn, frame, CHAT__EFFECT_READ, op);
     if (effect == NULL)
         return;
     op->id = frame->id;
+    op->kind = (chat_frame_type)frame->type;
+    if (CHAT_FRAME_HAS(frame, DEVICE)) {
+        op->n_pages = (uint32_t)frame->device.len;
+        memcpy(op->storage + op->bytes.len + CHAT_ID_MAX_BYTES, frame->device.data,
+               frame->device.len);
+    }
     effect->chat = op->bytes;
     effect->after = frame->id - 1; /* a record's seq is not below its id */
     effect->limit = FIND_ROWS;
@@ -138,23 +145,33 @@ static void write_receipts(chat__node *node, chat__node_conn *conn, const chat__
     chat__conn_write_frame(node, conn, &frame);
 }
 
+static void answer_found(chat__node *node, chat__node_conn *conn, const chat__op *op,
+                         const chat__node_marks *marks)
+{
+    chat_frame about;
+    chat__request_about(op, &about);
+    if (mark_of(marks, chat__conn_user(conn)) == NULL)
+        chat__request_refuse(node, conn, &about, CHAT_ERR_FORBIDDEN,
+                             "you are no member of this chat");
+    else if (op->seq == 0)
+        chat__request_refuse(node, conn, &about, CHAT_ERR_NOT_FOUND,
+                             "there is no such message in this chat");
+    else if (op->kind == CHAT_FRAME_WHY)
+        chat__why_answer(node, conn, op, marks);
+    else
+        write_receipts(node, conn, op, marks);
+}
+
 void chat__self_receipts_loaded(chat__node *node, chat__op *op, chat_status status,
                                 const chat__node_marks *marks)
 {
     chat_frame about;
     chat__node_conn *conn = chat__conn_of(node, op->conn);
-    chat_frame_init(&about, CHAT_FRAME_RECEIPTS);
-    CHAT_FRAME_SET(&about, R, r, op->r);
+    chat__request_about(op, &about);
     if (conn != NULL && status < 0)
         chat__request_refuse(node, conn, &about, status, chat_status_text(status));
-    else if (conn != NULL && mark_of(marks, chat__conn_user(conn)) == NULL)
-        chat__request_refuse(node, conn, &about, CHAT_ERR_FORBIDDEN,
-                             "you are no member of this chat");
-    else if (conn != NULL && op->seq == 0)
-        chat__request_refuse(node, conn, &about, CHAT_ERR_NOT_FOUND,
-                             "there is no such message in this chat");
     else if (conn != NULL)
-        write_receipts(node, conn, op, marks);
+        answer_found(node, conn, op, marks);
     chat__op_free(node, op);
 }
 

@@ -6,7 +6,8 @@
 #include "node/internal.h"
 
 void chat__self_read(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
-void chat__self_receipts(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+/* `receipts` and `why`: find the message, then who is in the chat. */
+void chat__self_find(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
 void chat__self_found(chat__node *node, chat__op *op, const chat__rows *rows);
 void chat__self_receipts_loaded(chat__node *node, chat__op *op, chat_status status,
                                 const chat__node_marks *marks);

@@ -32,6 +32,7 @@ static inline void ask_everything(chat_client *client)
     (void)chat_client_typing(client, &bob);
     (void)chat_client_read(client, &bob, 1, &r);
     (void)chat_client_receipts(client, &bob, 1, &r);
+    (void)chat_client_why(client, &bob, 1, name, &r);
     (void)chat_client_ping(client, &r);
 }
 
