@@ -44,6 +44,7 @@ static void make_node(world *w, oom_memory *memory)
     chat__node_options_init(&options);
     options.allocator = &allocator;
     options.max_connections = 8;
+    options.notify_users = 4;
     chat_status status = chat__node_new(&options, &w->node);
     if (status != CHAT_OK) {
         assert_int_equal(status, CHAT_ERR_NOMEM);
@@ -224,12 +225,38 @@ static void making_a_group(void **state)
     assert_true(oom_loop(make_group, NULL) >= 20);
 }
 
+/* A notification may be lost for lack of memory, and is never made twice. */
+static void tell_away(oom_memory *memory, void *ctx)
+{
+    static world w;
+    (void)ctx;
+    make_node(&w, memory);
+    w.has_ids_as_seqs = 1;
+    join_again(&w, memory, &ALICE);
+    ask(&w, memory, &ALICE,
+        "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"c1\",\"body\":\"hi\",\"resend\":true}",
+        "\"t\":\"sent\"");
+    assert_true(w.told[0] == 0 || strcmp(w.told, "bob:1 alice;") == 0);
+    char why[128];
+    snprintf(why, sizeof why, "{\"t\":\"why\",\"r\":2,\"to\":\"bob\",\"id\":\"%llu\"}",
+             (unsigned long long)w.records[0].seq);
+    ask(&w, memory, &ALICE, why, "\"t\":\"result\",\"r\":2");
+    chat__node_free(w.node);
+}
+
+static void telling_who_is_away(void **state)
+{
+    (void)state;
+    assert_true(oom_loop(tell_away, NULL) >= 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(talking),
         cmocka_unit_test(marking_as_read),
         cmocka_unit_test(making_a_group),
+        cmocka_unit_test(telling_who_is_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections of a node: opened, found by number, written to, timed, closed. */
 #include "node/limits.h"
+#include "node/trail.h"
 #include "node/internal.h"
 #include "base/alloc.h"
 
@@ -84,6 +85,7 @@ static chat__user *get_user(chat__node *node, chat_view id)
         return NULL;
     memcpy(user->id, id.data, id.len);
     user->id_len = (uint8_t)id.len;
+    user->trail_user = chat__trail_user(node, id);
     if (chat__map_put(&node->users, chat__view(user->id, user->id_len), user) != CHAT_OK) {
         chat__node_dealloc(node, user);
         return NULL;

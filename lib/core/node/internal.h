@@ -108,6 +108,7 @@ typedef struct chat__allowance {
 struct chat__user {
     chat__node_conn *conns;
     chat__allowance allowance;
+    uint64_t trail_user; /* hash of the id, see trail.h */
     uint8_t id_len;
     uint8_t id[];
 };

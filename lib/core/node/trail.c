@@ -36,7 +36,7 @@ uint64_t chat__trail_key(const chat__node *node, chat_view chat, uint64_t seq)
     return key != 0 ? key : 1;
 }
 
-void chat__trail_put(chat__node *node, chat__event event, uint64_t key, chat_view user,
+void chat__trail_put(chat__node *node, chat__event event, uint64_t key, uint64_t user,
                      chat_view device)
 {
     chat__trail *trail = node->trail;
@@ -44,7 +44,7 @@ void chat__trail_put(chat__node *node, chat__event event, uint64_t key, chat_vie
         return;
     chat__trail_row *row = &trail->rows[trail->next];
     row->key = key;
-    row->user = chat__trail_user(node, user);
+    row->user = user;
     row->at_ms = node->unix_ms;
     row->event = (uint8_t)event;
     row->device_len = (uint8_t)device.len;
@@ -60,7 +60,7 @@ void chat__trail_conn(chat__node *node, chat__event event, const chat__node_conn
                       const chat__msg *msg)
 {
     if (msg->trail_key != 0)
-        chat__trail_put(node, event, msg->trail_key, chat__conn_user(conn),
+        chat__trail_put(node, event, msg->trail_key, conn->user->trail_user,
                         chat__view(conn->device, conn->device_len));
 }
 
@@ -69,7 +69,8 @@ void chat__trail_away(chat__node *node, chat__event event, chat_view user, chat_
 {
     chat_view none = {NULL, 0};
     if (node->trail != NULL)
-        chat__trail_put(node, event, chat__trail_key(node, chat, seq), user, none);
+        chat__trail_put(node, event, chat__trail_key(node, chat, seq), chat__trail_user(node, user),
+                        none);
 }
 
 const chat__trail_row *chat__trail_at(const chat__node *node, uint32_t i)

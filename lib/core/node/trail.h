@@ -10,8 +10,8 @@
 
 chat_status chat__trail_init(chat__node *node);
 void chat__trail_done(chat__node *node);
-/* `key` of the record, see chat__trail_key(); `device` may be empty. */
-void chat__trail_put(chat__node *node, chat__event event, uint64_t key, chat_view user,
+/* `key` of the record and `user` are hashes, see below; `device` may be empty. */
+void chat__trail_put(chat__node *node, chat__event event, uint64_t key, uint64_t user,
                      chat_view device);
 uint64_t chat__trail_key(const chat__node *node, chat_view chat, uint64_t seq);
 /* The event happened to this record on this connection, or to its user. */
