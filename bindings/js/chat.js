@@ -37,7 +37,7 @@ export class ChatClient extends EventTarget {
     #url; #token; #device; #agent; #firstWaitMs; #waitMs; #socket = null; #isOn = false;
     #openedAt = 0; #timer = null; #heartbeat = null; #bye = null; #lastHeardAt = 0;
     #count = 0; #acked = 0; #isAckDue = false; #pausedUntil = 0; #pauseTimer = null;
-    #outbox = new Map(); #requests = new Map(); #lastSeq = new Map(); #filling = new Map(); #r = 0;
+    #outbox = new Map(); #requests = new Map(); #mine = new Set(); #lastSeq = new Map(); #filling = new Map(); #r = 0;
 
     /** `token` is a JWT or a function that gives one, or a promise of one, for each connection. */
     constructor(url, token, {device = "web", agent = "libchat-js", firstWaitMs = 1000} = {}) {
@@ -172,8 +172,14 @@ export class ChatClient extends EventTarget {
             return;
         }
         this.#outbox.delete(frame.cid);
-        if (frame.t === "sent") one.resolve(frame);
+        if (frame.t === "sent") { this.#remember(frame.cid); one.resolve(frame); }
         else one.reject(new ChatError(frame.code, frame.text));
+    }
+
+    /** A message of mine comes back when the connection that sent it is lost: it is no news. */
+    #remember(cid) {
+        this.#mine.add(cid);
+        if (this.#mine.size > MAX_OUTBOX) this.#mine.delete(this.#mine.values().next().value);
     }
 
     #pause(ms) {
@@ -218,7 +224,8 @@ export class ChatClient extends EventTarget {
         const seq = BigInt(frame.seq), last = this.#lastSeq.get(frame.chat) ?? 0n;
         if (seq <= last) return;
         this.#lastSeq.set(frame.chat, seq);
-        this.#emit(frame.t, frame);
+        const isMine = this.#outbox.has(frame.cid) || this.#mine.delete(frame.cid);
+        if (frame.t !== "msg" || !isMine) this.#emit(frame.t, frame);
     }
 
     #ack() {

@@ -37,6 +37,7 @@ def test_every_message_comes_once_and_in_order(server, kills):
     assert heard["received"]["bodies"] == [f"{i} ü 👋" for i in range(COUNT)]
     assert heard["received"]["seqs"] == heard["received"]["acknowledged"]
     assert all(isinstance(seq, str) for seq in heard["received"]["seqs"])
+    assert heard["received"]["echoes"] == 0
     assert heard["history"]["bodies"] == [f"{i} ü 👋" for i in (COUNT - 1, COUNT - 2)]
     assert heard["history"]["more"] is True
     assert heard["refused"] == {"what": "refused", "code": "not_found", "name": "ChatError"}

@@ -25,6 +25,8 @@ const all = new Promise((resolve) => bob.addEventListener("msg", ({detail}) => {
     seqs.push(detail.seq);
     if (bodies.length === Number(count)) resolve();
 }));
+let echoes = 0;
+alice.addEventListener("msg", () => echoes++);
 alice.start();
 bob.start();
 await both;
@@ -37,7 +39,7 @@ for (let i = 0; i < Number(count); i++) {
 }
 const acknowledged = (await Promise.all(sent)).map((frame) => frame.seq);
 await all;
-say("received", {bodies, seqs, acknowledged});
+say("received", {bodies, seqs, acknowledged, echoes});
 const {rows, result} = await alice.request("history", {to: "bob", limit: 2});
 say("history", {bodies: rows.map((row) => row.body), more: result.more});
 try {
