@@ -41,6 +41,7 @@ def test_a_direct_chat_has_one_id_from_both_sides(connect):
 
 def test_what_one_sends_is_not_echoed_to_the_sending_device(connect):
     alice, bob = connect("alice"), connect("bob")
+    alice.expect("resumed")
     alice.say("no echo", to="bob")
     bob.expect_msg("no echo")
     assert not alice.seen("msg")
