@@ -15,7 +15,7 @@ enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_HELP, KIND_VERSION };
 
 #define NET                                                                                        \
     "send listen history chats create update join leave add remove role members presence watch "   \
-    "hide read receipts why reply edit delete react reactions interactive"
+    "hide read receipts why mute unmute reply edit delete react reactions interactive"
 #define ALL NET " token"
 
 static const struct option {
@@ -79,6 +79,8 @@ static const struct {
     {"read", 2, 2, "read CHAT SEQ"},
     {"receipts", 2, 2, "receipts CHAT MESSAGE   (MESSAGE is its id)"},
     {"why", 2, 3, "why CHAT MESSAGE [DEVICE]   (MESSAGE is its id)"},
+    {"mute", 1, 2, "mute CHAT [SECONDS]   (without SECONDS: for good)"},
+    {"unmute", 1, 1, "unmute CHAT"},
     {"reply", 3, 3, "reply CHAT MESSAGE TEXT   (MESSAGE is its id)"},
     {"edit", 3, 3, "edit CHAT MESSAGE TEXT   (MESSAGE is its id)"},
     {"delete", 2, 2, "delete CHAT MESSAGE   (MESSAGE is its id)"},
@@ -182,7 +184,8 @@ static int check_verb(const struct args *args, int argc, char **argv)
         return refuse(
             "unknown verb", args->verb,
             "Verbs: send, listen, history, chats, create, update, join, leave, add, remove, role, "
-            "members, presence, watch, hide, read, receipts, why, reply, edit, delete, "
+            "members, presence, watch, hide, read, receipts, why, mute, unmute, reply, edit, "
+            "delete, "
             "react, reactions, "
             "token. See chat --help.");
     if (args->n_items < verbs[i].min_items)

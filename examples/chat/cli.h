@@ -93,6 +93,7 @@ void show_presence(FILE *out, const chat_frame *frame);
 void show_receipt(FILE *out, const struct cli *cli, const chat_frame *frame);
 void show_trail(FILE *out, const chat_frame *frame);
 void show_marker(FILE *out, const struct cli *cli, const chat_frame *frame);
+void show_setting(FILE *out, const struct cli *cli, const chat_frame *frame);
 void show_state(FILE *out, const chat_event *event);
 
 /* People read downwards: rows that come newest first are kept, and printed in reverse. */
@@ -113,7 +114,7 @@ void send_on_tick(struct cli *cli);
 extern const struct verb verb_presence, verb_watch, verb_hide;
 
 /* marks.c: what was read */
-extern const struct verb verb_read, verb_receipts, verb_why;
+extern const struct verb verb_read, verb_receipts, verb_why, verb_mute;
 
 /* groups.c: create, update, join, leave, add, remove, role, members */
 extern const struct verb verb_group;

@@ -23,6 +23,8 @@ static const char help[] =
     "  react CHAT MESSAGE [REACTION]\n"
     "                             say what I think of a message; nothing: take it back\n"
     "  reactions CHAT MESSAGE     print who thinks what of a message\n"
+    "  mute CHAT [SECONDS]        do not notify me of a chat for so long, or for good\n"
+    "  unmute CHAT                notify me again\n"
     "  create CHAT USER... [--title T] [--open]\n"
     "                             make the group CHAT of me and the users; with --open anybody\n"
     "                             may join it\n"

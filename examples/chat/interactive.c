@@ -435,6 +435,7 @@ static void show_event(struct cli *cli, const chat_event *event)
     case CHAT_EVENT_TYPING:
         show_typing(cli, event->frame);
         break;
+    case CHAT_EVENT_SETTING:
     case CHAT_EVENT_MARKER: /* what another device shows is no news here */
         break;
     case CHAT_EVENT_RESUMED:

@@ -85,7 +85,7 @@ static void on_event(struct cli *cli, const chat_event *event)
 {
     int is_mine = event->type != CHAT_EVENT_MESSAGE && event->type != CHAT_EVENT_CHAT &&
                   event->type != CHAT_EVENT_MARKER && event->type != CHAT_EVENT_RESUMED &&
-                  event->type != CHAT_EVENT_NOTE;
+                  event->type != CHAT_EVENT_NOTE && event->type != CHAT_EVENT_SETTING;
     if (event->type == CHAT_EVENT_STATE)
         on_state(cli, event);
     else if (is_mine)

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 /* The second argument. -1 to go on, else the exit code. */
 static int take_number(const struct cli *cli, const char *what, uint64_t *out)
@@ -78,3 +79,32 @@ static void why_on_event(struct cli *cli, const chat_event *event)
 
 const struct verb verb_why = {.start = why_start, .on_event = why_on_event};
 const struct verb verb_receipts = {.start = receipts_start, .on_event = receipts_on_event};
+
+/* Seconds from now; none: for good. */
+static int mute_start(struct cli *cli)
+{
+    uint64_t seconds = 0;
+    uint64_t until_ms = CHAT_MUTE_FOREVER;
+    chat_target target = args_target(cli->args->items[0]);
+    if (strcmp(cli->args->verb, "unmute") == 0) {
+        until_ms = 0;
+    } else if (cli->args->n_items > 1) {
+        if (!args_number(cli->args->items[1], &seconds) || seconds == 0) {
+            fprintf(stderr, "chat: SECONDS is not a number above 0: %s\n", cli->args->items[1]);
+            return EXIT_USAGE;
+        }
+        if (seconds < CHAT_MUTE_FOREVER / 2000)
+            until_ms = ((uint64_t)time(NULL) + seconds) * 1000;
+    }
+    chat_status status = chat_client_mute(cli->client, &target, until_ms, NULL);
+    return status == CHAT_OK ? -1 : oneshot_refuse(status, "the chat cannot be used");
+}
+
+static void mute_on_event(struct cli *cli, const chat_event *event)
+{
+    if (!cli->args->is_json && event->type == CHAT_EVENT_RESULT)
+        puts(strcmp(cli->args->verb, "mute") == 0 ? "muted" : "no longer muted");
+    oneshot_on_event(cli, event);
+}
+
+const struct verb verb_mute = {.start = mute_start, .on_event = mute_on_event};

@@ -106,6 +106,8 @@ static void listen_on_event(struct cli *cli, const chat_event *event)
     }
     if (!cli->args->is_json && event->type == CHAT_EVENT_MARKER)
         show_marker(stdout, cli, event->frame);
+    if (!cli->args->is_json && event->type == CHAT_EVENT_SETTING)
+        show_setting(stdout, cli, event->frame);
     if (is_message) {
         cli->progress_at_ms = cli->now_ms;
         if (cli->n_left > 0 && --cli->n_left == 0)

@@ -162,6 +162,8 @@ static void show_chat(FILE *out, const chat_frame *frame)
         fprintf(out, "  last_seq=%" PRIu64, frame->last_seq);
     if (CHAT_FRAME_HAS(frame, UNREAD))
         fprintf(out, "  unread=%s%" PRIu64, frame->unread >= 999 ? ">=" : "", frame->unread);
+    if (CHAT_FRAME_HAS(frame, UNTIL))
+        fputs("  muted", out);
 }
 
 /* A message, a record of a chat's making or change, or a member, with the end of the line. */
@@ -242,6 +244,12 @@ void show_marker(FILE *out, const struct cli *cli, const chat_frame *frame)
 {
     show_chat_name(out, cli, frame->of);
     fprintf(out, "  read up to %" PRIu64 "\n", frame->read_seq);
+}
+
+void show_setting(FILE *out, const struct cli *cli, const chat_frame *frame)
+{
+    show_chat_name(out, cli, frame->of);
+    fputs(frame->until > 0 ? "  muted\n" : "  no longer muted\n", out);
 }
 
 void show_state(FILE *out, const chat_event *event)

@@ -130,6 +130,7 @@ typedef enum chat_event_type {
                              too. `gap`: what is between `after` and `before` in `chat`, and perhaps
                              more like it, is missing for good: history did not have it */
     CHAT_EVENT_NOTE,      /**< `frame`: note, somebody edited, deleted or reacted to a message */
+    CHAT_EVENT_SETTING,   /**< `frame`: setting, I muted a chat on another device */
     CHAT_EVENT_TOKEN_WANTED = 64 /**< give a new one by chat_client_set_token(), soon (`status` OK)
                                      or because the old one was refused for `status`; a client that
                                      was refused then connects again by itself */
@@ -288,6 +289,14 @@ CHAT_API chat_status chat_client_typing(chat_client *client, const chat_target *
  */
 CHAT_API chat_status chat_client_read(chat_client *client, const chat_target *target, uint64_t seq,
                                       uint64_t *out_r);
+
+/**
+ * Do not notify me of the chat until `until_unix_ms` (CHAT_MUTE_FOREVER: for good; 0: no longer
+ * muted). Messages come as before. Answer: RESULT; my other devices get SETTING, and the rows of
+ * chat_client_chats() have `until`.
+ */
+CHAT_API chat_status chat_client_mute(chat_client *client, const chat_target *target,
+                                      uint64_t until_unix_ms, uint64_t *out_r);
 
 /** Ask who has message `id`: ROW with a `receipt` for each member but the author, then RESULT. */
 CHAT_API chat_status chat_client_receipts(chat_client *client, const chat_target *target,

@@ -76,15 +76,17 @@ extern "C" {
     X(MEMBERS, 44, members, IDS, CHAT_GROUP_MAX_MEMBERS, "between nodes: who is sent the record")  \
     X(EDITED, 45, edited, UINT, 0, "when the content was last replaced, as `ts`")                  \
     X(DELETED, 46, deleted, BOOL, 0, "the message was deleted: its `body` is empty")               \
-    X(REACTION, 47, reaction, TEXT, CHAT_REACTION_MAX_BYTES, "what a user thinks of a message")
+    X(REACTION, 47, reaction, TEXT, CHAT_REACTION_MAX_BYTES, "what a user thinks of a message")    \
+    X(UNTIL, 49, until, UINT, 0, "muted until then, as `ts`")
 
 /**
  * X(NAME, number, json name, direction, REQUIRED fields, OPTIONAL fields, text)
  *
  * direction: CLIENT (to server), SERVER (to client), BOTH, NODE (between nodes; refused elsewhere).
  * A stream frame (text starts with "Stream.") is one of the device's delivery stream: `msg`, `chat`
- * `change` and `marker` without `r`. They are counted from `welcome` on, and `ack{n}` acknowledges
- * the first n: the number is not written into them, so that all recipients get the same bytes.
+ * `change`, `note`, `marker` and `setting` without `r`. They are counted from `welcome` on, and
+ * `ack{n}` acknowledges the first n: the number is not written into them, so that all recipients
+ * get the same bytes.
  */
 #define CHAT_FRAME_TABLE(X)                                                                        \
     X(HELLO, 1, "hello", CLIENT, F(DEVICE), F(AGENT) | F(NEEDS), "First frame of a connection.")   \
@@ -136,6 +138,8 @@ extern "C" {
       "I have read everything up to `seq`; `result` says what counts now.")                        \
     X(RECEIPTS, 25, "receipts", CLIENT, F(R) | F(ID), F(CHAT) | F(TO),                             \
       "Who has message `id`? `receipt` rows with `r`, then `result`.")                             \
+    X(MUTE, 31, "mute", CLIENT, F(R), F(CHAT) | F(TO) | F(UNTIL),                                  \
+      "Do not notify me of this chat until then; without `until`, or with 0: no longer muted.")    \
     X(WELCOME, 32, "welcome", SERVER, F(USER) | F(DEVICE) | F(HEARTBEAT) | F(MAX_BODY),            \
       F(AGENT) | F(TS), "Answer to `hello`: the connection is live.")                              \
     X(SENT, 33, "sent", SERVER, F(CID) | F(CHAT) | F(ID) | F(SEQ) | F(TS), F(R),                   \
@@ -147,7 +151,7 @@ extern "C" {
       "`user` has, or has read, everything up to `seq`; with `r` a row of `receipts`.")            \
     X(CHAT, 36, "chat", SERVER, F(CHAT),                                                           \
       F(R) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS) | F(TITLE) | F(USERS) | F(LAST_SEQ) |      \
-          F(CID) | F(READ_SEQ) | F(UNREAD) | F(OPEN),                                              \
+          F(CID) | F(READ_SEQ) | F(UNREAD) | F(OPEN) | F(UNTIL),                                   \
       "Stream. A chat was made; with `r` a row of `chats` or `history`.")                          \
     X(RESULT, 37, "result", SERVER, F(R), F(COUNT) | F(HAS_MORE) | F(CHAT) | F(ID) | F(SEQ),       \
       "A request is done.")                                                                        \
@@ -171,13 +175,16 @@ extern "C" {
       "Stream. I have read the chat `of` up to `read_seq`, here or on another device.")            \
     X(RESUMED, 49, "resumed", SERVER, F(STATE) | F(COUNT), F(CHAT) | F(AFTER) | F(BEFORE),         \
       "What this device lacked at `hello` was pushed: `count` records; once a connection.")        \
+    X(SETTING, 50, "setting", SERVER, F(OF) | F(UNTIL),                                            \
+      F(CHAT) | F(FROM) | F(ID) | F(TS) | F(SEQ) | F(PREV),                                        \
+      "Stream. I muted the chat `of`, here or on another device; `until` 0: no longer.")           \
     X(GAP, 51, "gap", SERVER, F(CHAT) | F(AFTER) | F(BEFORE), 0,                                   \
       "Not sent, for it is too much or too old: what `history` has between `after` and `before`.") \
     X(TRAIL, 52, "trail", SERVER, F(R) | F(STATE), F(USER) | F(DEVICE) | F(TS),                    \
       "A row of `why`: the message was `state` at `ts`, for `user`, on `device`.")                 \
     X(SUBMIT, 128, "node.submit", NODE, F(CONN) | F(NODE) | F(KIND) | F(FROM) | F(CHAT),           \
       F(R) | F(DEVICE) | F(CID) | F(BODY) | F(TITLE) | F(USERS) | F(RESEND) | F(OF) |              \
-          F(READ_SEQ) | F(USER) | F(ROLE) | F(OPEN) | F(RE) | F(REACTION),                         \
+          F(READ_SEQ) | F(USER) | F(ROLE) | F(OPEN) | F(RE) | F(REACTION) | F(UNTIL),              \
       "A user's request on its way to the chat's owner.")                                          \
     X(ANSWER, 129, "node.answer", NODE, F(CONN) | F(KIND),                                         \
       F(R) | F(CHAT) | F(CID) | F(ID) | F(SEQ) | F(TS) | F(CODE) | F(TEXT) | F(RETRY_AFTER),       \
@@ -186,7 +193,7 @@ extern "C" {
       F(KIND) | F(CHAT) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS),                              \
       F(BODY) | F(CID) | F(TITLE) | F(USERS) | F(CONN) | F(R) | F(TO) | F(COUNT) | F(OF) |         \
           F(READ_SEQ) | F(OPEN) | F(WHAT) | F(USER) | F(ROLE) | F(MEMBERS) | F(RE) | F(RE_SEQ) |   \
-          F(REACTION),                                                                             \
+          F(REACTION) | F(UNTIL),                                                                  \
       "A durable record for members that live on this node.")                                      \
     X(DELIVERED, 131, "node.delivered", NODE, F(TO) | F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,    \
       "A receipt on its way to the author `to`.")                                                  \

@@ -34,6 +34,8 @@ extern "C" {
 #define CHAT_GROUP_MAX_MEMBERS 256u
 /** Longest title of a group, in bytes of UTF-8. */
 #define CHAT_TITLE_MAX_BYTES 256u
+/** A chat is muted for good: later than all times (unix ms). */
+#define CHAT_MUTE_FOREVER (UINT64_C(1) << 53)
 /** Longest reaction to a message: an emoji with all that may belong to it. */
 #define CHAT_REACTION_MAX_BYTES 64u
 

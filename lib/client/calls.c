@@ -117,6 +117,20 @@ chat_status chat_client_read(chat_client *client, const chat_target *target, uin
     return request(client, &frame, out_r);
 }
 
+chat_status chat_client_mute(chat_client *client, const chat_target *target, uint64_t until_unix_ms,
+                             uint64_t *out_r)
+{
+    chat_frame frame;
+    if (until_unix_ms > CHAT_MUTE_FOREVER)
+        return CHAT_ERR_ARG;
+    chat_status status = about(client, target, CHAT_FRAME_MUTE, &frame);
+    if (status != CHAT_OK)
+        return status;
+    if (until_unix_ms > 0)
+        CHAT_FRAME_SET(&frame, UNTIL, until, until_unix_ms);
+    return request(client, &frame, out_r);
+}
+
 chat_status chat_client_receipts(chat_client *client, const chat_target *target, uint64_t id,
                                  uint64_t *out_r)
 {

@@ -96,7 +96,8 @@ static void on_user_chat(void *ctx, const chat__store_user_chat *row)
                                  .unread = row->unread,
                                  .has_unread = row->has_unread,
                                  .is_past = row->is_past,
-                                 .gap_seq = row->gap_seq};
+                                 .gap_seq = row->gap_seq,
+                                 .muted_until_ms = row->muted_until_ms};
     copy.chat = keep(all, row->chat);
     copy.title = keep(all, row->title);
     if (all->status == CHAT_OK)

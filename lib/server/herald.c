@@ -189,8 +189,12 @@ void chat__herald_put(chat_server *server, const chat__effect *effect)
 typedef struct badge {
     const news *item;
     uint32_t sum;
+    uint64_t now_ms;
     int is_known;
     int is_read;
+    int is_muted;  /* the chat of the newest message */
+    int has_quiet; /* something is unread in a chat that is muted */
+    int has_loud;  /* in one that is not */
 } badge;
 
 static void on_chat(void *ctx, const chat__store_user_chat *row)
@@ -205,6 +209,11 @@ static void on_chat(void *ctx, const chat__store_user_chat *row)
         to->sum += row->unread;
     if (chat__view_equal(row->chat, to->item->chat) && row->read_seq >= to->item->seq)
         to->is_read = 1;
+    int is_muted = row->muted_until_ms > to->now_ms;
+    if (is_muted && chat__view_equal(row->chat, to->item->chat))
+        to->is_muted = 1;
+    if (!row->has_unread || row->unread > 0)
+        *(is_muted ? &to->has_quiet : &to->has_loud) = 1;
 }
 
 static chat_view make_text(const news *item, char *out, size_t cap)
@@ -222,12 +231,13 @@ static chat_view make_text(const news *item, char *out, size_t cap)
 static void tell(chat__herald *herald, const news *item)
 {
     char text[TEXT_BYTES];
-    badge all = {item, 0, 1, 0};
+    badge all = {.item = item, .now_ms = chat__server_unix_ms(), .is_known = 1};
     chat_view no_device = {NULL, 0};
     chat_status status = chat__store_load_user(herald->server->store, item->user, no_device,
-                                               chat__server_unix_ms(), on_chat, &all);
-    if (all.is_read) {
-        count(herald, CHAT__HERALD_READ);
+                                               all.now_ms, on_chat, &all);
+    int is_silent = item->count == 1 ? all.is_muted : all.has_quiet && !all.has_loud;
+    if (all.is_read || (status >= 0 && is_silent)) {
+        count(herald, all.is_read ? CHAT__HERALD_READ : CHAT__HERALD_MUTED);
         return;
     }
     chat_notification what = {.struct_size = sizeof what,

@@ -26,6 +26,7 @@ typedef enum chat__herald_fate {
     CHAT__HERALD_ACCEPTED,
     CHAT__HERALD_FAILED,
     CHAT__HERALD_READ,    /* meanwhile: not told */
+    CHAT__HERALD_MUTED,   /* by the user: not told */
     CHAT__HERALD_DROPPED, /* the queue was full, or the server stopped */
     CHAT__HERALD_FATES
 } chat__herald_fate;

@@ -150,8 +150,8 @@ static void put_shards(page *to, const chat_server *server)
 
 static void put_notifications(page *to, const chat_server *server)
 {
-    static const char *const STATES[CHAT__HERALD_FATES] = {"queued", "sent", "accepted",
-                                                           "failed", "read", "dropped"};
+    static const char *const STATES[CHAT__HERALD_FATES] = {"queued", "sent",  "accepted", "failed",
+                                                           "read",   "muted", "dropped"};
     put_head(to, "chat_notifications_total", "counter", "What became of notifications, by state.");
     for (size_t i = 0; i < CHAT__HERALD_FATES; i++)
         put(to, "chat_notifications_total{state=\"%s\"} %" PRIu64 "\n", STATES[i],

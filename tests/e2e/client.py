@@ -114,7 +114,7 @@ class Client:
 
     def _take(self, timeout):
         frame = self._decode(self.socket.recv(timeout))
-        if frame["t"] in ("msg", "chat", "change", "marker", "note") and "r" not in frame:
+        if frame["t"] in ("msg", "chat", "change", "marker", "note", "setting") and "r" not in frame:
             self.n_stream += 1
             if self.acks:
                 self._put_if_open({"t": "ack", "n": self.n_stream})

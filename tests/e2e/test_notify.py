@@ -70,3 +70,14 @@ def test_a_file_that_cannot_be_written_is_said_at_the_start(make_server, workdir
     assert "notifier file" in server.log()
     os.rmdir(told_file)
     server.start()
+
+
+def test_a_muted_chat_is_not_told_and_another_is(told_file, connect):
+    alice, carol = connect("alice"), connect("carol")
+    alice.say("hello", to="carol")
+    carol.expect_msg("hello")
+    assert carol.request("mute", to="alice", until=2**53)[1]["t"] == "result"
+    carol.close()
+    alice.say("psst", to="carol")
+    connect("bob").say("loud", to="carol")
+    assert [row["from"] for row in told(told_file, 1)] == [["bob"]]

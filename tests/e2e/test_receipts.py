@@ -159,3 +159,54 @@ def test_the_verbs_of_chat(server, connect):
     assert [f["state"] for f in frames if f["t"] == "receipt"] == ["read"]
     assert run_chat("read", "@alice", "x", server=server, user="bob").returncode == 2
     assert run_chat("read", "no-such", "1", server=server, user="bob").returncode == 1
+
+
+# --- mute ---
+
+def test_mute_is_told_to_the_other_devices_and_survives_kill_9(server, connect):
+    alice, phone, laptop = connect("alice"), connect("bob", "phone"), connect("bob", "laptop")
+    chat = alice.say("hello", to="bob")["chat"]
+    assert "until" not in chat_row(phone, chat)
+    rows, answer = phone.request("mute", to="alice", until=2**53)
+    assert (answer["t"], answer["chat"], rows) == ("result", chat, [])
+    setting = laptop.expect("setting", of=chat)
+    assert (setting["until"], setting["from"]) == (2**53, "bob")
+    assert not phone.seen("setting") and not alice.seen("setting")
+    server.kill()
+    server.runs.pop()
+    server.start()
+    bob = connect("bob", "phone")
+    assert chat_row(bob, chat)["until"] == 2**53
+    assert "until" not in chat_row(connect("alice"), chat)
+    assert bob.request("mute", chat=chat)[1]["t"] == "result"
+    assert "until" not in chat_row(bob, chat)
+
+
+def test_a_mute_that_is_over_is_not_shown(connect):
+    alice, bob = connect("alice"), connect("bob")
+    chat = alice.say("hello", to="bob")["chat"]
+    assert bob.request("mute", chat=chat, until=1)[1]["t"] == "result"
+    assert "until" not in chat_row(bob, chat)
+
+
+def test_only_members_mute_a_chat(connect):
+    alice, eve = connect("alice"), connect("eve")
+    alice.create("team", "bob")
+    assert eve.request("mute", chat="team", until=2**53)[1]["code"] == "forbidden"
+    assert eve.request("mute", chat="no-such", until=2**53)[1]["code"] == "not_found"
+    chat = alice.say("hello", to="bob")["chat"]
+    assert eve.request("mute", chat=chat, until=2**53)[1]["code"] == "forbidden"
+
+
+def test_the_command_mutes_and_unmutes(server, connect):
+    alice, laptop = connect("alice"), connect("bob", "laptop")
+    alice.say("hello", to="bob")
+    done = run_chat("mute", "@alice", "3600", server=server, user="bob")
+    assert (done.returncode, done.stdout) == (0, "muted\n"), done.stderr
+    assert laptop.expect("setting")["until"] > 0
+    assert "muted" in run_chat("chats", server=server, user="bob").stdout
+    done = run_chat("--json", "unmute", "@alice", server=server, user="bob")
+    assert "result" in [json.loads(line)["t"] for line in done.stdout.splitlines()]
+    assert laptop.expect("setting", until=0)["until"] == 0
+    assert "muted" not in run_chat("chats", server=server, user="bob").stdout
+    assert run_chat("mute", "@alice", "soon", server=server, user="bob").returncode == 2

@@ -126,6 +126,10 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
         chat_frame_init(&payload, CHAT_FRAME_MARKER);
         CHAT_FRAME_SET(&payload, OF, of, submit->of);
         CHAT_FRAME_SET(&payload, READ_SEQ, read_seq, submit->read_seq);
+    } else if (submit->kind == CHAT_FRAME_MUTE) {
+        chat_frame_init(&payload, CHAT_FRAME_SETTING);
+        CHAT_FRAME_SET(&payload, OF, of, submit->of);
+        CHAT_FRAME_SET(&payload, UNTIL, until, submit->until);
     } else {
         chat_frame_init(&payload, CHAT_FRAME_CHAT);
         CHAT_FRAME_SET(&payload, USERS, users, submit->users);

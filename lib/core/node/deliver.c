@@ -13,7 +13,7 @@
 static int is_record_type(uint64_t type)
 {
     return type == CHAT_FRAME_MSG || type == CHAT_FRAME_CHAT || type == CHAT_FRAME_CHANGE ||
-           type == CHAT_FRAME_MARKER || type == CHAT_FRAME_NOTE;
+           type == CHAT_FRAME_MARKER || type == CHAT_FRAME_NOTE || type == CHAT_FRAME_SETTING;
 }
 
 /* --- pushing --- */
@@ -127,6 +127,8 @@ static void answer_origin(chat__node *node, const chat_frame *push)
     if (push->kind == CHAT_FRAME_MARKER) {
         CHAT_FRAME_SET(&out, CHAT, chat, push->of);
         CHAT_FRAME_SET(&out, SEQ, seq, push->read_seq);
+    } else if (push->kind == CHAT_FRAME_SETTING) {
+        CHAT_FRAME_SET(&out, CHAT, chat, push->of);
     } else {
         CHAT_FRAME_SET(&out, CHAT, chat, push->chat);
         CHAT_FRAME_SET(&out, ID, id, push->id);

@@ -2,6 +2,7 @@
 /* Frames of other nodes: refused unless they have what their kind must, then on to who is meant. */
 #include "node/note.h"
 #include "node/trail.h"
+#include "node/self.h"
 #include "wire/wire.h"
 
 static int has_all(const chat_frame *frame, uint64_t fields)
@@ -15,8 +16,7 @@ static int is_valid_submit(const chat__node *node, const chat_frame *frame, uint
 {
     const uint64_t message =
         CHAT_FIELD_BIT(CHAT_FIELD_KEY_CID) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
-    const uint64_t read = CHAT_FIELD_BIT(CHAT_FIELD_KEY_R) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_OF) |
-                          CHAT_FIELD_BIT(CHAT_FIELD_KEY_READ_SEQ);
+    const uint64_t own = CHAT_FIELD_BIT(CHAT_FIELD_KEY_R) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_OF);
     chat_view user;
     uint32_t owner =
         chat__node_of_chat(frame->chat, node->options.n_partitions, node->options.n_nodes);
@@ -24,9 +24,11 @@ static int is_valid_submit(const chat__node *node, const chat_frame *frame, uint
         return 0;
     if (frame->kind == CHAT_FRAME_SEND)
         return has_all(frame, message);
-    if (frame->kind == CHAT_FRAME_READ)
-        return has_all(frame, read) && chat_self_user(frame->chat, &user) == CHAT_OK &&
-               chat__view_equal(user, frame->from);
+    if (chat__self_is(frame->kind))
+        return has_all(frame, own) &&
+               (frame->kind == CHAT_FRAME_READ ? CHAT_FRAME_HAS(frame, READ_SEQ)
+                                               : CHAT_FRAME_HAS(frame, UNTIL)) &&
+               chat_self_user(frame->chat, &user) == CHAT_OK && chat__view_equal(user, frame->from);
     /* What a request must carry beside its number, it must carry here. */
     uint64_t needed = chat__frame_required((uint32_t)frame->kind) & ~R_BIT;
     if (chat__note_is(frame->kind))
@@ -41,7 +43,7 @@ static int is_valid_push(const chat_frame *frame)
     uint64_t origin = 0;
     if (frame->kind != CHAT_FRAME_MSG && frame->kind != CHAT_FRAME_CHAT &&
         frame->kind != CHAT_FRAME_MARKER && frame->kind != CHAT_FRAME_CHANGE &&
-        frame->kind != CHAT_FRAME_NOTE)
+        frame->kind != CHAT_FRAME_NOTE && frame->kind != CHAT_FRAME_SETTING)
         return 0;
     uint64_t to = frame->kind == CHAT_FRAME_CHANGE ? CHAT_FIELD_BIT(CHAT_FIELD_KEY_MEMBERS)
                                                    : CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);

@@ -83,8 +83,8 @@ typedef enum chat__effect_type {
     CHAT__EFFECT_CLOSE,
     /* Hand `bytes` to node `to_node`. */
     CHAT__EFFECT_LINK,
-    /* Append to `partition`: key `chat`, `id`, `kind` (chat_frame_type MSG, CHAT, CHANGE or
-       MARKER), payload `bytes`, a CBOR frame of that type without seq and prev. Answer:
+    /* Append to `partition`: key `chat`, `id`, `kind` (chat_frame_type MSG, CHAT, CHANGE,
+       MARKER or SETTING), payload `bytes`, a CBOR frame of that type without seq and prev. Answer:
        chat__node_appended(tag), in the order of the effects. */
     CHAT__EFFECT_APPEND,
     /* Who is in group `chat`? Answer: chat__node_chat_loaded(tag). */
@@ -149,11 +149,12 @@ typedef struct chat__node_user_chat {
     chat_view title;
     uint64_t cursor;
     uint64_t last_seq;
-    uint64_t read_seq;   /* without a device: the user has read so far */
-    uint32_t unread;     /* messages of others behind it, 999 at most */
-    uint32_t has_unread; /* else it was too much to count */
-    int is_past;         /* no member any more */
-    uint64_t gap_seq;    /* above the cursor, up to here is not sent: see history; 0: nothing */
+    uint64_t read_seq;       /* without a device: the user has read so far */
+    uint32_t unread;         /* messages of others behind it, 999 at most */
+    uint32_t has_unread;     /* else it was too much to count */
+    int is_past;             /* no member any more */
+    uint64_t gap_seq;        /* above the cursor, up to here is not sent: see history; 0: nothing */
+    uint64_t muted_until_ms; /* without a device: unix ms, 0: never muted */
 } chat__node_user_chat;
 
 /* A member of a chat and how far he is. */

@@ -280,7 +280,7 @@ static step take(chat__node *node, const chat_frame *submit, chat__room *room, i
 {
     if (room != NULL && is_unsettled(room))
         return STEP_WAIT;
-    if (submit->kind == CHAT_FRAME_READ)
+    if (chat__self_is(submit->kind))
         return STEP_WAIT;
     if (submit->kind == CHAT_FRAME_CHAT_CREATE)
         return take_create(node, submit, room);
@@ -304,7 +304,7 @@ static void end_search(chat__node *node, const chat_frame *submit, int is_comple
 /* The head of a chat's queue could not be taken: ask storage for what it lacks. */
 static step ask_for(chat__node *node, const chat_frame *submit, chat__room *room)
 {
-    if (submit->kind == CHAT_FRAME_READ)
+    if (chat__self_is(submit->kind))
         return chat__self_ask(node, room, submit) ? STEP_WAIT : STEP_DONE;
     if (is_unsettled(room))
         return STEP_WAIT;

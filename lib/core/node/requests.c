@@ -329,6 +329,8 @@ static void write_chat_row(chat__node *node, chat__node_conn *conn, const chat__
         CHAT_FRAME_SET(&frame, UNREAD, unread, row->unread);
     if (row->title.len > 0)
         CHAT_FRAME_SET(&frame, TITLE, title, row->title);
+    if (row->muted_until_ms > node->unix_ms)
+        CHAT_FRAME_SET(&frame, UNTIL, until, row->muted_until_ms);
     chat__conn_write_frame(node, conn, &frame);
 }
 
@@ -405,6 +407,7 @@ void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *fr
         {CHAT_FRAME_PRESENCE_HIDE, chat__presence_on_hide, 1},
         {CHAT_FRAME_WHY, chat__why_request, 1},
         {CHAT_FRAME_READ, chat__self_read, 0},
+        {CHAT_FRAME_MUTE, chat__self_mute, 0},
         {CHAT_FRAME_RECEIPTS, chat__self_find, 1},
         {CHAT_FRAME_EDIT, chat__note_request, 0},
         {CHAT_FRAME_DELETE, chat__note_request, 0},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a user does for himself, on the owner of his self stream: markers of what he has read move
- * forward one at a time, each a record that his devices get. And who has read or got a message.
+ * forward one at a time, chats are muted, each a record that his devices get. And who has read or
+ * got a message.
  */
 #include "node/self.h"
 #include "node/trail.h"
@@ -18,12 +19,18 @@
 
 /* --- requests, on the user's node --- */
 
-void chat__self_read(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+int chat__self_is(uint64_t kind)
+{
+    return kind == CHAT_FRAME_READ || kind == CHAT_FRAME_MUTE;
+}
+
+/* A request about `chat` on its way to the self stream of the user. */
+static void submit_own(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
     chat_direct_name name;
     chat_direct_name self;
     chat_view chat;
-    chat_frame read;
+    chat_frame own;
     const char *why = "";
     chat_status status = chat__request_chat(conn, frame, &name, &chat, &why);
     if (status == CHAT_OK)
@@ -34,11 +41,24 @@ void chat__self_read(chat__node *node, chat__node_conn *conn, const chat_frame *
     }
     if (chat__request_is_draining(node, conn, frame))
         return;
-    chat_frame_init(&read, CHAT_FRAME_READ);
-    CHAT_FRAME_SET(&read, R, r, frame->r);
-    CHAT_FRAME_SET(&read, OF, of, chat);
-    CHAT_FRAME_SET(&read, READ_SEQ, read_seq, frame->seq);
-    chat__request_submit(node, conn, &read, chat__view(self.bytes, self.len));
+    chat_frame_init(&own, (chat_frame_type)frame->type);
+    CHAT_FRAME_SET(&own, R, r, frame->r);
+    CHAT_FRAME_SET(&own, OF, of, chat);
+    if (frame->type == CHAT_FRAME_READ)
+        CHAT_FRAME_SET(&own, READ_SEQ, read_seq, frame->seq);
+    else
+        CHAT_FRAME_SET(&own, UNTIL, until, CHAT_FRAME_HAS(frame, UNTIL) ? frame->until : 0);
+    chat__request_submit(node, conn, &own, chat__view(self.bytes, self.len));
+}
+
+void chat__self_read(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    submit_own(node, conn, frame);
+}
+
+void chat__self_mute(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    submit_own(node, conn, frame);
 }
 
 void chat__self_find(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
@@ -228,7 +248,8 @@ int chat__self_ask(chat__node *node, chat__room *room, const chat_frame *submit)
     op->room = room;
     room->is_busy = 1;
     effect->tag = (uint64_t)(uintptr_t)op;
-    effect->seq = highest_wanted(node, room, submit);
+    if (submit->kind == CHAT_FRAME_READ)
+        effect->seq = highest_wanted(node, room, submit);
     return 1;
 }
 
@@ -249,12 +270,17 @@ static chat_status keep_members(chat__node *node, chat__room *room, const chat__
     return CHAT_OK;
 }
 
-static void move_marker(chat__node *node, chat__room *room, chat_frame *submit, chat_status status,
-                        const chat__node_marks *marks)
+/* The head of the queue: a marker that moves, or a chat that is muted, by one of its members. */
+static void take_own(chat__node *node, chat__room *room, chat_frame *submit, chat_status status,
+                     const chat__node_marks *marks)
 {
     const chat__node_mark *mine = status == CHAT_OK ? mark_of(marks, submit->from) : NULL;
     if (status == CHAT_OK && mine == NULL)
         status = CHAT_ERR_FORBIDDEN;
+    if (status == CHAT_OK && submit->kind == CHAT_FRAME_MUTE) {
+        chat__owner_append(node, submit, 1, room);
+        return;
+    }
     if (status == CHAT_OK && marks->seq <= mine->read_seq) {
         answer_marker(node, submit, mine->read_seq);
         return;
@@ -279,7 +305,7 @@ void chat__self_marks_loaded(chat__node *node, chat__op *op, chat_status status,
     room->is_busy = 0;
     assert(head != NULL);
     if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, head->bytes, &submit) == CHAT_OK)
-        move_marker(node, room, &submit, status, marks);
+        take_own(node, room, &submit, status, marks);
     room->queue = head->next;
     if (room->queue == NULL)
         room->last = NULL;

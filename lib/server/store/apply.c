@@ -205,6 +205,11 @@ static chat_status stage_kind(chat__store *store, chat__state_change *change,
         if (status != CHAT_OK)
             return status;
     }
+    if (record->kind == CHAT_FRAME_SETTING) {
+        chat_status status = chat__store_stage_mute(store, change, record->seq, payload);
+        if (status != CHAT_OK)
+            return status;
+    }
     if (record->kind == CHAT_FRAME_NOTE) {
         chat_status status = chat__store_stage_note(store, change, record->seq, payload);
         if (status != CHAT_OK)

@@ -31,7 +31,9 @@ static const char SCHEMA[] =
     "CREATE TABLE IF NOT EXISTS notes(chat TEXT NOT NULL, re INTEGER NOT NULL,"
     " what INTEGER NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL,"
     " PRIMARY KEY(chat, re, what, user)) WITHOUT ROWID;"
-    "PRAGMA user_version = 4;"
+    "CREATE TABLE IF NOT EXISTS mutes(user TEXT NOT NULL, chat TEXT NOT NULL,"
+    " seq INTEGER NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY(user, chat)) WITHOUT ROWID;"
+    "PRAGMA user_version = 5;"
     "COMMIT";
 
 /* Versions 1 and 2 had no roles and no end of a membership. What devices have is kept; all the rest
@@ -57,6 +59,7 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_GET_FURTHEST] = "SELECT chat, max(seq) FROM cursors WHERE user = ?1 GROUP BY chat",
     [CHAT__DB_GET_READ] = "SELECT seq FROM reads WHERE user = ?1 AND chat = ?2",
     [CHAT__DB_GET_DELIVERED] = "SELECT max(seq) FROM cursors WHERE user = ?1 AND chat = ?2",
+    [CHAT__DB_GET_MUTE] = "SELECT seq, until_ms FROM mutes WHERE user = ?1 AND chat = ?2",
     [CHAT__DB_GET_NOTES] = "SELECT what, user, seq FROM notes WHERE chat = ?1 AND re = ?2",
     [CHAT__DB_HAS_NOTES] = "SELECT 1 FROM notes WHERE chat = ?1 LIMIT 1",
     [CHAT__DB_GET_META] = "SELECT value FROM meta WHERE key = ?1",
@@ -75,6 +78,8 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
                             " SET seq = max(seq, ?4)",
     [CHAT__DB_PUT_READ] = "INSERT INTO reads VALUES(?1, ?3, ?4) ON CONFLICT DO UPDATE"
                           " SET seq = max(seq, ?4)",
+    [CHAT__DB_PUT_MUTE] = "INSERT INTO mutes(user, seq, chat, until_ms) VALUES(?1, ?2, ?3, ?4)"
+                          " ON CONFLICT DO UPDATE SET seq = ?2, until_ms = ?4 WHERE ?2 >= seq",
     [CHAT__DB_PUT_NOTE] = "INSERT INTO notes(user, re, chat, seq, what) VALUES(?1, ?2, ?3, ?4, ?5)"
                           " ON CONFLICT DO UPDATE SET seq = max(seq, ?4)",
     [CHAT__DB_PUT_META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
@@ -156,7 +161,7 @@ chat_status chat__db_open(chat__db *db, const char *path)
         status = exec(db, FROM_OLD);
         version = 0;
     }
-    /* Version 3 lacks tables, and its log has nothing for them. */
+    /* Versions 3 and 4 lack tables, and their logs have nothing for them. */
     if (status == CHAT_OK && version < CHAT__DB_VERSION)
         status = exec(db, SCHEMA);
     if (status == CHAT_OK)

@@ -11,7 +11,7 @@
 #include <sqlite3.h>
 
 /* Raise with any change of the tables that an older version would misread. */
-#define CHAT__DB_VERSION 4
+#define CHAT__DB_VERSION 5
 
 typedef enum chat__db_statement {
     CHAT__DB_GET_CHAT,
@@ -24,6 +24,7 @@ typedef enum chat__db_statement {
     CHAT__DB_GET_FURTHEST,
     CHAT__DB_GET_READ,
     CHAT__DB_GET_DELIVERED,
+    CHAT__DB_GET_MUTE,
     CHAT__DB_GET_NOTES,
     CHAT__DB_HAS_NOTES,
     CHAT__DB_GET_META,
@@ -34,6 +35,7 @@ typedef enum chat__db_statement {
     CHAT__DB_PUT_DEVICE,
     CHAT__DB_PUT_CURSOR,
     CHAT__DB_PUT_READ,
+    CHAT__DB_PUT_MUTE,
     CHAT__DB_PUT_NOTE,
     CHAT__DB_PUT_META,
     CHAT__DB_PUT_PARTITION,

@@ -21,6 +21,7 @@ typedef struct user_chat {
     uint64_t cursor;
     uint64_t last_seq;
     uint64_t read_seq;
+    uint64_t muted_until_ms;
     uint32_t unread;
     uint8_t has_unread;
     uint64_t first_event; /* seq of the first membership, and of the latest change of it */
@@ -222,6 +223,8 @@ static chat_status load_unread(loading *load)
     for (user_chat *each = load->first; each != NULL && status >= 0; each = each->next) {
         chat_view chat = {each->chat, each->chat_len};
         status = chat__store_read_seq(load->store, load->user, chat, &each->read_seq);
+        if (status == CHAT_OK)
+            status = chat__store_muted_until(load->store, load->user, chat, &each->muted_until_ms);
         if (status < 0)
             return status;
         status = chat__store_count_unread(load->store, load->user, chat, each->read_seq, &budget,
@@ -344,6 +347,7 @@ chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view 
                                      each->unread,
                                      each->has_unread,
                                      chat__event_role(each->last_value) == CHAT__ROLE_NONE,
+                                     each->muted_until_ms,
                                      each->backlog.gap_seq};
         if (status == CHAT_OK)
             fn(ctx, &row);

@@ -58,6 +58,7 @@ typedef enum chat__row_type {
     CHAT__ROW_DEVICE = 'd', /* user, device; value: last seen */
     CHAT__ROW_CURSOR = 'c', /* user, device, chat; value: seq */
     CHAT__ROW_READ = 'r',   /* user, chat; value: read up to this seq */
+    CHAT__ROW_MUTE = 'q',   /* user, seq in place of a device, chat; value: until, unix ms */
     CHAT__ROW_NOTE = 'n' /* user, message's seq and what in place of a device, chat; value: seq */
 } chat__row_type;
 

@@ -119,9 +119,10 @@ typedef struct chat__store_user_chat {
     uint64_t last_seq; /* that the user may read */
     uint64_t read_seq; /* with an empty `device`: the user has read so far */
     uint32_t unread;   /* messages of others behind it, 999 at most */
-    uint32_t has_unread; /* else it was too much to count */
-    int is_past;         /* no member any more */
-    uint64_t gap_seq;    /* with a device: above the cursor, up to here is too much or too old */
+    uint32_t has_unread;     /* else it was too much to count */
+    int is_past;             /* no member any more */
+    uint64_t muted_until_ms; /* with an empty `device`: unix ms, 0: never muted */
+    uint64_t gap_seq; /* with a device: above the cursor, up to here is too much or too old */
 } chat__store_user_chat;
 typedef void (*chat__store_user_chat_fn)(void *ctx, const chat__store_user_chat *row);
 
@@ -146,6 +147,13 @@ chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view 
  */
 chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view device,
                                    chat_view chat, uint64_t seq);
+
+/*
+ * @any Until when `user` has muted `chat` (unix ms); 0: never muted. It is muted at a time before.
+ * CHAT_OK; CHAT_ERR_ARG; CHAT_ERR_IO.
+ */
+chat_status chat__store_muted_until(chat__store *store, chat_view user, chat_view chat,
+                                    uint64_t *out_unix_ms);
 
 /* A member of a chat and how far he is. */
 typedef struct chat__store_mark {

@@ -153,6 +153,7 @@ static chat_status write_chat(chat__store *store, chat__state_chat *chat)
 static chat_status write_row(chat__store *store, chat__state_row *row)
 {
     chat__db_statement which = row->type == CHAT__ROW_MEMBER   ? CHAT__DB_PUT_MEMBER
+                               : row->type == CHAT__ROW_MUTE   ? CHAT__DB_PUT_MUTE
                                : row->type == CHAT__ROW_NOTE   ? CHAT__DB_PUT_NOTE
                                : row->type == CHAT__ROW_DEVICE ? CHAT__DB_PUT_DEVICE
                                : row->type == CHAT__ROW_READ   ? CHAT__DB_PUT_READ
@@ -162,7 +163,7 @@ static chat_status write_row(chat__store *store, chat__state_row *row)
     pthread_mutex_unlock(&store->state.lock);
     sqlite3_stmt *statement = chat__db_use(&store->flush_db, which);
     chat__db_bind(statement, 1, chat__state_row_user(row));
-    if (row->type == CHAT__ROW_MEMBER)
+    if (row->type == CHAT__ROW_MEMBER || row->type == CHAT__ROW_MUTE)
         chat__db_bind_number(statement, 2, chat__state_row_seq(row));
     else if (row->type == CHAT__ROW_NOTE)
         chat__db_bind_number(statement, 2, chat__state_note_re(row));

@@ -31,6 +31,7 @@ static inline void ask_everything(chat_client *client)
     (void)chat_client_hide(client, 0, &r);
     (void)chat_client_typing(client, &bob);
     (void)chat_client_read(client, &bob, 1, &r);
+    (void)chat_client_mute(client, &bob, CHAT_MUTE_FOREVER, &r);
     (void)chat_client_receipts(client, &bob, 1, &r);
     (void)chat_client_why(client, &bob, 1, name, &r);
     (void)chat_client_ping(client, &r);

@@ -45,6 +45,39 @@ static void a_marker_is_answered_when_durable_and_told_to_those_it_concerns(void
     assert_not_written(&w, 0, "marker");
 }
 
+static void a_mute_is_answered_when_durable_and_told_to_the_other_device(void **state)
+{
+    (void)state;
+    w.is_append_held = 1;
+    say(&w, 1, "{\"t\":\"mute\",\"r\":1,\"to\":\"alice\",\"until\":9007199254740992}");
+    say(&w, 1, READ("2", "10"));
+    assert_string_equal(w.written[1], "");
+    w.is_append_held = 0;
+    pass_time(&w, 1);
+    assert_written(&w, 1, "\"t\":\"result\",\"r\":1,\"chat\":\"dm:5:alice:bob\"");
+    assert_written(&w, 1, "\"r\":2,\"chat\":\"dm:5:alice:bob\",\"seq\":\"10\"");
+    assert_not_written(&w, 1, "setting");
+    assert_written(&w, 2, "\"t\":\"setting\"");
+    assert_written(&w, 2, "\"until\":9007199254740992");
+    assert_not_written(&w, 0, "setting");
+}
+
+static void without_a_time_a_chat_is_no_longer_muted(void **state)
+{
+    (void)state;
+    say(&w, 1, "{\"t\":\"mute\",\"r\":1,\"to\":\"alice\"}");
+    assert_written(&w, 1, "\"t\":\"result\"");
+    assert_written(&w, 2, "\"until\":0");
+}
+
+static void a_stranger_mutes_nothing(void **state)
+{
+    (void)state;
+    say(&w, 1, "{\"t\":\"mute\",\"r\":1,\"chat\":\"no-such\",\"until\":5}");
+    assert_written(&w, 1, "not_found");
+    assert_not_written(&w, 2, "setting");
+}
+
 static void a_marker_never_goes_back_and_writes_nothing_then(void **state)
 {
     (void)state;
@@ -143,6 +176,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_marker_is_answered_when_durable_and_told_to_those_it_concerns),
+        TEST(a_mute_is_answered_when_durable_and_told_to_the_other_device),
+        TEST(without_a_time_a_chat_is_no_longer_muted),
+        TEST(a_stranger_mutes_nothing),
         TEST(a_marker_never_goes_back_and_writes_nothing_then),
         TEST(a_marker_stays_on_what_exists),
         TEST(waiting_markers_become_one_record),

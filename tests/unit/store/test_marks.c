@@ -51,6 +51,31 @@ static void put_marker(fixture *f, const char *user, uint64_t read_seq, uint64_t
     (void)put_frame(f, &frame, id);
 }
 
+static void put_mute(fixture *f, uint64_t until, uint64_t id)
+{
+    chat_frame frame;
+    chat_frame_init(&frame, CHAT_FRAME_SETTING);
+    CHAT_FRAME_SET(&frame, CHAT, chat, chat__view_str("me:bob"));
+    CHAT_FRAME_SET(&frame, FROM, from, chat__view_str("bob"));
+    CHAT_FRAME_SET(&frame, OF, of, chat__view_str(DIRECT));
+    CHAT_FRAME_SET(&frame, UNTIL, until, until);
+    CHAT_FRAME_SET(&frame, ID, id, id);
+    (void)put_frame(f, &frame, id);
+}
+
+static void assert_muted_until(fixture *f, uint64_t expected)
+{
+    uint64_t until = 77;
+    assert_int_equal(
+        chat__store_muted_until(f->store, chat__view_str("bob"), chat__view_str(DIRECT), &until),
+        CHAT_OK);
+    assert_int_equal(until, expected);
+    assert_int_equal(
+        chat__store_muted_until(f->store, chat__view_str("alice"), chat__view_str(DIRECT), &until),
+        CHAT_OK);
+    assert_int_equal(until, 0);
+}
+
 /* "user read/delivered, ... up to seq" */
 static void on_marks(void *ctx, const chat__store_marks *marks)
 {
@@ -124,6 +149,31 @@ static void markers_are_found_in_memory_in_sqlite_and_after_a_crash(void **state
     assert_true(find(f, "bob").has_self);
 }
 
+/* In memory, in SQLite, in both, and from the log after a crash. */
+static void the_newest_mute_of_a_chat_counts(void **state)
+{
+    fixture *f = fixture_of(state);
+    put_mute(f, 5000, 10);
+    assert_muted_until(f, 0);
+    assert_int_equal(chat__store_commit(f->store), CHAT_OK);
+    assert_muted_until(f, 5000);
+    put_mute(f, 4000, 20);
+    assert_int_equal(chat__store_commit(f->store), CHAT_OK);
+    assert_muted_until(f, 4000);
+    assert_int_equal(chat__store_flush(f->store), CHAT_OK);
+    assert_muted_until(f, 4000);
+    put_mute(f, 0, 30);
+    assert_int_equal(chat__store_commit(f->store), CHAT_OK);
+    assert_muted_until(f, 0);
+    kill_it(f);
+    assert_int_equal(try_open(f), CHAT_OK);
+    assert_muted_until(f, 0);
+    put_mute(f, CHAT_MUTE_FOREVER, 40);
+    assert_int_equal(chat__store_commit(f->store), CHAT_OK);
+    reopen(f);
+    assert_muted_until(f, CHAT_MUTE_FOREVER);
+}
+
 static void a_marker_never_goes_back(void **state)
 {
     fixture *f = fixture_of(state);
@@ -143,9 +193,11 @@ static void a_marker_never_goes_back(void **state)
 static void what_is_no_marker_is_refused(void **state)
 {
     fixture *f = fixture_of(state);
-    chat__store_record record = {.kind = CHAT_FRAME_MARKER, .id = 1};
+    chat__store_record record = {.kind = CHAT_FRAME_SETTING, .id = 1};
     record.chat = chat__view_str("me:bob");
     record.payload = chat__view_str("no frame");
+    assert_int_equal(chat__store_append(f->store, &record), CHAT_ERR_ARG);
+    record.kind = CHAT_FRAME_MARKER;
     assert_int_equal(chat__store_append(f->store, &record), CHAT_ERR_ARG);
     assert_int_equal(chat__store_commit(f->store), CHAT_OK);
     assert_false(find(f, "bob").has_self);
@@ -200,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FAULTY_TEST(markers_are_found_in_memory_in_sqlite_and_after_a_crash),
+        FAULTY_TEST(the_newest_mute_of_a_chat_counts),
         TEST(a_marker_never_goes_back),
         TEST(what_is_no_marker_is_refused),
         TEST(pure_unread),
