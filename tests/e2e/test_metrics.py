@@ -46,6 +46,7 @@ def figures_with(server, events):
 
 def test_what_happens_to_messages_is_counted(server, connect):
     alice, bob = connect("alice"), connect("bob")
+    bob.expect("resumed")  # else the first one may wait for what the device has
     for i in range(3):
         alice.say(f"message {i}", to="bob")
         bob.expect_msg(f"message {i}")

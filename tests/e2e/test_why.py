@@ -14,6 +14,7 @@ def trail(client, message, **target):
 def test_explain(make_server, connect, server):
     """Bob acknowledges, carol is away; after a restart storage still says so."""
     alice, bob = connect("alice"), connect("bob", "laptop")
+    bob.expect("resumed")
     alice.request("chat.create", chat="team", users=["bob", "carol"])
     sent = alice.say("where is it?", chat="team")
     bob.expect_msg("where is it?")
@@ -38,6 +39,7 @@ def test_explain(make_server, connect, server):
 
 def test_chat_why_prints_it(server, connect):
     alice, bob = connect("alice"), connect("bob", "laptop")
+    bob.expect("resumed")
     sent = alice.say("where?", to="bob")
     bob.expect_msg("where?")
     alice.expect("receipt", seq=sent["seq"])
