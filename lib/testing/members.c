@@ -79,8 +79,8 @@ void chat__sim_group_apply(sim *s, sim_group *group, const sim_record *record)
 {
     chat_frame frame;
     chat_view payload = {record->payload, record->len};
-    if (record->kind == CHAT_FRAME_MSG || record->kind == CHAT_FRAME_MARKER ||
-        record->kind == CHAT_FRAME_NOTE ||
+    int is_about_members = record->kind == CHAT_FRAME_CHAT || record->kind == CHAT_FRAME_CHANGE;
+    if (!is_about_members ||
         chat_frame_decode(s->decoder, CHAT_ENCODING_CBOR, payload, &frame) != CHAT_OK)
         return;
     if (record->kind == CHAT_FRAME_CHANGE) {

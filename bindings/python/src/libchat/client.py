@@ -142,13 +142,6 @@ class Client(Connection):
             lambda r: int(lib.chat_client_read(self._handle(), target, seq, r)))
         return int(getattr(answer.result, "seq") or 0)
 
-    async def mute(self, chat: str | User, until_ms: int = 1 << 53) -> None:
-        """No notifications of the chat until `until_ms` (unix time); 0: no longer muted."""
-        target, _keep = _text.target(chat)
-        until_ms = _text.number(until_ms, 64, "until_ms")
-        await self._request(
-            lambda r: int(lib.chat_client_mute(self._handle(), target, until_ms, r)))
-
     async def receipts(self, chat: str | User, message: int) -> list[Receipt]:
         """Who has message `message` (an id), and who has read it."""
         target, _keep = _text.target(chat)
