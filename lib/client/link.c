@@ -3,6 +3,7 @@
 #include "link.h"
 #include "link_io.h"
 #include "base/view.h"
+#include "net/ws_deflate.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -172,7 +173,7 @@ static chat_status begin_upgrade(chat__link *link, chat_view token)
     link->upgrade.path = link->url.path;
     link->upgrade.token = token;
     link->upgrade.encoding = link->encoding;
-    link->upgrade.offer_deflate = !link->no_deflate;
+    link->upgrade.offer_deflate = !link->no_deflate && chat__ws_zip_is_there();
     link->state = CHAT__LINK_UPGRADING;
     status = chat__http_write_upgrade(&link->upgrade, &link->tx);
     if (status != CHAT_OK)

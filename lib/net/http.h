@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The HTTP/1.1 part of a connection, on http-parser, without I/O: the server reads one request (an
+ * The HTTP/1.1 part of a connection, without I/O: the server reads one request (an
  * upgrade to WebSocket or a GET such as /healthz), the client one response. Strict: see each
  * status.
  */

@@ -1,69 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See http_head.h. http-parser splits the head into its fields; before that the bytes are checked
- * for what it lets pass (line ends that are a bare LF, control characters, folded lines).
+ * See http_head.h. The grammar of RFC 9112 sections 2 to 5, strict where it lets a recipient be
+ * lenient: no bare line feeds, no folded lines, no white space before the colon, one space in the
+ * start line. The bytes of a whole head are checked once, then it is split in place.
  */
 #include "net/http_head.h"
 #include "base/view.h"
 
-#include <http_parser.h>
 #include <mbedtls/base64.h>
 #include <mbedtls/sha1.h>
 #include <string.h>
 #include <strings.h>
 
 #define ACCEPT_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
-
-typedef struct head_reader {
-    chat__http_head *head;
-    int is_in_value;
-    int is_overfull;
-} head_reader;
-
-/* http-parser may give a text in pieces; they follow one another in memory. */
-static void extend(chat_view *view, const char *at, size_t len)
-{
-    if (view->data == NULL)
-        view->data = (const uint8_t *)at;
-    view->len = (size_t)((const uint8_t *)at - view->data) + len;
-}
-
-static int on_start(http_parser *parser, const char *at, size_t len)
-{
-    head_reader *reader = parser->data;
-    extend(&reader->head->start, at, len);
-    return 0;
-}
-
-static int on_name(http_parser *parser, const char *at, size_t len)
-{
-    head_reader *reader = parser->data;
-    chat__http_head *head = reader->head;
-    if (reader->is_in_value || head->n_fields == 0) {
-        if (head->n_fields == CHAT__HTTP_MAX_HEADERS) {
-            reader->is_overfull = 1;
-            return 1;
-        }
-        head->n_fields++;
-        reader->is_in_value = 0;
-    }
-    extend(&head->fields[head->n_fields - 1].name, at, len);
-    return 0;
-}
-
-static int on_value(http_parser *parser, const char *at, size_t len)
-{
-    head_reader *reader = parser->data;
-    reader->is_in_value = 1;
-    extend(&reader->head->fields[reader->head->n_fields - 1].value, at, len);
-    return 0;
-}
-
-static int on_head(http_parser *parser)
-{
-    (void)parser;
-    return 2; /* no body: what follows is not for http-parser */
-}
 
 static chat_status refuse(chat__http_head *head, uint16_t status, const char *text)
 {
@@ -107,33 +56,87 @@ static chat_status check_incomplete(chat_view bytes, chat__http_head *head)
     return CHAT_MORE;
 }
 
-static chat_status run_parser(chat_view bytes, int is_request, chat__http_head *head)
+/* Cut the line off the front of `*rest`, without its end; the bytes were checked, so it has one. */
+static chat_view cut_line(chat_view *rest)
 {
-    http_parser parser;
-    http_parser_settings settings;
-    head_reader reader = {head, 0, 0};
+    const uint8_t *end = memchr(rest->data, '\r', rest->len);
+    chat_view line = chat__view(rest->data, (size_t)(end - rest->data));
+    *rest = chat__view(end + 2, rest->len - line.len - 2);
+    return line;
+}
 
-    http_parser_settings_init(&settings);
-    settings.on_url = on_start;
-    settings.on_status = on_start;
-    settings.on_header_field = on_name;
-    settings.on_header_value = on_value;
-    settings.on_headers_complete = on_head;
-    http_parser_init(&parser, is_request ? HTTP_REQUEST : HTTP_RESPONSE);
-    parser.data = &reader;
-    size_t used = http_parser_execute(&parser, &settings, (const char *)bytes.data, bytes.len);
-    if (reader.is_overfull)
-        return refuse(head, 431, "too many headers");
-    if (HTTP_PARSER_ERRNO(&parser) == HPE_INVALID_VERSION)
+static int is_digit(uint8_t byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+/* "HTTP/1.1", RFC 9112 section 2.3. */
+static int read_version(chat_view text, chat__http_head *head)
+{
+    if (text.len != 8 || memcmp(text.data, "HTTP/", 5) != 0 || !is_digit(text.data[5]) ||
+        text.data[6] != '.' || !is_digit(text.data[7]))
+        return 0;
+    head->major = (uint16_t)(text.data[5] - '0');
+    head->minor = (uint16_t)(text.data[7] - '0');
+    return 1;
+}
+
+/* Method, target and version, RFC 9112 section 3. */
+static chat_status read_request_line(chat_view line, chat__http_head *head)
+{
+    const uint8_t *first = memchr(line.data, ' ', line.len);
+    const uint8_t *last = memrchr(line.data, ' ', line.len);
+    if (first == NULL || first == last)
+        return refuse(head, 400, "a malformed request line");
+    head->method = chat__view(line.data, (size_t)(first - line.data));
+    head->start = chat__view(first + 1, (size_t)(last - first) - 1);
+    if (!chat__http_is_token(head->method) || !chat__http_is_visible(head->start))
+        return refuse(head, 400, "a malformed request line");
+    if (!read_version(chat__view(last + 1, (size_t)(line.data + line.len - last) - 1), head))
         return refuse(head, 505, "this HTTP version is not supported");
-    if (HTTP_PARSER_ERRNO(&parser) == HPE_INVALID_METHOD)
-        return refuse(head, 400, "unknown method");
-    if (HTTP_PARSER_ERRNO(&parser) != HPE_OK || used != bytes.len)
-        return refuse(head, 400, "a malformed header");
-    head->status = (uint16_t)parser.status_code;
-    head->major = parser.http_major;
-    head->minor = parser.http_minor;
     return CHAT_OK;
+}
+
+/* Version, status and reason, RFC 9112 section 4; the space before no reason may lack. */
+static chat_status read_status_line(chat_view line, chat__http_head *head)
+{
+    if (line.len < 12 || line.data[8] != ' ' || !read_version(chat__view(line.data, 8), head) ||
+        (line.len > 12 && line.data[12] != ' '))
+        return refuse(head, 400, "a malformed status line");
+    for (size_t i = 9; i < 12; i++) {
+        if (!is_digit(line.data[i]))
+            return refuse(head, 400, "a malformed status line");
+        head->status = (uint16_t)(head->status * 10 + line.data[i] - '0');
+    }
+    if (line.len > 13)
+        head->start = chat__view(line.data + 13, line.len - 13);
+    return CHAT_OK;
+}
+
+/* Name, colon, value, RFC 9112 section 5. */
+static chat_status read_field(chat_view line, chat__http_head *head)
+{
+    const uint8_t *colon = memchr(line.data, ':', line.len);
+    if (head->n_fields == CHAT__HTTP_MAX_HEADERS)
+        return refuse(head, 431, "too many headers");
+    if (colon == NULL)
+        return refuse(head, 400, "a malformed header");
+    chat_view name = chat__view(line.data, (size_t)(colon - line.data));
+    if (!chat__http_is_token(name))
+        return refuse(head, 400, "a malformed header name");
+    head->fields[head->n_fields].name = name;
+    head->fields[head->n_fields++].value =
+        chat__http_trim(chat__view(colon + 1, line.len - name.len - 1));
+    return CHAT_OK;
+}
+
+static chat_status split(chat_view rest, int is_request, chat__http_head *head)
+{
+    chat_view line = cut_line(&rest);
+    chat_status status = is_request ? read_request_line(line, head) : read_status_line(line, head);
+    while (status == CHAT_OK && (line = cut_line(&rest)).len > 0)
+        status = read_field(line, head);
+    return status;
 }
 
 chat_status chat__http_head_parse(chat_view bytes, int is_request, chat__http_head *out,
@@ -153,16 +156,10 @@ chat_status chat__http_head_parse(chat_view bytes, int is_request, chat__http_he
     const char *wrong = check_bytes(head);
     if (wrong != NULL)
         return refuse(out, 400, wrong);
-    chat_status status = run_parser(head, is_request, out);
-    if (status != CHAT_OK)
-        return status;
-    for (size_t i = 0; i < out->n_fields; i++) {
-        out->fields[i].value = chat__http_trim(out->fields[i].value);
-        if (!chat__http_is_token(out->fields[i].name))
-            return refuse(out, 400, "a malformed header name");
-    }
-    *len = head.len;
-    return CHAT_OK;
+    chat_status status = split(head, is_request, out);
+    if (status == CHAT_OK)
+        *len = head.len;
+    return status;
 }
 
 size_t chat__http_head_find(const chat__http_head *head, const char *name, chat_view *out)

@@ -11,8 +11,9 @@ typedef struct chat__http_field {
 } chat__http_field;
 
 typedef struct chat__http_head {
-    chat_view start; /* target of a request, reason of a response */
-    uint16_t status; /* response */
+    chat_view method; /* request */
+    chat_view start;  /* target of a request, reason of a response */
+    uint16_t status;  /* response */
     uint16_t major;
     uint16_t minor;
     uint16_t error_status; /* why it was refused */

@@ -16,23 +16,16 @@ static chat_status refuse(chat__http_request *request, uint16_t status, const ch
     return status == 431 ? CHAT_ERR_LIMIT : CHAT_ERR_PROTOCOL;
 }
 
-/* Method and target, from a request line that http-parser accepted. */
-static chat_status read_line(const chat__http_head *head, chat_view bytes, chat__http_request *out)
+/* What is served: GET of a path, HTTP/1. */
+static chat_status read_line(const chat__http_head *head, chat__http_request *out)
 {
-    const uint8_t *space = memchr(bytes.data, ' ', bytes.len);
     chat_view target = head->start;
-    /* One space on either side of the target; http-parser takes more. */
-    const uint8_t *end = target.data + target.len;
-    if (space == NULL || target.data != space + 1 || (size_t)(bytes.data + bytes.len - end) < 6 ||
-        memcmp(end, " HTTP/", 6) != 0)
-        return refuse(out, 400, "a malformed request line");
-    out->method = chat__view(bytes.data, (size_t)(space - bytes.data));
+    out->method = head->method;
     if (head->major != 1)
         return refuse(out, 505, "this HTTP version is not supported");
     if (!chat__view_equal(out->method, chat__view_str("GET")))
         return refuse(out, 405, "only GET is served here");
-    if (target.len == 0 || target.data[0] != '/' || !chat__http_is_visible(target) ||
-        memchr(target.data, '#', target.len) != NULL)
+    if (target.len == 0 || target.data[0] != '/' || memchr(target.data, '#', target.len) != NULL)
         return refuse(out, 400, "the target must be a path");
     const uint8_t *mark = memchr(target.data, '?', target.len);
     out->path = target;
@@ -51,6 +44,14 @@ static int is_host(chat_view value)
                                memchr(value.data, '@', value.len) == NULL));
 }
 
+static int is_number(chat_view value)
+{
+    size_t i = 0;
+    while (i < value.len && value.data[i] >= '0' && value.data[i] <= '9')
+        i++;
+    return i > 0 && i == value.len;
+}
+
 /* What a request must, and must not, carry whatever it is for. */
 static chat_status check_fields(const chat__http_head *head, chat__http_request *out)
 {
@@ -67,6 +68,8 @@ static chat_status check_fields(const chat__http_head *head, chat__http_request 
     size_t n_lengths = chat__http_head_find(head, "content-length", &value);
     if (n_lengths > 1)
         return refuse(out, 400, "more than one Content-Length");
+    if (n_lengths == 1 && !is_number(value))
+        return refuse(out, 400, "a malformed Content-Length");
     if (n_lengths == 1 && !chat__http_is(value, "0"))
         return refuse(out, 413, "a request here has no body");
     return CHAT_OK;
@@ -145,7 +148,7 @@ static chat_status read_extensions(const chat__http_head *head, chat__http_reque
                 continue;
             if (!chat__http_read_extension(item, &offer))
                 return refuse(out, 400, "a malformed Sec-WebSocket-Extensions");
-            if (out->offers_deflate || !offer.is_valid)
+            if (out->offers_deflate || !offer.is_valid || !chat__ws_zip_is_there())
                 continue;
             if (offer.server_bits == 0)
                 out->offers_deflate = 1;
@@ -194,7 +197,7 @@ chat_status chat__http_parse_request(chat_view bytes, int allow_query_token,
         return status;
     if (status != CHAT_OK)
         return refuse(out, head.error_status, head.error_text);
-    if ((status = read_line(&head, bytes, out)) != CHAT_OK ||
+    if ((status = read_line(&head, out)) != CHAT_OK ||
         (status = check_fields(&head, out)) != CHAT_OK ||
         (status = read_upgrade(&head, out)) != CHAT_OK ||
         (status = read_protocols(&head, out)) != CHAT_OK ||

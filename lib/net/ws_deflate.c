@@ -30,6 +30,11 @@ static void zip_free(voidpf opaque, voidpf address)
     chat__alloc_free(opaque, address);
 }
 
+int chat__ws_zip_is_there(void)
+{
+    return 1;
+}
+
 chat__ws_zip *chat__ws_zip_new(const chat_allocator *allocator)
 {
     chat_allocator own = chat__alloc_or_libc(allocator);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * permessage-deflate (RFC 7692) of whole messages with no_context_takeover: the streams belong to a
- * thread's pool and are reset for each message. Used by ws.c only.
+ * thread's pool and are reset for each message. ws_no_deflate.c stands in where zlib is left out.
  */
 #ifndef CHAT_NET_WS_DEFLATE_H
 #define CHAT_NET_WS_DEFLATE_H
@@ -12,6 +12,9 @@
 #define CHAT__WS_WINDOW_BITS     12u /* what we compress with when the peer allows it */
 
 typedef struct chat__ws_zip chat__ws_zip;
+
+/* Whether this build can compress; else it is neither offered nor accepted. */
+int chat__ws_zip_is_there(void);
 
 /* NULL when out of memory. The streams themselves are made when first needed. */
 chat__ws_zip *chat__ws_zip_new(const chat_allocator *allocator);

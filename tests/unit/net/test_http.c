@@ -119,7 +119,11 @@ static const refusal_row refusals[] = {
     {"two spaces", "GET  / HTTP/1.1\r\n" HOST END, 400},
     {"no version", "GET /\r\n" HOST END, 400},
     {"lower-case method", "get / HTTP/1.1\r\n" HOST END, 400},
-    {"unknown method", "FETCH / HTTP/1.1\r\n" HOST END, 400},
+    {"unknown method", "FETCH / HTTP/1.1\r\n" HOST END, 405},
+    {"no method", " / HTTP/1.1\r\n" HOST END, 400},
+    {"a method that is no token", "G(T / HTTP/1.1\r\n" HOST END, 400},
+    {"no number in the version", "GET / HTTP/1.x\r\n" HOST END, 505},
+    {"no length", LINE HOST "Content-Length:\r\n" END, 400},
     {"POST", "POST / HTTP/1.1\r\n" HOST END, 405},
     {"HEAD", "HEAD / HTTP/1.1\r\n" HOST END, 405},
     {"CONNECT", "CONNECT a:1 HTTP/1.1\r\n" HOST END, 405},
@@ -372,6 +376,13 @@ static const answer_row answers[] = {
     {"rate", "HTTP/1.1 429 Slow\r\nRetry-After: Fri\r\n\r\n", CHAT_ERR_BUSY, 0, 0},
     {"old HTTP", "HTTP/1.0 101 x\r\n" RUPGRADE RACCEPT RPROTO END, CHAT_ERR_PROTOCOL, 0, 0},
     {"no HTTP", "SSH-2.0-x\r\n\r\n", CHAT_ERR_PROTOCOL, 0, 0},
+    {"no reason", "HTTP/1.1 401\r\n\r\nexpired", CHAT_ERR_AUTH, 0, 0},
+    {"an empty reason", "HTTP/1.1 503 \r\n\r\nbusy", CHAT_ERR_BUSY, 0, 0},
+    {"no status", "HTTP/1.1\r\n\r\n", CHAT_ERR_PROTOCOL, 0, 0},
+    {"a short status", "HTTP/1.1 40\r\n\r\n", CHAT_ERR_PROTOCOL, 0, 0},
+    {"a long status", "HTTP/1.1 1010 x\r\n" RUPGRADE RACCEPT RPROTO END, CHAT_ERR_PROTOCOL, 0, 0},
+    {"no number", "HTTP/1.1 1o1 x\r\n" RUPGRADE RACCEPT RPROTO END, CHAT_ERR_PROTOCOL, 0, 0},
+    {"a header without a colon", R101 RUPGRADE RACCEPT RPROTO "x\r\n" END, CHAT_ERR_PROTOCOL, 0, 0},
 };
 
 static void checks_the_answer_of_a_server(void **state)
