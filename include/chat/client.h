@@ -71,9 +71,8 @@ CHAT_API void chat_client_options_init(chat_client_options *options);
  * is an ordinary state. Reading the certificates of a `wss` URL is the only file access.
  *
  * @return CHAT_OK
- * @return CHAT_ERR_ARG          URL, device, agent or a number is not valid; the log says which
- * @return CHAT_ERR_UNSUPPORTED  `struct_size` is of an unknown version
- * @return CHAT_ERR_TLS          `ca_file` cannot be read
+ * @return CHAT_ERR_ARG  URL, device, agent or a number is not valid; the log says which
+ * @return CHAT_ERR_TLS  `ca_file` cannot be read
  * @return CHAT_ERR_NOMEM, CHAT_ERR_LIMIT (no file descriptor left)
  */
 CHAT_API chat_status chat_client_new(const chat_client_options *options, chat_client **out);
@@ -256,8 +255,7 @@ typedef struct chat_group_request {
 /**
  * Ask about a group: `type` is CHAT_FRAME_CHAT_CREATE, _UPDATE, _JOIN, _LEAVE, _ADD, _REMOVE,
  * _ROLE (answer: RESULT) or _MEMBERS (ROW with a `member` for each, then RESULT). What is so
- * already is done at once. As chat_client_history(), and CHAT_ERR_UNSUPPORTED for an unknown
- * `struct_size`.
+ * already is done at once. As chat_client_history().
  */
 CHAT_API chat_status chat_client_group(chat_client *client, chat_frame_type type,
                                        const chat_group_request *request, uint64_t *out_r);
@@ -321,8 +319,8 @@ typedef struct chat_note_request {
  * Ask about a message: `type` is CHAT_FRAME_EDIT (mine), _DELETE (mine, or as owner or admin),
  * _REACT (any; one reaction of a user at a time) (answer: RESULT) or _REACTIONS (ROW with a `note`
  * for each, then RESULT). What comes of the first three all members get as event NOTE, and history
- * shows messages as they are then. As chat_client_history(), and CHAT_ERR_UNSUPPORTED for an
- * unknown `struct_size`, CHAT_ERR_LIMIT for a reaction above CHAT_REACTION_MAX_BYTES.
+ * shows messages as they are then. As chat_client_history(), and CHAT_ERR_LIMIT for a reaction
+ * above CHAT_REACTION_MAX_BYTES.
  */
 CHAT_API chat_status chat_client_note(chat_client *client, chat_frame_type type,
                                       const chat_target *target, const chat_note_request *note,

@@ -31,8 +31,8 @@ typedef struct chat_client_handlers {
  * whichever thread makes a call. The thread takes no signals.
  *
  * Thread: any, one at a time with _stop and _free.
- * @return CHAT_OK; CHAT_ERR_ARG; CHAT_ERR_UNSUPPORTED (`struct_size`); CHAT_ERR_STATE: it runs, or
- *         the client is on the application's own transport; CHAT_ERR_NOMEM, CHAT_ERR_LIMIT: no
+ * @return CHAT_OK; CHAT_ERR_ARG; CHAT_ERR_STATE: it runs, or the client is on the application's own
+ *         transport; CHAT_ERR_NOMEM, CHAT_ERR_LIMIT: no
  *         thread; the client is as before
  */
 CHAT_API chat_status chat_client_start(chat_client *client, const chat_client_handlers *handlers);

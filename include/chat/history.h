@@ -17,9 +17,9 @@ extern "C" {
 /** A history; opaque. One caller at a time. Memory: libc's. */
 typedef struct chat_history chat_history;
 
-/** What the judge says. */
+/** What the judge says. Set `struct_size` before asking. */
 typedef struct chat_history_verdict {
-    uint32_t struct_size; /**< sizeof, set by the judge */
+    uint32_t struct_size; /**< sizeof of this struct */
     uint32_t n_observers; /**< devices that saw anything */
     uint64_t n_sent;      /**< acknowledgements */
     uint64_t n_seen;      /**< records that devices saw */
@@ -44,6 +44,7 @@ CHAT_API chat_status chat_history_add(chat_history *history, chat_view line);
 
 /**
  * Judge what was added. Names the first violation that it finds.
+ * Memory: `out` is written always, as far as its `struct_size` goes.
  * @return CHAT_OK           all guarantees held, as far as the history can show it
  * @return CHAT_ERR_CORRUPT  one did not: `out->violation`
  * @return CHAT_ERR_NOMEM, CHAT_ERR_ARG

@@ -43,7 +43,7 @@ typedef struct chat_presence_state {
 
 /**
  * Make a table. Options are copied.
- * @return CHAT_OK; CHAT_ERR_ARG (a maximum is 0); CHAT_ERR_UNSUPPORTED (`struct_size`);
+ * @return CHAT_OK; CHAT_ERR_ARG (`struct_size`, or a maximum is 0);
  *         CHAT_ERR_NOMEM
  */
 CHAT_API chat_status chat_presence_new(const chat_presence_options *options, chat_presence **out);

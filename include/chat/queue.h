@@ -62,7 +62,7 @@ typedef struct chat_queue_gap {
 
 /**
  * Make an empty queue. Options are copied.
- * @return CHAT_OK; CHAT_ERR_ARG (a maximum is 0); CHAT_ERR_UNSUPPORTED (`struct_size`);
+ * @return CHAT_OK; CHAT_ERR_ARG (`struct_size`, or a maximum is 0);
  *         CHAT_ERR_NOMEM
  */
 CHAT_API chat_status chat_queue_new(const chat_queue_options *options, chat_queue **out);

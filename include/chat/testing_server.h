@@ -47,7 +47,7 @@ CHAT_API void chat_test_server_options_init(chat_test_server_options *options);
 
 /**
  * Make a server with nothing in it. Memory: `options` is copied, all memory is libc's.
- * @return CHAT_OK; CHAT_ERR_ARG, CHAT_ERR_UNSUPPORTED (`struct_size`), CHAT_ERR_NOMEM
+ * @return CHAT_OK; CHAT_ERR_ARG, CHAT_ERR_NOMEM
  */
 CHAT_API chat_status chat_test_server_new(const chat_test_server_options *options,
                                           chat_test_server **out);

@@ -3,8 +3,10 @@
  * @file
  * Values that every other header uses: byte views, the allocator, the log sink, limits.
  *
- * Conventions of the whole API: handles are opaque; option structs start with `struct_size` and
- * have an `_init` function; results are `chat_status`; outputs come last and are written only on
+ * Conventions of the whole API: handles are opaque; structs that the application fills start with
+ * `struct_size` (sizeof as the application knows it: fewer fields than the library knows leave the
+ * rest at its default, more must be zero, else CHAT_ERR_ARG), those with defaults have an `_init`
+ * function; results are `chat_status`; outputs come last and are written only on
  * success; times are milliseconds and say in their name whether they are instants (`_at_ms`,
  * `now_ms`) or durations (`_ms`); one caller at a time per object, objects are independent.
  */

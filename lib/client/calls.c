@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* <chat/client.h>: what the application asks for. Nothing is written here, only noted. */
 #include "base/role.h"
+#include "base/sized.h"
 #include "base/utf8.h"
 #include "base/view.h"
 #include "handle.h"
@@ -68,15 +69,15 @@ static chat_status request(chat_client *client, const chat_frame *frame, uint64_
     return status;
 }
 
-chat_status chat_client_history(chat_client *client, const chat_history_query *query,
+chat_status chat_client_history(chat_client *client, const chat_history_query *given,
                                 uint64_t *out_r)
 {
     chat_frame frame;
-    if (client == NULL || query == NULL || query->direction > CHAT_HISTORY_AFTER)
-        return CHAT_ERR_ARG;
-    if (query->struct_size != sizeof *query)
-        return CHAT_ERR_UNSUPPORTED;
-    if (chat__client_target_check(&query->target) != CHAT_OK)
+    chat_history_query known = {0};
+    const chat_history_query *query = &known;
+    if (client == NULL || given == NULL ||
+        chat__sized_take(&known, sizeof known, given) != CHAT_OK ||
+        query->direction > CHAT_HISTORY_AFTER || chat__client_target_check(&query->target) != 0)
         return CHAT_ERR_ARG;
     chat_frame_init(&frame, CHAT_FRAME_HISTORY);
     if (query->target.chat.len > 0)
@@ -169,13 +170,13 @@ static chat_status check_note(chat_frame_type type, const chat_note_request *not
 }
 
 chat_status chat_client_note(chat_client *client, chat_frame_type type, const chat_target *target,
-                             const chat_note_request *note, uint64_t *out_r)
+                             const chat_note_request *given, uint64_t *out_r)
 {
     chat_frame frame;
-    if (note == NULL)
+    chat_note_request known = {0};
+    const chat_note_request *note = &known;
+    if (given == NULL || chat__sized_take(&known, sizeof known, given) != CHAT_OK)
         return CHAT_ERR_ARG;
-    if (note->struct_size != sizeof *note)
-        return CHAT_ERR_UNSUPPORTED;
     chat_status status = check_note(type, note);
     if (status == CHAT_OK)
         status = about(client, target, type, &frame);
@@ -256,16 +257,15 @@ static void fill_group(chat_frame *frame, const chat_group_request *group)
 }
 
 chat_status chat_client_group(chat_client *client, chat_frame_type type,
-                              const chat_group_request *group, uint64_t *out_r)
+                              const chat_group_request *given, uint64_t *out_r)
 {
     chat_frame frame;
+    chat_group_request known = {0};
+    const chat_group_request *group = &known;
     int is_group_frame = type == CHAT_FRAME_CHAT_CREATE ||
                          (type >= CHAT_FRAME_CHAT_UPDATE && type <= CHAT_FRAME_CHAT_MEMBERS);
-    if (client == NULL || group == NULL || !is_group_frame)
-        return CHAT_ERR_ARG;
-    if (group->struct_size != sizeof *group)
-        return CHAT_ERR_UNSUPPORTED;
-    if (!is_group_valid(type, group))
+    if (client == NULL || given == NULL || !is_group_frame ||
+        chat__sized_take(&known, sizeof known, given) != CHAT_OK || !is_group_valid(type, group))
         return CHAT_ERR_ARG;
     chat_frame_init(&frame, type);
     fill_group(&frame, group);

@@ -4,6 +4,7 @@
  * caller's, on an epoll descriptor that holds the socket, the resolver's result and the wake-up.
  */
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "base/view.h"
 #include "handle.h"
 
@@ -148,12 +149,15 @@ static chat_status make_descriptors(chat_client *client, int is_own)
     return CHAT_OK;
 }
 
-chat_status chat_client_new(const chat_client_options *options, chat_client **out)
+chat_status chat_client_new(const chat_client_options *given, chat_client **out)
 {
-    if (options == NULL || out == NULL)
+    chat_client_options known;
+    const chat_client_options *options = &known;
+    if (given == NULL || out == NULL)
         return CHAT_ERR_ARG;
-    if (options->struct_size != sizeof *options)
-        return CHAT_ERR_UNSUPPORTED;
+    chat_client_options_init(&known);
+    if (chat__sized_take(&known, sizeof known, given) != CHAT_OK)
+        return CHAT_ERR_ARG;
     chat_allocator allocator = chat__alloc_or_libc(options->allocator);
     chat_client *client = chat__alloc_zero(&allocator, sizeof *client);
     if (client == NULL)

@@ -5,6 +5,7 @@
  */
 #include <chat/client_thread.h>
 
+#include "base/sized.h"
 #include "handle.h"
 
 #include <poll.h>
@@ -70,20 +71,20 @@ static int create(chat_client *client)
     return error == 0;
 }
 
-chat_status chat_client_start(chat_client *client, const chat_client_handlers *handlers)
+chat_status chat_client_start(chat_client *client, const chat_client_handlers *given)
 {
+    chat_client_handlers handlers = {0};
     chat_status status = CHAT_OK;
-    if (client == NULL || handlers == NULL || handlers->on_event == NULL)
+    if (client == NULL || given == NULL ||
+        chat__sized_take(&handlers, sizeof handlers, given) != CHAT_OK || handlers.on_event == NULL)
         return CHAT_ERR_ARG;
-    if (handlers->struct_size != sizeof *handlers)
-        return CHAT_ERR_UNSUPPORTED;
     chat__client_enter(client);
     chat__client_thread *thread = &client->thread;
     if (thread->is_running || client->link.is_own) {
         status = CHAT_ERR_STATE;
     } else {
-        thread->ctx = handlers->ctx;
-        thread->on_event = handlers->on_event;
+        thread->ctx = handlers.ctx;
+        thread->on_event = handlers.on_event;
         thread->is_stopping = 0;
         thread->is_detached = 0;
         thread->is_running = create(client); /* it waits for the lock */

@@ -2,6 +2,7 @@
 /* <chat/token.h> over lib/net/jwt.h. */
 #include <chat/token.h>
 
+#include "base/sized.h"
 #include "net/jwt.h"
 
 #include <string.h>
@@ -38,13 +39,15 @@ static chat_status make_key(const chat_token_check *check, chat__jwt_key **out,
     return status;
 }
 
-chat_status chat_token_verify(const chat_token_check *check, chat_view token, const char **out_why)
+chat_status chat_token_verify(const chat_token_check *given, chat_view token, const char **out_why)
 {
+    chat_token_check known = {0};
+    const chat_token_check *check = &known;
     const char *why = "the check is of an unknown version";
     chat__jwt_key *key = NULL;
     chat__jwt_claims claims;
     chat_status status = CHAT_ERR_ARG;
-    if (check != NULL && check->struct_size == sizeof *check)
+    if (given != NULL && chat__sized_take(&known, sizeof known, given) == CHAT_OK)
         status = make_key(check, &key, &why);
     if (status == CHAT_OK) {
         chat__jwt_check inner = {

@@ -2,6 +2,7 @@
 /* The thread that calls the notifier. See herald.h. */
 #include "herald.h"
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "base/view.h"
 
 #include <chat/id.h>
@@ -58,11 +59,9 @@ static chat_status choose_notifier(chat__herald *herald)
         return chat__notify_file_new(&herald->server->allocator, options->notify_file,
                                      &herald->notifier);
     }
-    if (options->notifier->struct_size < sizeof herald->notifier ||
-        options->notifier->notify == NULL)
-        return CHAT_ERR_ARG;
-    herald->notifier = *options->notifier;
-    return CHAT_OK;
+    chat_status status =
+        chat__sized_take(&herald->notifier, sizeof herald->notifier, options->notifier);
+    return status == CHAT_OK && herald->notifier.notify == NULL ? CHAT_ERR_ARG : status;
 }
 
 chat_status chat__herald_init(chat_server *server)

@@ -2,6 +2,7 @@
 /* The table of options as data, and options structs: defaults, copies, single values. */
 #include "internal.h"
 #include "base/alloc.h"
+#include "base/sized.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,11 +77,15 @@ chat_status chat__options_copy(chat_server_options *out, const chat_server_optio
 {
     chat_server_options copy;
     chat_server_options_init(&copy);
-    /* A caller built against an older version has fewer fields: the rest keeps its default. */
-    memcpy(&copy, from, from->struct_size < sizeof copy ? from->struct_size : sizeof copy);
-    copy.struct_size = sizeof copy;
+    chat_status status = chat__sized_take(&copy, sizeof copy, from);
+    if (status != CHAT_OK && from->struct_size > sizeof copy &&
+        from->struct_size <= CHAT__SIZED_MAX_BYTES)
+        chat__options_log(from, CHAT_LOG_ERROR,
+                          "an option is set that this library does not know: the program was built "
+                          "for a newer one");
+    if (status != CHAT_OK)
+        return status;
     copy.allocator = chat__alloc_or_libc(&copy.allocator);
-    chat_status status = CHAT_OK;
     for (size_t i = 0; i < chat__option_count; i++) {
         if (!is_string(&chat__option_rows[i]))
             continue;

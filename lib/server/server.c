@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define LINE_BYTES  1024u
-#define MIN_OPTIONS offsetof(chat_server_options, data)
 #define NO_DEADLINE UINT64_MAX
 #define MAX_POLL_MS 60000u
 #define FRAME_EXTRA 1024u /* what a frame holds beside its body */
@@ -117,11 +116,6 @@ static chat_status check_options(const chat_server_options *options)
     return CHAT_ERR_ARG;
 }
 
-static int is_readable_struct(const chat_server_options *options)
-{
-    return options != NULL && options->struct_size >= MIN_OPTIONS;
-}
-
 static chat_status check_tls(const chat_server_options *options)
 {
     char why[CHAT__SERVER_WHY_BYTES] = "";
@@ -142,7 +136,7 @@ chat_status chat_server_check(const chat_server_options *options)
 {
     chat_server_options copy;
     chat__jwt_key *key = NULL;
-    if (!is_readable_struct(options))
+    if (options == NULL)
         return CHAT_ERR_ARG;
     chat_status status = chat__options_copy(&copy, options);
     if (status != CHAT_OK)
@@ -293,7 +287,7 @@ static chat_status fill(chat_server *server)
 
 chat_status chat_server_new(const chat_server_options *options, chat_server **out)
 {
-    if (!is_readable_struct(options) || out == NULL)
+    if (options == NULL || out == NULL)
         return CHAT_ERR_ARG;
     chat_server_options copy;
     chat_status status = chat__options_copy(&copy, options);

@@ -5,6 +5,7 @@
  * nobody else does; ids are unique and grow.
  */
 #include "testing/history.h"
+#include "base/sized.h"
 #include "base/view.h"
 
 #include <chat/id.h>
@@ -386,25 +387,26 @@ static chat_status judge_all(judge *j)
 
 chat_status chat_history_judge(chat_history *history, chat_history_verdict *out)
 {
-    judge j = {.history = history, .out = out};
-    if (history == NULL || out == NULL)
+    chat_history_verdict verdict = {.struct_size = (uint32_t)sizeof verdict};
+    judge j = {.history = history, .out = &verdict};
+    if (history == NULL || out == NULL ||
+        chat__sized_give(out, &verdict, sizeof verdict) != CHAT_OK)
         return CHAT_ERR_ARG;
-    memset(out, 0, sizeof *out);
-    out->struct_size = (uint32_t)sizeof *out;
     chat_status status = pick(&j, 1, &j.log, &j.n_log);
     if (status == CHAT_OK)
         status = pick(&j, 0, &j.seen, &j.n_seen);
     if (status == CHAT_OK)
         status = judge_all(&j);
     for (size_t i = 0; i < j.n_seen; i++) {
-        out->n_sent += j.seen[i].type == CHAT__HAPPENED_SENT;
-        out->n_seen += j.seen[i].type == CHAT__HAPPENED_SEEN;
+        verdict.n_sent += j.seen[i].type == CHAT__HAPPENED_SENT;
+        verdict.n_seen += j.seen[i].type == CHAT__HAPPENED_SEEN;
     }
-    out->n_stored = j.n_log;
-    out->n_observers = (uint32_t)history->n_observers;
+    verdict.n_stored = j.n_log;
+    verdict.n_observers = (uint32_t)history->n_observers;
     free(j.log);
     free(j.seen);
+    (void)chat__sized_give(out, &verdict, sizeof verdict);
     if (status != CHAT_OK)
         return status;
-    return out->violation[0] == 0 ? CHAT_OK : CHAT_ERR_CORRUPT;
+    return verdict.violation[0] == 0 ? CHAT_OK : CHAT_ERR_CORRUPT;
 }

@@ -5,6 +5,7 @@
  */
 #include "testing/server.h"
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "base/view.h"
 
 #include <string.h>
@@ -148,14 +149,16 @@ static chat_status set_up(chat_test_server *server)
 chat_status chat_test_server_new(const chat_test_server_options *options, chat_test_server **out)
 {
     chat_allocator libc = chat__alloc_or_libc(NULL);
+    chat_test_server_options known;
     if (options == NULL || out == NULL)
         return CHAT_ERR_ARG;
-    if (options->struct_size != sizeof *options)
-        return CHAT_ERR_UNSUPPORTED;
+    chat_test_server_options_init(&known);
+    if (chat__sized_take(&known, sizeof known, options) != CHAT_OK)
+        return CHAT_ERR_ARG;
     chat_test_server *server = chat__alloc_zero(&libc, sizeof *server);
     if (server == NULL)
         return CHAT_ERR_NOMEM;
-    server->options = *options;
+    server->options = known;
     chat_status status = set_up(server);
     if (status != CHAT_OK) {
         chat_test_server_free(server);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a simulation: a cluster of nodes, their links, crashes, and the clock that drives it all. */
 #include "testing/sim.h"
+#include "base/sized.h"
 
 #include <chat/history.h>
 
@@ -443,10 +444,18 @@ static int options_are_sane(const chat_sim_options *options)
            (options->plant == NULL || plant_of(options->plant) != SIM_PLANT_NONE);
 }
 
-chat_status chat_sim_run(const chat_sim_options *options, chat_sim_report *out)
+static int take_options(chat_sim_options *out, const chat_sim_options *given)
 {
+    chat_sim_options_init(out);
+    return chat__sized_take(out, sizeof *out, given) == CHAT_OK && options_are_sane(out);
+}
+
+chat_status chat_sim_run(const chat_sim_options *given, chat_sim_report *out)
+{
+    chat_sim_options known;
+    const chat_sim_options *options = &known;
     chat_view none = {NULL, 0};
-    if (options == NULL || out == NULL || !options_are_sane(options))
+    if (given == NULL || out == NULL || !take_options(&known, given))
         return CHAT_ERR_ARG;
     sim *s = calloc(1, sizeof *s);
     if (s == NULL)

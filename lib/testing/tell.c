@@ -81,7 +81,7 @@ static void tell_log(sim *s)
 void chat__sim_judge(sim *s)
 {
     static const char END[] = "{\"by\":\"log\",\"t\":\"end\"}";
-    chat_history_verdict verdict;
+    chat_history_verdict verdict = {.struct_size = sizeof verdict};
     tell_log(s);
     add(s, END, sizeof END - 1);
     if (s->is_out_of_memory)

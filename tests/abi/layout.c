@@ -5,6 +5,9 @@
  */
 #include <chat/client.h>
 #include <chat/client_thread.h>
+#include <chat/history.h>
+#include <chat/presence.h>
+#include <chat/queue.h>
 #include <chat/server.h>
 #include <chat/testing.h>
 #include <chat/testing_server.h>
@@ -19,6 +22,14 @@ SIZE_FIRST(chat_client_handlers);
 SIZE_FIRST(chat_event);
 SIZE_FIRST(chat_history_query);
 SIZE_FIRST(chat_group_request);
+SIZE_FIRST(chat_note_request);
+SIZE_FIRST(chat_history_verdict);
+SIZE_FIRST(chat_presence_options);
+SIZE_FIRST(chat_queue_options);
+SIZE_FIRST(chat_notifier);
+SIZE_FIRST(chat_notification);
+SIZE_FIRST(chat_server_login);
+SIZE_FIRST(chat_server_identity);
 SIZE_FIRST(chat_server_options);
 SIZE_FIRST(chat_sim_options);
 SIZE_FIRST(chat_test_server_options);

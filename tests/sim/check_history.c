@@ -51,7 +51,7 @@ static int read_file(chat_history *history, const char *path, unsigned long long
 
 static int judge(chat_history *history, unsigned long long n_lines)
 {
-    chat_history_verdict verdict;
+    chat_history_verdict verdict = {.struct_size = sizeof verdict};
     chat_status status = chat_history_judge(history, &verdict);
     if (status == CHAT_ERR_NOMEM) {
         fprintf(stderr, "check-history: %s\n", chat_status_text(status));

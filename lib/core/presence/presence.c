@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Users and their leases. See <chat/presence.h>. */
 #include "presence/internal.h"
+#include "base/sized.h"
 
 #include <chat/id.h>
 
@@ -18,12 +19,15 @@ void chat_presence_options_init(chat_presence_options *options)
     options->max_watched = 256;
 }
 
-chat_status chat_presence_new(const chat_presence_options *options, chat_presence **out)
+chat_status chat_presence_new(const chat_presence_options *given, chat_presence **out)
 {
-    if (options == NULL || out == NULL)
+    chat_presence_options known;
+    const chat_presence_options *options = &known;
+    if (given == NULL || out == NULL)
         return CHAT_ERR_ARG;
-    if (options->struct_size != sizeof *options)
-        return CHAT_ERR_UNSUPPORTED;
+    chat_presence_options_init(&known);
+    if (chat__sized_take(&known, sizeof known, given) != CHAT_OK)
+        return CHAT_ERR_ARG;
     if (options->max_leases == 0 || options->max_users == 0 || options->max_watched == 0)
         return CHAT_ERR_ARG;
     chat_allocator allocator = chat__alloc_or_libc(options->allocator);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Entries, gaps and devices. See <chat/queue.h>. */
 #include "queue/internal.h"
+#include "base/sized.h"
 
 #include "queue/cut.h"
 
@@ -21,12 +22,15 @@ void chat_queue_options_init(chat_queue_options *options)
     options->ttl_ms = UINT64_C(604800000);
 }
 
-chat_status chat_queue_new(const chat_queue_options *options, chat_queue **out)
+chat_status chat_queue_new(const chat_queue_options *given, chat_queue **out)
 {
-    if (options == NULL || out == NULL)
+    chat_queue_options known;
+    const chat_queue_options *options = &known;
+    if (given == NULL || out == NULL)
         return CHAT_ERR_ARG;
-    if (options->struct_size != sizeof *options)
-        return CHAT_ERR_UNSUPPORTED;
+    chat_queue_options_init(&known);
+    if (chat__sized_take(&known, sizeof known, given) != CHAT_OK)
+        return CHAT_ERR_ARG;
     if (options->max_entries == 0 || options->batch_count == 0 || options->max_devices == 0 ||
         options->max_gaps == 0)
         return CHAT_ERR_ARG;

@@ -301,9 +301,39 @@ static void options_are_checked(void **state)
     options.device = "d";
     options.max_requests = 0;
     assert_int_equal(chat_client_new(&options, &client), CHAT_ERR_ARG);
-    options.struct_size--;
-    assert_int_equal(chat_client_new(&options, &client), CHAT_ERR_UNSUPPORTED);
+    options.max_requests = 1;
+    options.struct_size = 0;
+    assert_int_equal(chat_client_new(&options, &client), CHAT_ERR_ARG);
     assert_null(client);
+}
+
+/* What programs of other versions hand over: fewer fields, or more that ask for nothing. */
+static void structs_of_other_versions_are_taken(void **state)
+{
+    struct {
+        chat_client_options options;
+        uint64_t newer;
+    } given = {.newer = 0};
+    chat_client *client = NULL;
+    chat_history_query query = {.struct_size = offsetof(chat_history_query, limit),
+                                .target = {chat__view_str("room"), {NULL, 0}},
+                                .limit = UINT32_MAX};
+    (void)state;
+    chat_client_options_init(&given.options);
+    given.options.url = "ws://x";
+    given.options.device = "d";
+    given.options.struct_size = sizeof given;
+    assert_int_equal(chat_client_new(&given.options, &client), CHAT_OK);
+    assert_int_equal(chat_client_history(client, &query, NULL), CHAT_OK);
+    query.struct_size = 0;
+    assert_int_equal(chat_client_history(client, &query, NULL), CHAT_ERR_ARG);
+    chat_client_free(client);
+    given.newer = 1;
+    assert_int_equal(chat_client_new(&given.options, &client), CHAT_ERR_ARG);
+    given.options.struct_size = offsetof(chat_client_options, agent);
+    given.options.max_requests = 0; /* it does not know of it */
+    assert_int_equal(chat_client_new(&given.options, &client), CHAT_OK);
+    chat_client_free(client);
 }
 
 /* --- each allocation fails once --- */
@@ -387,6 +417,7 @@ int main(void)
         cmocka_unit_test(another_thread_can_wake_it),
         cmocka_unit_test(many_messages_arrive_in_order),
         cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(structs_of_other_versions_are_taken),
         cmocka_unit_test(a_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

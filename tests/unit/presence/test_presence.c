@@ -168,8 +168,9 @@ static void wrong_arguments_are_refused(void **state)
     chat_presence_options_init(&options);
     options.max_users = 0;
     assert_int_equal(chat_presence_new(&options, &other), CHAT_ERR_ARG);
+    chat_presence_options_init(&options);
     options.struct_size = 3;
-    assert_int_equal(chat_presence_new(&options, &other), CHAT_ERR_UNSUPPORTED);
+    assert_int_equal(chat_presence_new(&options, &other), CHAT_ERR_ARG);
     assert_int_equal(chat_presence_new(NULL, &other), CHAT_ERR_ARG);
     assert_int_equal(renew("", 1, 1), CHAT_ERR_ARG);
     assert_int_equal(renew("a\nb", 1, 1), CHAT_ERR_ARG);

@@ -120,7 +120,7 @@ static void judge_row(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
         chat_history *history;
-        chat_history_verdict verdict;
+        chat_history_verdict verdict = {.struct_size = sizeof verdict};
         assert_int_equal(chat_history_new(&history), CHAT_OK);
         for (size_t k = 0; k < MAX_LINES && ROWS[i].lines[k] != NULL; k++) {
             chat_view line = {(const uint8_t *)ROWS[i].lines[k], strlen(ROWS[i].lines[k])};
