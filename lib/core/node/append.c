@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define BUSY_RETRY_MS  1000u
 #define CLOCK_RETRY_MS 2u
 
 static chat__op *append_op(chat__node *node, const chat_frame *submit, const chat_frame *payload)
@@ -40,8 +39,7 @@ static void give_up(chat__node *node, const chat_frame *submit, chat__op *op, ch
         chat__cid_forget(node, cid);
     if (op != NULL)
         chat__op_free(node, op);
-    chat__owner_refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage",
-                       BUSY_RETRY_MS);
+    chat__owner_refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
 }
 
 /* The chat stays as it is until the record is durable. */
@@ -74,7 +72,8 @@ void chat__owner_append_record(chat__node *node, const chat_frame *submit, chat_
     chat_status status = chat_idgen_next(&node->idgen, node->unix_ms, &id);
     if (status != CHAT_OK) {
         chat__node_dealloc(node, roster);
-        chat__owner_refuse(node, submit, status, "no message id can be given now", CLOCK_RETRY_MS);
+        chat__owner_refuse_for(node, submit, status, "no message id can be given now",
+                               CLOCK_RETRY_MS);
         return;
     }
     CHAT_FRAME_SET(payload, CHAT, chat, submit->chat);
@@ -240,7 +239,7 @@ static void refuse_append(chat__node *node, const chat__op *op, chat_status stat
     about.node = op->node;
     if (op->has_r)
         CHAT_FRAME_SET(&about, R, r, op->r);
-    chat__owner_refuse(node, &about, status, chat_status_text(status), BUSY_RETRY_MS);
+    chat__owner_refuse(node, &about, status, chat_status_text(status));
 }
 
 static void finish(chat__node *node, chat__op *op)

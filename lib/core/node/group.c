@@ -26,7 +26,7 @@ int chat__group_is_change(uint64_t kind)
 
 static void refuse(const change *c, chat_status status, const char *text)
 {
-    chat__owner_refuse(c->node, c->submit, status, text, 0);
+    chat__owner_refuse(c->node, c->submit, status, text);
 }
 
 static void done(const change *c)
@@ -45,7 +45,7 @@ static void append(change *c, const char *what, int is_moving)
     if (is_moving) {
         roster = chat__roster_new(c->node, c->members, c->n_members);
         if (roster == NULL) {
-            chat__owner_refuse(c->node, c->submit, CHAT_ERR_NOMEM, "out of memory", 1000);
+            refuse(c, CHAT_ERR_NOMEM, "out of memory");
             return;
         }
     }
@@ -263,9 +263,9 @@ int chat__group_take(chat__node *node, const chat_frame *submit, chat__room *roo
     if (room == NULL || room->state == CHAT__ROOM_NEW)
         return 1;
     if (room->state == CHAT__ROOM_MISSING)
-        chat__owner_refuse(node, submit, CHAT_ERR_NOT_FOUND, "there is no such group", 0);
+        chat__owner_refuse(node, submit, CHAT_ERR_NOT_FOUND, "there is no such group");
     else if (begin(&c, node, submit, room) != CHAT_OK)
-        chat__owner_refuse(node, submit, CHAT_ERR_NOMEM, "out of memory", 1000);
+        chat__owner_refuse(node, submit, CHAT_ERR_NOMEM, "out of memory");
     else
         TAKE[submit->kind - CHAT_FRAME_CHAT_UPDATE](&c);
     return 0;

@@ -282,6 +282,9 @@ void chat__conn_timer_due(chat__node *node, chat__node_conn *conn);
 void chat__conn_bye(chat__node *node, chat__node_conn *conn);
 void chat__conn_free_all(chat__node *node);
 
+/* A refused request may be tried again after so long, if nothing better is known. */
+#define CHAT__BUSY_RETRY_MS 1000u
+
 /* --- requests.c: frames of a client, answered on the user's node --- */
 void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
 /* The chat that a frame names, by `chat` or `to`; the user is a member if it is a direct one. */
@@ -330,9 +333,16 @@ void chat__owner_submit(chat__node *node, const chat_frame *frame);
 void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
                              const chat__node_chat *chat);
 void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows);
-/* Tell who submitted; `retry_ms` counts for statuses of kind RETRY. */
+/* Tell who submitted. */
 void chat__owner_refuse(chat__node *node, const chat_frame *submit, chat_status status,
-                        const char *text, uint32_t retry_ms);
+                        const char *text);
+/* The same; `retry_ms` counts for statuses of kind RETRY. */
+void chat__owner_refuse_for(chat__node *node, const chat_frame *submit, chat_status status,
+                            const char *text, uint32_t retry_ms);
+/* Ask storage what the head of the queue, `submit`, needs to be judged; `op` (may be NULL) is
+   taken. NULL: it was refused. */
+chat__effect *chat__owner_ask(chat__node *node, chat__room *room, const chat_frame *submit,
+                              chat__effect_type type, chat__op *op);
 /* Whether it was: who may not write here is; the chat's members are known. */
 int chat__owner_is_refused(chat__node *node, const chat_frame *submit, const chat__room *room);
 /* The head of the queue is done with. */

@@ -9,8 +9,7 @@
 
 #include <string.h>
 
-#define FIND_ROWS     100u
-#define BUSY_RETRY_MS 1000u
+#define FIND_ROWS 100u
 
 int chat__note_is(uint64_t kind)
 {
@@ -78,21 +77,10 @@ int chat__note_take(chat__node *node, const chat_frame *submit, chat__room *room
 
 int chat__note_ask(chat__node *node, chat__room *room, const chat_frame *submit)
 {
-    chat_view none = {NULL, 0};
-    chat__effect *effect = NULL;
     chat__op *op = chat__op_new(node, CHAT__OP_TARGET, 0);
-    if (op != NULL)
-        effect = chat__node_emit_about(node, CHAT__EFFECT_READ, submit->chat, none, none);
-    if (effect == NULL) {
-        if (op != NULL)
-            chat__op_free(node, op);
-        chat__owner_refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage",
-                           BUSY_RETRY_MS);
+    chat__effect *effect = chat__owner_ask(node, room, submit, CHAT__EFFECT_READ, op);
+    if (effect == NULL)
         return 0;
-    }
-    op->room = room;
-    room->is_busy = 1;
-    effect->tag = (uint64_t)(uintptr_t)op;
     effect->after = submit->re - 1; /* a record's seq is not below its id */
     effect->limit = FIND_ROWS;
     return 1;
@@ -169,7 +157,7 @@ static void decide(chat__node *node, const chat_frame *submit, chat__room *room,
         why = "the message was deleted";
     }
     if (status != CHAT_OK)
-        chat__owner_refuse(node, submit, status, why, BUSY_RETRY_MS);
+        chat__owner_refuse(node, submit, status, why);
     else if (is_deleted ||
              (submit->kind == CHAT_FRAME_EDIT && chat__view_equal(submit->body, target.body)))
         chat__owner_done(node, submit); /* it is so already: a resend does no harm */

@@ -9,8 +9,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define BUSY_RETRY_MS 1000u
-
 typedef enum step {
     STEP_DONE, /* answered, refused or being appended */
     STEP_WAIT  /* storage was asked; comes again */
@@ -26,6 +24,12 @@ static void answer(chat__node *node, uint32_t to_node, const chat_frame *frame)
         (void)chat__node_emit_link(node, to_node, frame); /* unanswered, the client asks again */
 }
 
+/* What a request is about: for one of a self stream, the chat that it names. */
+static chat_view subject_of(const chat_frame *submit)
+{
+    return CHAT_FRAME_HAS(submit, OF) ? submit->of : submit->chat;
+}
+
 static void init_answer(chat_frame *out, const chat_frame *submit, chat_frame_type kind)
 {
     chat_frame_init(out, CHAT_FRAME_ANSWER);
@@ -35,11 +39,11 @@ static void init_answer(chat_frame *out, const chat_frame *submit, chat_frame_ty
         CHAT_FRAME_SET(out, R, r, submit->r);
     if (CHAT_FRAME_HAS(submit, CID))
         CHAT_FRAME_SET(out, CID, cid, submit->cid);
-    CHAT_FRAME_SET(out, CHAT, chat, CHAT_FRAME_HAS(submit, OF) ? submit->of : submit->chat);
+    CHAT_FRAME_SET(out, CHAT, chat, subject_of(submit));
 }
 
-void chat__owner_refuse(chat__node *node, const chat_frame *submit, chat_status status,
-                        const char *text, uint32_t retry_ms)
+void chat__owner_refuse_for(chat__node *node, const chat_frame *submit, chat_status status,
+                            const char *text, uint32_t retry_ms)
 {
     chat_frame out;
     init_answer(&out, submit, CHAT_FRAME_ERROR);
@@ -50,9 +54,10 @@ void chat__owner_refuse(chat__node *node, const chat_frame *submit, chat_status 
     answer(node, (uint32_t)submit->node, &out);
 }
 
-static void refuse(chat__node *node, const chat_frame *submit, chat_status status, const char *text)
+void chat__owner_refuse(chat__node *node, const chat_frame *submit, chat_status status,
+                        const char *text)
 {
-    chat__owner_refuse(node, submit, status, text, BUSY_RETRY_MS);
+    chat__owner_refuse_for(node, submit, status, text, CHAT__BUSY_RETRY_MS);
 }
 
 static void answer_sent(chat__node *node, const chat_frame *submit, const chat__cid *cid)
@@ -74,16 +79,18 @@ void chat__owner_done(chat__node *node, const chat_frame *submit)
 
 /* --- asking storage for a chat --- */
 
-static chat__effect *ask(chat__node *node, chat__effect_type type, chat__room *room, chat__op *op)
+chat__effect *chat__owner_ask(chat__node *node, chat__room *room, const chat_frame *submit,
+                              chat__effect_type type, chat__op *op)
 {
     chat_view none = {NULL, 0};
+    chat_view user = CHAT_FRAME_HAS(submit, OF) ? submit->from : none;
     chat__effect *effect = NULL;
     if (op != NULL)
-        effect =
-            chat__node_emit_about(node, type, chat__view(room->key, room->key_len), none, none);
+        effect = chat__node_emit_about(node, type, subject_of(submit), user, none);
     if (effect == NULL) {
         if (op != NULL)
             chat__op_free(node, op);
+        chat__owner_refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
         return NULL;
     }
     op->room = room;
@@ -95,10 +102,8 @@ static chat__effect *ask(chat__node *node, chat__effect_type type, chat__room *r
 static step load_room(chat__node *node, chat__room *room, const chat_frame *submit)
 {
     chat__op *op = chat__op_new(node, CHAT__OP_ROOM, 0);
-    if (ask(node, CHAT__EFFECT_LOAD_CHAT, room, op) == NULL) {
-        refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
+    if (chat__owner_ask(node, room, submit, CHAT__EFFECT_LOAD_CHAT, op) == NULL)
         return STEP_DONE;
-    }
     room->state = CHAT__ROOM_LOADING;
     return STEP_WAIT;
 }
@@ -107,11 +112,9 @@ static step search(chat__node *node, chat__room *room, const chat_frame *submit,
                    uint32_t n_pages)
 {
     chat__op *op = chat__op_new(node, CHAT__OP_SEARCH, 0);
-    chat__effect *effect = ask(node, CHAT__EFFECT_READ, room, op);
-    if (effect == NULL) {
-        refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
+    chat__effect *effect = chat__owner_ask(node, room, submit, CHAT__EFFECT_READ, op);
+    if (effect == NULL)
         return STEP_DONE;
-    }
     op->n_pages = n_pages;
     effect->after = UINT64_MAX;
     effect->before = before;
@@ -151,12 +154,13 @@ int chat__owner_is_refused(chat__node *node, const chat_frame *submit, const cha
             chat__view_equal(members[1], submit->from))
             return 0;
     } else if (room->state == CHAT__ROOM_MISSING) {
-        refuse(node, submit, CHAT_ERR_NOT_FOUND, "there is no such chat: create it first");
+        chat__owner_refuse(node, submit, CHAT_ERR_NOT_FOUND,
+                           "there is no such chat: create it first");
         return 1;
     } else if (chat__room_role(room, submit->from) != CHAT__ROLE_NONE) {
         return 0;
     }
-    refuse(node, submit, CHAT_ERR_FORBIDDEN, "you are no member of this chat");
+    chat__owner_refuse(node, submit, CHAT_ERR_FORBIDDEN, "you are no member of this chat");
     return 1;
 }
 
@@ -245,7 +249,7 @@ static void answer_existing(chat__node *node, const chat_frame *submit, const ch
     if (is_resent && chat__room_role(room, submit->from) != CHAT__ROLE_NONE)
         chat__owner_done(node, submit);
     else
-        refuse(node, submit, CHAT_ERR_EXISTS, "a chat of this name exists");
+        chat__owner_refuse(node, submit, CHAT_ERR_EXISTS, "a chat of this name exists");
 }
 
 static step take_create(chat__node *node, const chat_frame *submit, chat__room *room)
@@ -261,7 +265,7 @@ static step take_create(chat__node *node, const chat_frame *submit, chat__room *
     if (status == CHAT_OK)
         status = set_first_members(node, room, created.users);
     if (status != CHAT_OK) {
-        refuse(node, submit, status, chat_status_text(status));
+        chat__owner_refuse(node, submit, status, chat_status_text(status));
         return STEP_DONE;
     }
     room->is_open = CHAT_FRAME_HAS(submit, OPEN) && submit->open;
@@ -331,10 +335,7 @@ void chat__owner_run_queue(chat__node *node, chat__room *room)
         if (status == CHAT_OK && take(node, &submit, room, op->is_searched) == STEP_WAIT &&
             ask_for(node, &submit, room) == STEP_WAIT)
             return;
-        room->queue = op->next;
-        if (room->queue == NULL)
-            room->last = NULL;
-        chat__op_free(node, op);
+        chat__owner_drop_head(node, room);
     }
     chat__room_release(node, room);
 }
@@ -352,7 +353,7 @@ void chat__owner_submit(chat__node *node, const chat_frame *submit)
     if (room == NULL) {
         if (op != NULL)
             chat__op_free(node, op);
-        refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
+        chat__owner_refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage");
         return;
     }
     int is_first = room->queue == NULL;
@@ -386,14 +387,11 @@ void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
         room->state = CHAT__ROOM_NEW;
         while (room->queue != NULL) {
             chat_frame submit;
-            chat__op *waiting = room->queue;
-            if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, waiting->bytes, &submit) ==
-                CHAT_OK)
-                refuse(node, &submit, status, chat_status_text(status));
-            room->queue = waiting->next;
-            chat__op_free(node, waiting);
+            if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, room->queue->bytes,
+                                  &submit) == CHAT_OK)
+                chat__owner_refuse(node, &submit, status, chat_status_text(status));
+            chat__owner_drop_head(node, room);
         }
-        room->last = NULL;
     }
     chat__owner_run_queue(node, room);
 }
@@ -425,7 +423,7 @@ void chat__owner_searched(chat__node *node, chat__op *op, const chat__rows *rows
         end_search(node, &submit, 0);
         chat__owner_drop_head(node, room);
     } else if (status < 0) {
-        refuse(node, &submit, status, chat_status_text(status));
+        chat__owner_refuse(node, &submit, status, chat_status_text(status));
         end_search(node, &submit, 0);
         chat__owner_drop_head(node, room);
     } else {

@@ -12,7 +12,6 @@
 #define HISTORY_DEFAULT 50u
 #define HISTORY_MAX     100u
 #define CHATS_MAX       10000u
-#define BUSY_RETRY_MS   1000u
 
 void chat__request_refuse_for(chat__node *node, chat__node_conn *conn, const chat_frame *about,
                               chat_status status, const char *text, uint64_t retry_ms)
@@ -33,7 +32,7 @@ void chat__request_refuse_for(chat__node *node, chat__node_conn *conn, const cha
 void chat__request_refuse(chat__node *node, chat__node_conn *conn, const chat_frame *about,
                           chat_status status, const char *text)
 {
-    chat__request_refuse_for(node, conn, about, status, text, BUSY_RETRY_MS);
+    chat__request_refuse_for(node, conn, about, status, text, CHAT__BUSY_RETRY_MS);
 }
 
 chat_status chat__request_chat(const chat__node_conn *conn, const chat_frame *frame,

@@ -13,9 +13,8 @@
 /* Chats with fewer members tell each other what they have read: above, who asks is told. */
 #define READ_MEMBERS 10u
 /* So many waiting requests are looked at for a higher marker of the same chat. */
-#define COALESCE_MAX  32u
-#define FIND_ROWS     100u
-#define BUSY_RETRY_MS 1000u
+#define COALESCE_MAX 32u
+#define FIND_ROWS    100u
 
 /* --- requests, on the user's node --- */
 
@@ -231,23 +230,12 @@ static uint64_t highest_wanted(chat__node *node, const chat__room *room, const c
 
 int chat__self_ask(chat__node *node, chat__room *room, const chat_frame *submit)
 {
-    chat__effect *effect = NULL;
     if (room->is_busy || room->state == CHAT__ROOM_MARKING)
         return 1;
     chat__op *op = chat__op_new(node, CHAT__OP_MARKS, 0);
-    if (op != NULL)
-        effect = chat__node_emit_about(node, CHAT__EFFECT_LOAD_MARKS, submit->of, submit->from,
-                                       chat__view(NULL, 0));
-    if (effect == NULL) {
-        if (op != NULL)
-            chat__op_free(node, op);
-        chat__owner_refuse(node, submit, CHAT_ERR_BUSY, "too much is waiting for storage",
-                           BUSY_RETRY_MS);
+    chat__effect *effect = chat__owner_ask(node, room, submit, CHAT__EFFECT_LOAD_MARKS, op);
+    if (effect == NULL)
         return 0;
-    }
-    op->room = room;
-    room->is_busy = 1;
-    effect->tag = (uint64_t)(uintptr_t)op;
     if (submit->kind == CHAT_FRAME_READ)
         effect->seq = highest_wanted(node, room, submit);
     return 1;
@@ -288,7 +276,7 @@ static void take_own(chat__node *node, chat__room *room, chat_frame *submit, cha
     if (status == CHAT_OK)
         status = keep_members(node, room, marks);
     if (status != CHAT_OK) {
-        chat__owner_refuse(node, submit, status, chat_status_text(status), BUSY_RETRY_MS);
+        chat__owner_refuse(node, submit, status, chat_status_text(status));
         return;
     }
     submit->read_seq = marks->seq;
@@ -300,16 +288,13 @@ void chat__self_marks_loaded(chat__node *node, chat__op *op, chat_status status,
 {
     chat_frame submit;
     chat__room *room = op->room;
-    chat__op *head = room->queue;
     chat__op_free(node, op);
     room->is_busy = 0;
-    assert(head != NULL);
-    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, head->bytes, &submit) == CHAT_OK)
+    assert(room->queue != NULL);
+    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, room->queue->bytes, &submit) ==
+        CHAT_OK)
         take_own(node, room, &submit, status, marks);
-    room->queue = head->next;
-    if (room->queue == NULL)
-        room->last = NULL;
-    chat__op_free(node, head);
+    chat__owner_drop_head(node, room);
     chat__owner_run_queue(node, room);
 }
 
