@@ -29,4 +29,17 @@ chat__lookup *chat__lookup_of(const chat__node *node, const chat_frame *frame);
 /* A node has answered or could not be asked. The last one answers the client. */
 void chat__lookup_close_part(chat__node *node, chat__lookup *lookup, chat_status status);
 
+/* Answers `ask` for the users who live here; `from_node` asked. */
+typedef void chat__lookup_taker(chat__node *node, uint32_t from_node, const chat_frame *ask);
+
+/* Ask the nodes where `users` live, each for its own: `question` has what is asked besides. `take`
+   answers on this node. Closes the part that `begin` left open. */
+void chat__lookup_ask(chat__node *node, chat__lookup *lookup, chat_view_list users,
+                      const chat_frame *question, chat__lookup_taker *take);
+/* A frame for the question that `ask` carries. */
+void chat__lookup_init_answer(chat_frame *out, chat_frame_type type, const chat_frame *ask);
+/* Tell the node that asked that it has all rows, or why not. It may be lost. */
+void chat__lookup_end(chat__node *node, uint32_t to_node, const chat_frame *ask,
+                      chat_status status);
+
 #endif

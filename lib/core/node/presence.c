@@ -235,25 +235,34 @@ static void take_end(chat__node *node, const chat_frame *end)
             node, lookup, CHAT_FRAME_HAS(end, CODE) ? chat_status_from_wire(end->code) : CHAT_OK);
 }
 
-static chat_status answer(chat__node *node, uint32_t to_node, const chat_frame *frame)
+static chat_status tell_row(chat__node *node, uint32_t to_node, const chat_frame *row)
 {
     if (to_node != node->options.self)
-        return chat__node_emit_link(node, to_node, frame);
-    if (frame->type == CHAT_FRAME_PRESENCE_ROW)
-        take_row(node, frame);
-    else
-        take_end(node, frame);
+        return chat__node_emit_link(node, to_node, row);
+    take_row(node, row);
     return CHAT_OK;
 }
 
-static void init_answer(chat_frame *out, chat_frame_type type, const chat_frame *ask)
+void chat__lookup_init_answer(chat_frame *out, chat_frame_type type, const chat_frame *ask)
 {
     chat_frame_init(out, type);
     CHAT_FRAME_SET(out, CONN, conn, ask->conn);
     CHAT_FRAME_SET(out, N, n, ask->n);
 }
 
-/* Users who live here, asked by a node; without an end the asking one gives up in time. */
+void chat__lookup_end(chat__node *node, uint32_t to_node, const chat_frame *ask, chat_status status)
+{
+    chat_frame end;
+    chat__lookup_init_answer(&end, CHAT_FRAME_PRESENCE_END, ask);
+    if (status != CHAT_OK)
+        CHAT_FRAME_SET(&end, CODE, code, chat__view_str(chat_status_wire(status)));
+    if (to_node == node->options.self)
+        take_end(node, &end);
+    else
+        (void)chat__node_emit_link(node, to_node, &end); /* it gives up in time */
+}
+
+/* Users who live here, asked by a node. */
 static void take_ask(chat__node *node, uint32_t from_node, const chat_frame *ask)
 {
     chat_frame out;
@@ -267,17 +276,14 @@ static void take_ask(chat__node *node, uint32_t from_node, const chat_frame *ask
         if (ask->kind == CHAT_FRAME_PRESENCE_WATCH)
             status = chat_presence_watch_add(node->presence, from_node, user);
         chat_presence_get(node->presence, user, &state);
-        init_answer(&out, CHAT_FRAME_PRESENCE_ROW, ask);
+        chat__lookup_init_answer(&out, CHAT_FRAME_PRESENCE_ROW, ask);
         fill_state(&out, user, &state);
         if (status == CHAT_OK)
-            status = answer(node, from_node, &out);
+            status = tell_row(node, from_node, &out);
         if (status != CHAT_OK)
             result = status == CHAT_ERR_LIMIT ? CHAT_ERR_BUSY : status;
     }
-    init_answer(&out, CHAT_FRAME_PRESENCE_END, ask);
-    if (result != CHAT_OK)
-        CHAT_FRAME_SET(&out, CODE, code, chat__view_str(chat_status_wire(result)));
-    (void)answer(node, from_node, &out);
+    chat__lookup_end(node, from_node, ask, result);
 }
 
 chat__lookup *chat__lookup_begin(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
@@ -305,24 +311,23 @@ chat__lookup *chat__lookup_begin(chat__node *node, chat__node_conn *conn, const 
     return lookup;
 }
 
-static void ask_part(chat__node *node, chat__lookup *lookup, const chat_frame *frame,
-                     const chat__route_part *part)
+static void ask_part(chat__node *node, chat__lookup *lookup, const chat_view *names,
+                     const chat__route_part *part, const chat_frame *question,
+                     chat__lookup_taker *take)
 {
-    chat_frame ask;
-    chat_view *users = chat__arena_get(&node->arena, part->n_stops * sizeof *users);
+    chat_frame ask = *question;
     chat_status status = CHAT_ERR_NOMEM;
+    chat_view *users = chat__arena_get(&node->arena, part->n_stops * sizeof *users);
     lookup->n_open++;
     if (users != NULL) {
         chat_view_list list = {users, part->n_stops};
         for (size_t i = 0; i < part->n_stops; i++)
-            users[i] = frame->users.items[part->stops[i].member];
-        chat_frame_init(&ask, CHAT_FRAME_PRESENCE_ASK);
+            users[i] = names[part->stops[i].member];
         CHAT_FRAME_SET(&ask, CONN, conn, lookup->conn->id);
         CHAT_FRAME_SET(&ask, N, n, lookup->number);
-        CHAT_FRAME_SET(&ask, KIND, kind, frame->type);
         CHAT_FRAME_SET(&ask, USERS, users, list);
         if (part->node == node->options.self) {
-            take_ask(node, part->node, &ask);
+            take(node, part->node, &ask);
             return;
         }
         status = chat__node_emit_link(node, part->node, &ask);
@@ -331,11 +336,26 @@ static void ask_part(chat__node *node, chat__lookup *lookup, const chat_frame *f
         chat__lookup_close_part(node, lookup, status);
 }
 
-static void ask_all(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+void chat__lookup_ask(chat__node *node, chat__lookup *lookup, chat_view_list users,
+                      const chat_frame *question, chat__lookup_taker *take)
 {
     chat__route_plan plan;
     chat__route_part part;
-    const chat_view_list *users = &frame->users;
+    chat__route_stop *scratch =
+        chat__arena_get(&node->arena, (users.n_items + 1) * sizeof *scratch);
+    if (scratch == NULL) {
+        chat__lookup_close_part(node, lookup, CHAT_ERR_NOMEM);
+        return;
+    }
+    chat__route_plan_init(&plan, users.items, users.n_items, node->options.n_nodes, scratch);
+    while (chat__route_plan_next(&plan, users.n_items, &part) == CHAT_OK)
+        ask_part(node, lookup, users.items, &part, question, take);
+    chat__lookup_close_part(node, lookup, CHAT_OK);
+}
+
+static void ask_all(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat_frame question;
     chat__lookup *lookup = chat__lookup_begin(node, conn, frame);
     if (lookup == NULL) {
         chat__request_refuse(node, conn, frame, CHAT_ERR_BUSY, BUSY_TEXT);
@@ -343,16 +363,9 @@ static void ask_all(chat__node *node, chat__node_conn *conn, const chat_frame *f
             stop_watching(node, conn);
         return;
     }
-    chat__route_stop *scratch =
-        chat__arena_get(&node->arena, (users->n_items + 1) * sizeof *scratch);
-    if (scratch == NULL) {
-        chat__lookup_close_part(node, lookup, CHAT_ERR_NOMEM);
-        return;
-    }
-    chat__route_plan_init(&plan, users->items, users->n_items, node->options.n_nodes, scratch);
-    while (chat__route_plan_next(&plan, users->n_items, &part) == CHAT_OK)
-        ask_part(node, lookup, frame, &part);
-    chat__lookup_close_part(node, lookup, CHAT_OK);
+    chat_frame_init(&question, CHAT_FRAME_PRESENCE_ASK);
+    CHAT_FRAME_SET(&question, KIND, kind, frame->type);
+    chat__lookup_ask(node, lookup, frame->users, &question, take_ask);
 }
 
 void chat__presence_on_get(chat__node *node, chat__node_conn *conn, const chat_frame *frame)

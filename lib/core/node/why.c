@@ -9,8 +9,6 @@
 #include "node/self.h"
 #include "node/trail.h"
 
-#include "route/fanout.h"
-
 #define BUSY_TEXT "too many questions at the same time"
 
 static const char *const EVENT_NAMES[CHAT__EVENT_COUNT] = {
@@ -47,9 +45,7 @@ static chat_status tell_row(chat__node *node, uint32_t to_node, const chat_frame
                             chat_view user, const chat__trail_row *row)
 {
     chat_frame out;
-    chat_frame_init(&out, CHAT_FRAME_WHY_ROW);
-    CHAT_FRAME_SET(&out, CONN, conn, ask->conn);
-    CHAT_FRAME_SET(&out, N, n, ask->n);
+    chat__lookup_init_answer(&out, CHAT_FRAME_WHY_ROW, ask);
     CHAT_FRAME_SET(&out, USER, user, user);
     CHAT_FRAME_SET(&out, STATE, state, chat__view_str(EVENT_NAMES[row->event]));
     CHAT_FRAME_SET(&out, TS, ts, row->at_ms);
@@ -82,20 +78,7 @@ static chat_status tell_rows(chat__node *node, uint32_t from_node, const chat_fr
 
 static void take_ask(chat__node *node, uint32_t from_node, const chat_frame *ask)
 {
-    chat_frame end;
-    chat_status status = tell_rows(node, from_node, ask);
-    chat_frame_init(&end, CHAT_FRAME_PRESENCE_END);
-    CHAT_FRAME_SET(&end, CONN, conn, ask->conn);
-    CHAT_FRAME_SET(&end, N, n, ask->n);
-    if (status != CHAT_OK)
-        CHAT_FRAME_SET(&end, CODE, code, chat__view_str(chat_status_wire(status)));
-    if (from_node == node->options.self) {
-        chat__lookup *lookup = chat__lookup_of(node, ask);
-        if (lookup != NULL)
-            chat__lookup_close_part(node, lookup, status);
-    } else {
-        (void)chat__node_emit_link(node, from_node, &end); /* it gives up in time */
-    }
+    chat__lookup_end(node, from_node, ask, tell_rows(node, from_node, ask));
 }
 
 chat_status chat__why_link(chat__node *node, uint32_t from_node, const chat_frame *frame)
@@ -144,53 +127,25 @@ static void write_durable(chat__node *node, chat__lookup *lookup, const chat__op
     }
 }
 
-static void ask_part(chat__node *node, chat__lookup *lookup, const chat__op *op,
-                     const chat__route_part *part, const chat_view *names)
-{
-    chat_frame ask;
-    chat_status status = CHAT_ERR_NOMEM;
-    chat_view *users = chat__arena_get(&node->arena, part->n_stops * sizeof *users);
-    lookup->n_open++;
-    if (users != NULL) {
-        chat_view_list list = {users, part->n_stops};
-        for (size_t i = 0; i < part->n_stops; i++)
-            users[i] = names[part->stops[i].member];
-        chat_frame_init(&ask, CHAT_FRAME_WHY_ASK);
-        CHAT_FRAME_SET(&ask, CONN, conn, lookup->conn->id);
-        CHAT_FRAME_SET(&ask, N, n, lookup->number);
-        CHAT_FRAME_SET(&ask, CHAT, chat, op->bytes);
-        CHAT_FRAME_SET(&ask, SEQ, seq, op->seq);
-        CHAT_FRAME_SET(&ask, USERS, users, list);
-        if (part->node == node->options.self) {
-            take_ask(node, part->node, &ask);
-            return;
-        }
-        status = chat__node_emit_link(node, part->node, &ask);
-    }
-    if (status != CHAT_OK)
-        chat__lookup_close_part(node, lookup, status);
-}
-
 /* The nodes of all members for the author, else the asker's own. */
 static void ask_nodes(chat__node *node, chat__lookup *lookup, const chat__op *op,
                       const chat__node_marks *marks, int is_author)
 {
-    chat__route_plan plan;
-    chat__route_part part;
+    chat_frame question;
     size_t n = is_author ? marks->n_items : 1;
     chat_view *names = chat__arena_get(&node->arena, (n + 1) * sizeof *names);
-    chat__route_stop *scratch = chat__arena_get(&node->arena, (n + 1) * sizeof *scratch);
-    if (names == NULL || scratch == NULL) {
+    chat_view_list users = {names, n};
+    if (names == NULL) {
         chat__lookup_close_part(node, lookup, CHAT_ERR_NOMEM);
         return;
     }
     names[0] = chat__conn_user(lookup->conn);
     for (size_t i = 0; is_author && i < n; i++)
         names[i] = marks->items[i].user;
-    chat__route_plan_init(&plan, names, n, node->options.n_nodes, scratch);
-    while (chat__route_plan_next(&plan, n, &part) == CHAT_OK)
-        ask_part(node, lookup, op, &part, names);
-    chat__lookup_close_part(node, lookup, CHAT_OK);
+    chat_frame_init(&question, CHAT_FRAME_WHY_ASK);
+    CHAT_FRAME_SET(&question, CHAT, chat, op->bytes);
+    CHAT_FRAME_SET(&question, SEQ, seq, op->seq);
+    chat__lookup_ask(node, lookup, users, &question, take_ask);
 }
 
 void chat__why_answer(chat__node *node, chat__node_conn *conn, const chat__op *op,
