@@ -20,12 +20,6 @@ static const struct {
 #undef EVENT_ROW
 };
 
-static const uint32_t LATENCY_MS[] = {
-#define LATENCY_ROW(ms) ms,
-    CHAT__LATENCY_TABLE(LATENCY_ROW)
-#undef LATENCY_ROW
-};
-
 static void set(_Atomic uint64_t *figure, uint64_t value)
 {
     atomic_store_explicit(figure, value, memory_order_relaxed);
@@ -108,7 +102,7 @@ static void put_latency(page *to, const chat_server *server)
             sum += get(&server->shards[i].figures.latency[k]);
         if (k < CHAT__LATENCY_COUNT - 1)
             put(to, "chat_delivery_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
-                LATENCY_MS[k] / MS_IN_SECOND, sum);
+                chat__event_latency_ms[k] / MS_IN_SECOND, sum);
     }
     for (uint32_t i = 0; i < server->n_shards; i++)
         ms += get(&server->shards[i].figures.latency_ms);

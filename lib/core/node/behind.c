@@ -67,10 +67,10 @@ void chat__deliver_away(chat__node *node, chat_view user, const chat__msg *msg)
 {
     chat__missed missed = {msg->chat, msg->from, msg->id, msg->seq, 1};
     chat__count(&node->counts, CHAT__EVENT_QUEUED);
-    if (msg->is_message)
+    if (msg->is_message) {
         chat__trail_away(node, CHAT__EVENT_QUEUED, user, msg->chat, msg->seq);
-    if (msg->is_message)
         chat__notify_missed(node, user, &missed);
+    }
 }
 
 void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn)
@@ -79,8 +79,7 @@ void chat__deliver_drop_all(chat__node *node, chat__node_conn *conn)
     int is_away = chat__notify_is_away(conn->user, conn);
     while (chat__session_drop(&conn->session, &entry) == CHAT_OK) {
         if (!entry.is_silent) {
-            chat__count(&node->counts, CHAT__EVENT_QUEUED);
-            chat__trail_conn(node, CHAT__EVENT_QUEUED, conn, entry.item);
+            chat__trail_count(node, CHAT__EVENT_QUEUED, conn, entry.item);
             if (is_away)
                 notify_unacked(node, conn, entry.item);
         }

@@ -54,8 +54,7 @@ static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view
 /* The chat is read back up to this record too. */
 static void leave_behind(chat__node *node, chat__node_conn *conn, const chat__live *live)
 {
-    chat__count(&node->counts, CHAT__EVENT_QUEUED);
-    chat__trail_conn(node, CHAT__EVENT_QUEUED, conn, live->msg);
+    chat__trail_count(node, CHAT__EVENT_QUEUED, conn, live->msg);
     chat__behind_fall(node, conn, live->msg->chat, live->prev, live->msg->seq);
     chat__behind_note_fresh(conn, chat__behind_of(conn, live->msg->chat), live->msg);
 }
@@ -90,8 +89,7 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
     } else if (status != CHAT_OK) {
         leave_behind(node, conn, live);
     } else if (!live->is_own) {
-        chat__count(&node->counts, CHAT__EVENT_PUSHED);
-        chat__trail_conn(node, CHAT__EVENT_PUSHED, conn, msg);
+        chat__trail_count(node, CHAT__EVENT_PUSHED, conn, msg);
     }
     if (live->must_wait)
         chat__deliver_pump(node, conn);
@@ -286,8 +284,7 @@ static void acked_run(chat__node *node, chat__node_conn *conn, const chat__msg *
 
 static void count_acked(chat__node *node, const chat__node_conn *conn, const chat__msg *msg)
 {
-    chat__count(&node->counts, CHAT__EVENT_ACKED);
-    chat__trail_conn(node, CHAT__EVENT_ACKED, conn, msg);
+    chat__trail_count(node, CHAT__EVENT_ACKED, conn, msg);
     if (msg->live_ms != 0)
         chat__event_latency(&node->counts,
                             node->unix_ms > msg->live_ms ? node->unix_ms - msg->live_ms : 0);
@@ -416,15 +413,13 @@ static int push_row(chat__node *node, chat__node_conn *conn, const chat__node_ro
     chat__behind *behind = conn->behind;
     msg->is_fresh = behind->fresh_from != 0 && row->seq >= behind->fresh_from;
     chat_status status = push(node, conn, msg, 0);
-    if (status == CHAT_OK && msg->is_fresh && msg->is_message && behind->n_fresh > 0)
-        behind->n_fresh--;
-    if (status == CHAT_OK)
-        chat__trail_conn(node, CHAT__EVENT_READ_BACK, conn, msg);
-    chat__msg_release(node, msg);
     if (status == CHAT_OK) {
-        chat__count(&node->counts, CHAT__EVENT_READ_BACK);
+        if (msg->is_fresh && msg->is_message && behind->n_fresh > 0)
+            behind->n_fresh--;
+        chat__trail_count(node, CHAT__EVENT_READ_BACK, conn, msg);
         chat__resume_count(conn, row->seq);
     }
+    chat__msg_release(node, msg);
     return status == CHAT_OK;
 }
 

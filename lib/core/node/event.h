@@ -42,6 +42,9 @@ enum {
 #undef CHAT__LATENCY_ONE
 };
 
+/* The table as numbers; the last class is not in it. */
+extern const uint32_t chat__event_latency_ms[CHAT__LATENCY_COUNT - 1];
+
 typedef struct chat__node_counts {
     uint64_t connections;
     uint64_t events[CHAT__EVENT_COUNT];

@@ -296,6 +296,9 @@ chat__op *chat__request_op(chat__node *node, const chat__node_conn *conn, chat__
 /* Emit the effect of an op (may be NULL); on failure the op is gone and the request refused. */
 chat__effect *chat__request_emit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
                                  chat__effect_type type, chat__op *op);
+/* The same to read the chat that the op keeps. */
+chat__effect *chat__request_read(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                                 chat__op *op);
 /* Hand a request to the owner of `chat`. */
 void chat__request_submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
                           chat_view chat);

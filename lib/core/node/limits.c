@@ -5,7 +5,6 @@
  * table of fixed size: connecting again is no way out, unless another user has taken the place.
  */
 #include "node/limits.h"
-#include "node/internal.h"
 #include "base/alloc.h"
 
 #define N_DEBTS 4096u

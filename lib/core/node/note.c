@@ -31,17 +31,25 @@ static chat_status fault_of(const chat__node *node, const chat_frame *frame, con
     return has_body && frame->body.len > node->options.max_body_bytes ? CHAT_ERR_LIMIT : CHAT_OK;
 }
 
-void chat__note_request(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+/* Whether it was; else `out_chat` is the chat, perhaps in `storage`. */
+static int is_refused(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                      chat_direct_name *storage, chat_view *out_chat)
 {
-    chat_direct_name name;
-    chat_view chat;
     const char *why = "";
-    chat_status status = chat__request_chat(conn, frame, &name, &chat, &why);
+    chat_status status = chat__request_chat(conn, frame, storage, out_chat, &why);
     if (status == CHAT_OK)
         status = fault_of(node, frame, &why);
     if (status != CHAT_OK)
         chat__request_refuse(node, conn, frame, status, why);
-    else if (!chat__request_is_draining(node, conn, frame))
+    return status != CHAT_OK;
+}
+
+void chat__note_request(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat_direct_name name;
+    chat_view chat;
+    if (!is_refused(node, conn, frame, &name, &chat) &&
+        !chat__request_is_draining(node, conn, frame))
         chat__request_submit(node, conn, frame, chat);
 }
 
@@ -49,19 +57,12 @@ void chat__note_reactions(chat__node *node, chat__node_conn *conn, const chat_fr
 {
     chat_direct_name name;
     chat_view chat;
-    const char *why = "";
-    chat_status status = chat__request_chat(conn, frame, &name, &chat, &why);
-    if (status == CHAT_OK)
-        status = fault_of(node, frame, &why);
-    if (status != CHAT_OK) {
-        chat__request_refuse(node, conn, frame, status, why);
+    if (is_refused(node, conn, frame, &name, &chat))
         return;
-    }
     chat__op *op = chat__request_op(node, conn, CHAT__OP_HISTORY, frame, chat, 0);
-    chat__effect *effect = chat__request_emit(node, conn, frame, CHAT__EFFECT_READ, op);
+    chat__effect *effect = chat__request_read(node, conn, frame, op);
     if (effect == NULL)
         return;
-    effect->chat = op->bytes;
     effect->id = frame->re;
     effect->limit = CHAT_GROUP_MAX_MEMBERS;
 }

@@ -103,6 +103,15 @@ chat__effect *chat__request_emit(chat__node *node, chat__node_conn *conn, const 
     return NULL;
 }
 
+chat__effect *chat__request_read(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                                 chat__op *op)
+{
+    chat__effect *effect = chat__request_emit(node, conn, frame, CHAT__EFFECT_READ, op);
+    if (effect != NULL)
+        effect->chat = op->bytes;
+    return effect;
+}
+
 /* --- hello --- */
 
 static void replace_same_device(chat__node *node, chat__node_conn *conn)
@@ -252,10 +261,9 @@ static void on_history(chat__node *node, chat__node_conn *conn, const chat_frame
         return;
     }
     chat__op *op = chat__request_op(node, conn, CHAT__OP_HISTORY, frame, chat, 0);
-    chat__effect *effect = chat__request_emit(node, conn, frame, CHAT__EFFECT_READ, op);
+    chat__effect *effect = chat__request_read(node, conn, frame, op);
     if (effect == NULL)
         return;
-    effect->chat = op->bytes;
     effect->after = op->after;
     effect->before = op->before;
     effect->limit = op->limit;

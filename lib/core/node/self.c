@@ -76,7 +76,7 @@ void chat__self_find(chat__node *node, chat__node_conn *conn, const chat_frame *
     }
     /* The author's id comes behind the chat's, and behind that the device. */
     chat__op *op = chat__request_op(node, conn, CHAT__OP_FIND, frame, chat, 2 * CHAT_ID_MAX_BYTES);
-    chat__effect *effect = chat__request_emit(node, conn, frame, CHAT__EFFECT_READ, op);
+    chat__effect *effect = chat__request_read(node, conn, frame, op);
     if (effect == NULL)
         return;
     op->id = frame->id;
@@ -86,7 +86,6 @@ void chat__self_find(chat__node *node, chat__node_conn *conn, const chat_frame *
         memcpy(op->storage + op->bytes.len + CHAT_ID_MAX_BYTES, frame->device.data,
                frame->device.len);
     }
-    effect->chat = op->bytes;
     effect->after = frame->id - 1; /* a record's seq is not below its id */
     effect->limit = FIND_ROWS;
 }

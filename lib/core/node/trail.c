@@ -56,9 +56,10 @@ void chat__trail_put(chat__node *node, chat__event event, uint64_t key, uint64_t
         trail->n_rows++;
 }
 
-void chat__trail_conn(chat__node *node, chat__event event, const chat__node_conn *conn,
-                      const chat__msg *msg)
+void chat__trail_count(chat__node *node, chat__event event, const chat__node_conn *conn,
+                       const chat__msg *msg)
 {
+    chat__count(&node->counts, event);
     if (msg->trail_key != 0)
         chat__trail_put(node, event, msg->trail_key, conn->user->trail_user,
                         chat__view(conn->device, conn->device_len));

@@ -14,11 +14,10 @@ void chat__trail_done(chat__node *node);
 void chat__trail_put(chat__node *node, chat__event event, uint64_t key, uint64_t user,
                      chat_view device);
 uint64_t chat__trail_key(const chat__node *node, chat_view chat, uint64_t seq);
-/* The event happened to this record on this connection, or to its user. */
-void chat__trail_conn(chat__node *node, chat__event event, const chat__node_conn *conn,
-                      const chat__msg *msg);
-
-/* The same for a user, whatever the device. */
+/* Count that the event happened to this record on this connection, and remember it. */
+void chat__trail_count(chat__node *node, chat__event event, const chat__node_conn *conn,
+                       const chat__msg *msg);
+/* Remember it of a user, whatever the device. */
 void chat__trail_away(chat__node *node, chat__event event, chat_view user, chat_view chat,
                       uint64_t seq);
 
