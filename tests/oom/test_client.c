@@ -46,12 +46,12 @@ static void put_message(talk *it, oom_memory *memory)
     chat__client *client = it->rig.client;
     chat_view body = chat__view_str("hi");
     chat_view cid = chat__view_str("c1");
-    chat_status status = chat__client_send(client, &ROOM, body, cid, NULL);
+    chat_status status = client_send(client, &ROOM, body, cid, NULL);
     if (status != CHAT_OK) {
         assert_int_equal(status, CHAT_ERR_NOMEM);
         assert_int_equal(chat__client_outbox_count(client), 0);
         oom_recover(memory);
-        assert_int_equal(chat__client_send(client, &ROOM, body, cid, NULL), CHAT_OK);
+        assert_int_equal(client_send(client, &ROOM, body, cid, NULL), CHAT_OK);
     }
     assert_int_equal(chat__client_outbox_count(client), 1);
 }

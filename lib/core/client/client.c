@@ -444,13 +444,6 @@ chat_status chat__client_say(chat__client *client, const chat_target *target,
     return CHAT_OK;
 }
 
-chat_status chat__client_send(chat__client *client, const chat_target *target, chat_view body,
-                              chat_view cid, chat_client_cid *out_cid)
-{
-    chat__client_message message = {body, cid, 0};
-    return chat__client_say(client, target, &message, out_cid);
-}
-
 size_t chat__client_outbox_count(const chat__client *client)
 {
     return client->outbox.list.n_items;

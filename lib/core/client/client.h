@@ -103,9 +103,6 @@ typedef struct chat__client_message {
    stream: SENT tells of it. */
 chat_status chat__client_say(chat__client *client, const chat_target *target,
                              const chat__client_message *message, chat_client_cid *out_cid);
-/* The same without `re`. */
-chat_status chat__client_send(chat__client *client, const chat_target *target, chat_view body,
-                              chat_view cid, chat_client_cid *out_cid);
 size_t chat__client_outbox_count(const chat__client *client);
 
 /* `frame` is a request of the client without `r`; it is copied. */

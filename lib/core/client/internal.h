@@ -104,9 +104,10 @@ struct chat__client {
     chat__buf out;           /* the frame of the last effect */
 };
 
-/* receive.c: the frame in hand becomes the event that is read next. */
+/* receive.c */
 /* The event that tells of a record of a chat. */
 chat_event_type chat__client_event_of(const chat_frame *record);
+/* The frame in hand becomes the event that is read next. */
 void chat__client_give(chat__client *client, chat_event_type type, chat_status status);
 
 /* client.c */

@@ -90,27 +90,28 @@ chat_event_type chat__client_event_of(const chat_frame *record)
     }
 }
 
-/* A row without its request is late: the request was answered or given up. */
-static void on_record(chat__client *client)
+/* Whether the frame is a row of an answer. One without its request is late, and dropped: the
+   request was answered or given up. */
+static int take_row(chat__client *client)
 {
     chat__client_item *item = request_of(client, &client->frame);
-    if (!CHAT_FRAME_HAS(&client->frame, R)) {
-        on_stream(client, chat__client_event_of(&client->frame));
-    } else if (item != NULL) {
+    if (item != NULL) {
         item->n_rows++;
         chat__client_give(client, CHAT_EVENT_ROW, CHAT_OK);
     }
+    return CHAT_FRAME_HAS(&client->frame, R);
+}
+
+static void on_record(chat__client *client)
+{
+    if (!take_row(client))
+        on_stream(client, chat__client_event_of(&client->frame));
 }
 
 static void on_presence(chat__client *client)
 {
-    chat__client_item *item = request_of(client, &client->frame);
-    if (!CHAT_FRAME_HAS(&client->frame, R)) {
+    if (!take_row(client))
         chat__client_give(client, CHAT_EVENT_PRESENCE, CHAT_OK);
-    } else if (item != NULL) {
-        item->n_rows++;
-        chat__client_give(client, CHAT_EVENT_ROW, CHAT_OK);
-    }
 }
 
 static void on_typing(chat__client *client)
@@ -121,13 +122,8 @@ static void on_typing(chat__client *client)
 
 static void on_receipt(chat__client *client)
 {
-    chat__client_item *item = request_of(client, &client->frame);
-    if (!CHAT_FRAME_HAS(&client->frame, R)) {
+    if (!take_row(client))
         chat__client_give(client, CHAT_EVENT_RECEIPT, CHAT_OK);
-    } else if (item != NULL) {
-        item->n_rows++;
-        chat__client_give(client, CHAT_EVENT_ROW, CHAT_OK);
-    }
 }
 
 static void on_marker(chat__client *client)

@@ -5,6 +5,7 @@
 #include "base/view.h"
 #include "client/internal.h"
 
+#include <assert.h>
 #include <string.h>
 
 static chat_view name_of(const chat__client_gap *gap)
@@ -64,7 +65,6 @@ void chat__repair_on_gap(chat__client *client)
         fail(repair, frame->chat, frame->after, frame->before);
         return;
     }
-    gap->begin = frame->after;
     gap->after = chat__client_seen_last(&client->seen, frame->chat);
     if (gap->after < frame->after)
         gap->after = frame->after;
@@ -226,6 +226,7 @@ int chat__repair_request(chat__client *client, chat_frame *out)
 
 void chat__repair_asked(chat__client *client)
 {
+    assert(client->repair.confirm_seq == 0); /* the ack went first: room for one is enough */
     client->repair.r = client->next_r++;
     client->repair.asked_ms = client->now_ms;
     client->repair.first->asked_goal = client->repair.first->goal;

@@ -15,7 +15,6 @@
 typedef struct chat__client_gap {
     struct chat__client_gap *next;
     uint64_t after;      /* the application has everything up to here */
-    uint64_t begin;      /* where that was at first */
     uint64_t last;       /* up to here it is a gap */
     uint64_t goal;       /* up to here history must go */
     uint64_t asked_goal; /* what it was when the page on its way was asked for */

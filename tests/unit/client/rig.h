@@ -137,11 +137,18 @@ static inline void rig_online(struct rig *rig)
     (void)rig_written(rig);
 }
 
+static inline chat_status client_send(chat__client *client, const chat_target *target,
+                                      chat_view body, chat_view cid, chat_client_cid *out_cid)
+{
+    chat__client_message message = {body, cid, 0};
+    return chat__client_say(client, target, &message, out_cid);
+}
+
 static inline const char *rig_send(struct rig *rig, const chat_target *target, const char *body)
 {
-    assert_int_equal(chat__client_send(rig->client, target, chat__view_str(body),
-                                       chat__view(NULL, 0), &rig->cid),
-                     CHAT_OK);
+    assert_int_equal(
+        client_send(rig->client, target, chat__view_str(body), chat__view(NULL, 0), &rig->cid),
+        CHAT_OK);
     return rig->cid.text;
 }
 

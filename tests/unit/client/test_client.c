@@ -279,7 +279,7 @@ static void after_close_nothing_is_possible(void **state)
     chat__client_close(rig.client);
     assert_string_equal(rig_event(&rig), "STATE ok closed");
     assert_int_equal(chat__client_reconnect(rig.client), CHAT_ERR_STATE);
-    assert_int_equal(chat__client_send(rig.client, &ROOM, none, none, NULL), CHAT_ERR_STATE);
+    assert_int_equal(client_send(rig.client, &ROOM, none, none, NULL), CHAT_ERR_STATE);
     rig_turn(&rig, 3600000);
     assert_int_equal(rig.n_connects, 1);
     chat__client_free(rig.client);

@@ -68,8 +68,8 @@ static void a_cid_of_an_earlier_run_is_a_resend(void **state)
     chat_view body = chat__view_str("again"), cid = chat__view_str("old-1");
     (void)state;
     rig_init(&rig, &options);
-    assert_int_equal(chat__client_send(rig.client, &ROOM, body, cid, NULL), CHAT_OK);
-    assert_int_equal(chat__client_send(rig.client, &ROOM, body, cid, NULL), CHAT_ERR_EXISTS);
+    assert_int_equal(client_send(rig.client, &ROOM, body, cid, NULL), CHAT_OK);
+    assert_int_equal(client_send(rig.client, &ROOM, body, cid, NULL), CHAT_ERR_EXISTS);
     rig_turn(&rig, 0);
     rig_welcome(&rig);
     const char *out = rig_written(&rig);
@@ -184,15 +184,15 @@ static void limits_of_count_bytes_and_body(void **state)
     rig_init(&rig, &options);
     rig_send(&rig, &ROOM, "a");
     rig_send(&rig, &ROOM, "b");
-    assert_int_equal(chat__client_send(rig.client, &ROOM, none, none, NULL), CHAT_ERR_BUSY);
+    assert_int_equal(client_send(rig.client, &ROOM, none, none, NULL), CHAT_ERR_BUSY);
     chat__client_free(rig.client);
 
     options.max_outbox_count = 100;
     options.max_outbox_bytes = 3000;
     rig_init(&rig, &options);
-    assert_int_equal(chat__client_send(rig.client, &ROOM, chat__view(big, sizeof big), none, NULL),
+    assert_int_equal(client_send(rig.client, &ROOM, chat__view(big, sizeof big), none, NULL),
                      CHAT_OK);
-    assert_int_equal(chat__client_send(rig.client, &ROOM, chat__view(big, sizeof big), none, NULL),
+    assert_int_equal(client_send(rig.client, &ROOM, chat__view(big, sizeof big), none, NULL),
                      CHAT_ERR_BUSY);
     /* The server says at most 1000: too late for this one, in time for the next. */
     rig_turn(&rig, 0);
@@ -201,7 +201,7 @@ static void limits_of_count_bytes_and_body(void **state)
     assert_null(strstr(rig_written(&rig), "xxxx"));
     assert_string_equal(rig_event(&rig), "STATE ok connecting");
     assert_non_null(strstr(rig_event(&rig), "FAILED too_large"));
-    assert_int_equal(chat__client_send(rig.client, &ROOM, chat__view(big, sizeof big), none, NULL),
+    assert_int_equal(client_send(rig.client, &ROOM, chat__view(big, sizeof big), none, NULL),
                      CHAT_ERR_LIMIT);
     chat__client_free(rig.client);
 }
@@ -217,11 +217,11 @@ static void wrong_targets_and_bodies_are_refused_at_once(void **state)
     const chat_target direct = {chat__view_str("dm:1:a:b"), none};
     (void)state;
     rig_init(&rig, &options);
-    assert_int_equal(chat__client_send(rig.client, &both, body, none, NULL), CHAT_ERR_ARG);
-    assert_int_equal(chat__client_send(rig.client, &nobody, body, none, NULL), CHAT_ERR_ARG);
-    assert_int_equal(chat__client_send(rig.client, &bad_direct, body, none, NULL), CHAT_ERR_ARG);
-    assert_int_equal(chat__client_send(rig.client, &direct, body, none, NULL), CHAT_OK);
-    assert_int_equal(chat__client_send(rig.client, &ROOM, chat__view("\xff", 1), none, NULL),
+    assert_int_equal(client_send(rig.client, &both, body, none, NULL), CHAT_ERR_ARG);
+    assert_int_equal(client_send(rig.client, &nobody, body, none, NULL), CHAT_ERR_ARG);
+    assert_int_equal(client_send(rig.client, &bad_direct, body, none, NULL), CHAT_ERR_ARG);
+    assert_int_equal(client_send(rig.client, &direct, body, none, NULL), CHAT_OK);
+    assert_int_equal(client_send(rig.client, &ROOM, chat__view("\xff", 1), none, NULL),
                      CHAT_ERR_ARG);
     chat__client_free(rig.client);
 }
