@@ -318,9 +318,9 @@ typedef struct chat_note_request {
 /**
  * Ask about a message: `type` is CHAT_FRAME_EDIT (mine), _DELETE (mine, or as owner or admin),
  * _REACT (any; one reaction of a user at a time) (answer: RESULT) or _REACTIONS (ROW with a `note`
- * for each, then RESULT). What comes of the first three all members get as event NOTE, and history
- * shows messages as they are then. As chat_client_history(), and CHAT_ERR_LIMIT for a reaction
- * above CHAT_REACTION_MAX_BYTES.
+ * for each, then RESULT). The first three are done once, over however many connections they are
+ * sent. What comes of them all members get as event NOTE, and history shows messages as they are
+ * then. As chat_client_history(), and CHAT_ERR_LIMIT for a reaction above CHAT_REACTION_MAX_BYTES.
  */
 CHAT_API chat_status chat_client_note(chat_client *client, chat_frame_type type,
                                       const chat_target *target, const chat_note_request *note,

@@ -29,7 +29,7 @@ extern "C" {
     X(R, 1, r, UINT, 0, "number of a request, repeated by everything that answers it")             \
     X(CHAT, 2, chat, CHAT, 0, "chat id: of a group, a direct chat or a self stream")               \
     X(TO, 3, to, ID, 0, "user id: the direct chat with this user, instead of `chat`")              \
-    X(CID, 4, cid, ID, 0, "the client's own id of a message, the same in every resend")            \
+    X(CID, 4, cid, ID, 0, "the client's own id of what it sends, the same in every resend")        \
     X(BODY, 5, body, TEXT, UINT32_MAX, "content")                                                  \
     X(ID, 6, id, U64, 0, "message id, a snowflake: which message")                                 \
     X(SEQ, 7, seq, U64, 0, "where in the chat: strictly increasing, equal for every reader")       \
@@ -115,11 +115,12 @@ extern "C" {
       "Give `user` a role: owners may.")                                                           \
     X(CHAT_MEMBERS, 14, "chat.members", CLIENT, F(R) | F(CHAT), 0,                                 \
       "Who is in the group: `member` rows, then `result`.")                                        \
-    X(EDIT, 15, "edit", CLIENT, F(R) | F(RE) | F(BODY), F(CHAT) | F(TO) | F(RESEND),               \
+    X(EDIT, 15, "edit", CLIENT, F(R) | F(RE) | F(BODY), F(CHAT) | F(TO) | F(CID) | F(RESEND),      \
       "Give my message `re` another content.")                                                     \
-    X(DELETE, 16, "delete", CLIENT, F(R) | F(RE), F(CHAT) | F(TO) | F(RESEND),                     \
+    X(DELETE, 16, "delete", CLIENT, F(R) | F(RE), F(CHAT) | F(TO) | F(CID) | F(RESEND),            \
       "Delete the message `re`: its author, owners and admins may.")                               \
-    X(REACT, 17, "react", CLIENT, F(R) | F(RE), F(CHAT) | F(TO) | F(REACTION) | F(RESEND),         \
+    X(REACT, 17, "react", CLIENT, F(R) | F(RE),                                                    \
+      F(CHAT) | F(TO) | F(REACTION) | F(CID) | F(RESEND),                                          \
       "What I think of the message `re`; without `reaction` nothing any more.")                    \
     X(WHY, 18, "why", CLIENT, F(R) | F(ID), F(CHAT) | F(TO) | F(DEVICE),                           \
       "Where is message `id`? `trail` rows with `r`, of one device if it is named, then "          \
@@ -164,7 +165,7 @@ extern "C" {
       F(R) | F(SEQ) | F(PREV) | F(TITLE) | F(USERS) | F(USER) | F(ROLE),                           \
       "Stream. `from` changed the group; with `r` a row of `history`.")                            \
     X(NOTE, 42, "note", SERVER, F(CHAT) | F(FROM) | F(ID) | F(TS) | F(WHAT) | F(RE) | F(RE_SEQ),   \
-      F(R) | F(SEQ) | F(PREV) | F(BODY) | F(REACTION),                                             \
+      F(R) | F(SEQ) | F(PREV) | F(CID) | F(BODY) | F(REACTION),                                    \
       "Stream. `from` did `what` to the message `re`; with `r` a row of `history`, `reactions`.")  \
     X(MEMBER, 43, "member", SERVER, F(R) | F(CHAT) | F(USER) | F(ROLE), 0,                         \
       "A row of `chat.members`.")                                                                  \

@@ -191,7 +191,6 @@ static chat_status fill(chat_history *history, const cJSON *line, const char *t,
         status = number_of(line, is_gap ? "before" : "id", &item->id);
     if (status == CHAT_OK)
         status = add_users(history, line, item);
-    item->is_message = strcmp(t, "msg") == 0;
     item->is_chat = strcmp(t, "chat") == 0;
     if (strcmp(t, "change") == 0)
         note_change(text_of(line, "what"), item);

@@ -31,7 +31,7 @@ typedef struct chat__happening {
     uint32_t by; /* observer, CHAT__NO_NAME: the log */
     uint32_t chat, from, cid;
     uint64_t seq, id;
-    uint8_t is_message, is_chat, is_joining, is_leaving;
+    uint8_t is_chat, is_joining, is_leaving;
     uint32_t n_users, users_at; /* in `users` */
 } chat__happening;
 

@@ -71,7 +71,9 @@ static int by_cid(const void *left, const void *right)
 {
     const chat__happening *a = left, *b = right;
     int order = compare_number(a->from, b->from);
-    return order != 0 ? order : compare_number(a->cid, b->cid);
+    if (order == 0)
+        order = compare_number(a->cid, b->cid);
+    return order != 0 ? order : compare_number(a->chat, b->chat);
 }
 
 /* The first with this place, or NULL. */
@@ -174,8 +176,7 @@ static void check_unique(judge *j, chat__happening *items)
     }
     qsort(items, j->n_log, sizeof *items, by_cid);
     for (size_t i = 0; i + 1 < j->n_log; i++) {
-        if (items[i].is_message && items[i + 1].is_message && items[i].cid != CHAT__NO_NAME &&
-            by_cid(&items[i], &items[i + 1]) == 0)
+        if (items[i].cid != CHAT__NO_NAME && by_cid(&items[i], &items[i + 1]) == 0)
             violate(j, items[i + 1].line, "once: %s of %s is stored twice", name(j, items[i].cid),
                     name(j, items[i].from));
     }
@@ -210,8 +211,7 @@ static void check_answers(judge *j, chat__happening *items)
     }
     qsort(items, n, sizeof *items, by_cid);
     for (size_t i = 0; i + 1 < n; i++) {
-        if (by_cid(&items[i], &items[i + 1]) == 0 && items[i].chat == items[i + 1].chat &&
-            items[i].seq != items[i + 1].seq)
+        if (by_cid(&items[i], &items[i + 1]) == 0 && items[i].seq != items[i + 1].seq)
             violate(j, items[i + 1].line, "one-copy: %s of %s was answered with two places",
                     name(j, items[i].cid), name(j, items[i].from));
     }

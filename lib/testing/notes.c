@@ -49,10 +49,23 @@ void chat__sim_notes_fill(const sim_out *out, chat_frame *frame)
     if (out->re == 0)
         return;
     CHAT_FRAME_SET(frame, RE, re, out->re);
+    CHAT_FRAME_SET(frame, CID, cid, chat__sim_view(out->cid));
     if (out->change == CHAT_FRAME_EDIT)
         CHAT_FRAME_SET(frame, BODY, body, chat__sim_view(out->cid));
     if (out->change == CHAT_FRAME_REACT)
         CHAT_FRAME_SET(frame, REACTION, reaction, chat__sim_view(out->cid));
+}
+
+/* By a durable record before this one. */
+static int was_deleted(sim *s, const char *chat, const sim_record *before, uint64_t re_seq)
+{
+    for (const sim_record *each = s->storage.records; each < before; each++) {
+        chat_frame note;
+        if (each->kind == CHAT_FRAME_NOTE && each->is_durable && strcmp(each->chat, chat) == 0 &&
+            decode(s, each, &note) && note.re_seq == re_seq && is_what(&note, "delete"))
+            return 1;
+    }
+    return 0;
 }
 
 /* --- storage --- */
@@ -78,16 +91,32 @@ static void apply(sim *s, const sim_record *record, chat_frame *message)
     }
 }
 
+/* What its edits said went with the message. 0: as it was written. */
+static int strip(sim *s, const sim_record *record, chat_frame *note)
+{
+    uint64_t re_seq = note->re_seq;
+    const sim_record *end = s->storage.records + s->storage.n_records;
+    if (!CHAT_FRAME_HAS(note, BODY) || !was_deleted(s, record->chat, end, re_seq) ||
+        !decode(s, record, note))
+        return 0;
+    note->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
+    return 1;
+}
+
 void chat__sim_notes_apply(sim *s, sim_answer *answer, const sim_record *record,
                            chat__node_row *row)
 {
     chat_frame message;
     size_t len = 0;
-    if (record->kind != CHAT_FRAME_MSG || s->plant == SIM_PLANT_NOTES_UNSEEN ||
-        !decode(s, record, &message))
+    if ((record->kind != CHAT_FRAME_MSG && record->kind != CHAT_FRAME_NOTE) ||
+        s->plant == SIM_PLANT_NOTES_UNSEEN || !decode(s, record, &message))
         return;
-    apply(s, record, &message);
-    if (!CHAT_FRAME_HAS(&message, EDITED) && !CHAT_FRAME_HAS(&message, DELETED))
+    if (record->kind == CHAT_FRAME_NOTE && !strip(s, record, &message))
+        return;
+    if (record->kind == CHAT_FRAME_MSG)
+        apply(s, record, &message);
+    if (record->kind == CHAT_FRAME_MSG && !CHAT_FRAME_HAS(&message, EDITED) &&
+        !CHAT_FRAME_HAS(&message, DELETED))
         return;
     uint8_t **owned = realloc(answer->owned, (answer->n_owned + 1) * sizeof *owned);
     uint8_t *bytes = malloc(FRAME_BYTES);
@@ -153,17 +182,6 @@ static const sim_record *message_at(const sim *s, const char *chat, uint64_t seq
     return NULL;
 }
 
-static int was_deleted(sim *s, const sim_record *before, uint64_t re_seq)
-{
-    for (const sim_record *each = s->storage.records; each < before; each++) {
-        chat_frame note;
-        if (each->kind == CHAT_FRAME_NOTE && strcmp(each->chat, before->chat) == 0 &&
-            decode(s, each, &note) && note.re_seq == re_seq && is_what(&note, "delete"))
-            return 1;
-    }
-    return 0;
-}
-
 static int is_by_author(sim *s, const sim_record *message, const char *user)
 {
     chat_frame frame;
@@ -187,7 +205,7 @@ static void check_note(sim *s, const sim_record *record, sim_group *group)
     if (message == NULL)
         chat__sim_violate(s, "notes: seq %llu of %s is about no message",
                           (unsigned long long)record->seq, record->chat);
-    else if (was_deleted(s, record, re_seq))
+    else if (was_deleted(s, record->chat, record, re_seq))
         chat__sim_violate(s, "notes: seq %llu of %s is behind the deletion of its message",
                           (unsigned long long)record->seq, record->chat);
     else if (!is_reaction && !is_by_author(s, message, user) && (is_edit || !is_manager))

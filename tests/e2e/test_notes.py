@@ -88,6 +88,50 @@ def test_only_who_may(connect):
     assert message(bob, sent["id"], chat="team")["deleted"] is True
 
 
+def test_what_edits_said_goes_with_the_message(connect, server):
+    alice = connect("alice")
+    connect("bob").close()
+    sent = alice.say("one", to="bob")
+    for body in ("two", "three"):
+        done(alice, "edit", to="bob", re=sent["id"], body=body)
+    rows, _ = alice.request("history", to="bob")
+    assert {row["body"] for row in rows if row["t"] == "note"} == {"two", "three"}
+    done(alice, "delete", to="bob", re=sent["id"])
+    bob = connect("bob")
+    for _ in range(2):
+        rows, _ = alice.request("history", to="bob")
+        read_back = [bob.expect("note", re=sent["id"]) for _ in range(3)]
+        for notes in ([row for row in rows if row["t"] == "note"], read_back):
+            assert sorted(note["what"] for note in notes) == ["delete", "edit", "edit"]
+            assert not any("body" in note for note in notes)
+        server.kill()
+        server.start()
+        alice, bob = connect("alice"), connect("bob", "another")
+
+
+def test_a_resent_edit_undoes_no_newer_one(connect, server):
+    alice = connect("alice")
+    sent = alice.say("one", to="bob")
+    first = done(alice, "edit", to="bob", re=sent["id"], body="two", cid="edit-1")
+    done(connect("alice", "laptop"), "edit", to="bob", re=sent["id"], body="three", cid="edit-2")
+    for _ in range(2):
+        again = done(alice, "edit", to="bob", re=sent["id"], body="two", cid="edit-1", resend=True)
+        assert (again["id"], again["seq"]) == (first["id"], first["seq"])
+        assert message(alice, sent["id"], to="bob")["body"] == "three"
+        server.kill()
+        server.start()
+        alice = connect("alice")
+
+
+def test_what_is_so_already_leaves_no_record(connect):
+    alice, bob = connect("alice"), connect("bob")
+    sent = alice.say("one", to="bob")
+    for reaction in ({}, {"reaction": "👍"}, {"reaction": "👍"}, {}, {}):
+        done(bob, "react", to="alice", re=sent["id"], **reaction)
+    rows, _ = bob.request("history", to="alice")
+    assert [row.get("reaction") for row in rows if row["t"] == "note"] == [None, "👍"]
+
+
 def test_a_user_has_one_reaction_and_may_take_it_back(connect):
     alice, bob = connect("alice"), connect("bob")
     sent = alice.say("what do you think?", to="bob")

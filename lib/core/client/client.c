@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define CID_PREFIX_BYTES 17 /* "0123456789abcdef-" */
-
 /* Every move that is possible. */
 static const struct {
     uint8_t from, step, to;
@@ -379,31 +377,6 @@ chat_status chat__client_target_check(const chat_target *target)
     return chat_direct_members(target->chat, members) == CHAT_OK ? CHAT_OK : CHAT_ERR_ARG;
 }
 
-static void put_hex(char *out, uint64_t value, int n_digits)
-{
-    for (int i = n_digits; i-- > 0; value >>= 4)
-        out[i] = "0123456789abcdef"[value & 15];
-}
-
-/* Random for the life of the client, then counted. */
-static void make_cid(const chat__client *client, chat_client_cid *out)
-{
-    put_hex(out->text, client->cid_prefix, CID_PREFIX_BYTES - 1);
-    out->text[CID_PREFIX_BYTES - 1] = '-';
-    put_hex(out->text + CID_PREFIX_BYTES, client->next_cid, 8);
-}
-
-int chat__client_is_own(const chat__client *client, const chat_frame *frame)
-{
-    chat_client_cid cid = {{0}};
-    if (!CHAT_FRAME_HAS(frame, CID) || !CHAT_FRAME_HAS(frame, FROM) ||
-        !chat__view_equal(frame->from, chat__view_str(client->user)))
-        return 0;
-    make_cid(client, &cid);
-    return frame->cid.len == strlen(cid.text) &&
-           memcmp(frame->cid.data, cid.text, CID_PREFIX_BYTES) == 0;
-}
-
 chat_status chat__client_say(chat__client *client, const chat_target *target,
                              const chat__client_message *message, chat_client_cid *out_cid)
 {
@@ -424,7 +397,7 @@ chat_status chat__client_say(chat__client *client, const chat_target *target,
     if (is_resend)
         memcpy(made.text, cid.data, cid.len);
     else
-        make_cid(client, &made);
+        chat__client_make_cid(client, &made);
     chat_frame_init(&frame, CHAT_FRAME_SEND);
     if (target->chat.len > 0)
         CHAT_FRAME_SET(&frame, CHAT, chat, target->chat);
@@ -451,16 +424,23 @@ size_t chat__client_outbox_count(const chat__client *client)
 
 chat_status chat__client_request(chat__client *client, const chat_frame *frame, uint64_t *out_r)
 {
+    chat_client_cid cid = {{0}};
+    chat_frame named = *frame;
     chat__client_item *item;
+    int is_named = chat__client_is_named(frame->type);
     if (client->phase == CHAT__PHASE_CLOSED)
         return CHAT_ERR_STATE;
     if (client->requests.n_items >= client->options.max_requests)
         return CHAT_ERR_BUSY;
-    if (chat_frame_size_bound(client->options.encoding, frame) > client->out.max_bytes)
+    chat__client_make_cid(client, &cid);
+    if (is_named)
+        CHAT_FRAME_SET(&named, CID, cid, chat__view_str(cid.text));
+    if (chat_frame_size_bound(client->options.encoding, &named) > client->out.max_bytes)
         return CHAT_ERR_ARG;
-    chat_status status = chat__client_item_new(&client->allocator, frame, &item);
+    chat_status status = chat__client_item_new(&client->allocator, &named, &item);
     if (status != CHAT_OK)
         return status;
+    client->next_cid += is_named;
     CHAT_FRAME_SET(&item->frame, R, r, client->next_r);
     item->order = client->next_order++;
     chat__client_list_append(&client->requests, item);

@@ -119,6 +119,10 @@ void chat__client_drop_connection(chat__client *client, uint16_t code, const cha
 void chat__client_do_due(chat__client *client);
 /* A message that this client sent. */
 int chat__client_is_own(const chat__client *client, const chat_frame *frame);
+/* The next `cid`, the same until next_cid is counted up. */
+void chat__client_make_cid(const chat__client *client, chat_client_cid *out);
+/* Whether a request of this type carries one: it is to be done once. */
+int chat__client_is_named(uint32_t type);
 int chat__client_is_final(chat_status status);
 void chat__client_copy_text(char *out, size_t cap, chat_view text);
 

@@ -86,10 +86,11 @@ void chat__owner_append_record(chat__node *node, const chat_frame *submit, chat_
     else
         chat__node_dealloc(node, roster);
     chat__cid *cid = NULL;
-    if (op != NULL && submit->kind == CHAT_FRAME_SEND)
-        cid = chat__cid_new(node, submit->from, submit->cid);
+    int is_named = CHAT_FRAME_HAS(payload, CID);
+    if (op != NULL && is_named)
+        cid = chat__cid_new(node, submit->from, submit->chat, submit->cid);
     chat__effect *effect = NULL;
-    if (op != NULL && (cid != NULL || submit->kind != CHAT_FRAME_SEND))
+    if (op != NULL && (cid != NULL || !is_named))
         effect = chat__node_emit_about(node, CHAT__EFFECT_APPEND, submit->chat, none, none);
     if (effect == NULL) {
         give_up(node, submit, op, cid);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which messages were sent before: the names that clients gave them, bounded in number, the oldest
- * finished ones dropped first. What has been dropped is found in the chat's history instead, when a
+ * What was sent before: the names that clients gave it, bounded in number, the oldest finished ones
+ * dropped first. What has been dropped is found in the chat's history instead, when a
  * client says that it sends again.
  */
 #include "node/internal.h"
@@ -9,22 +9,27 @@
 #include <string.h>
 
 /* A search is kept under a name that no client can give: it starts with a control character. */
-#define SEARCH_MARK   1
-#define KEY_MAX_BYTES (CHAT_ID_MAX_BYTES + 2 + CHAT_CHAT_ID_MAX_BYTES)
+#define SEARCH_MARK   "\1"
+#define KEY_MAX_BYTES (2 * CHAT_ID_MAX_BYTES + CHAT_CHAT_ID_MAX_BYTES + 2)
 
 /* Ids hold no control characters, so a zero byte separates them. */
-static chat_view key_of(chat_view user, chat_view cid, uint8_t out[KEY_MAX_BYTES])
+static chat_view key_of(chat_view user, chat_view chat, chat_view cid, uint8_t out[KEY_MAX_BYTES])
 {
-    memcpy(out, user.data, user.len);
-    out[user.len] = 0;
-    memcpy(out + user.len + 1, cid.data, cid.len);
-    return chat__view(out, user.len + 1 + cid.len);
+    const chat_view parts[] = {user, chat, cid};
+    size_t len = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (i > 0)
+            out[len++] = 0;
+        memcpy(out + len, parts[i].data, parts[i].len);
+        len += parts[i].len;
+    }
+    return chat__view(out, len);
 }
 
-chat__cid *chat__cid_find(chat__node *node, chat_view user, chat_view cid)
+chat__cid *chat__cid_find(chat__node *node, chat_view user, chat_view chat, chat_view cid)
 {
     uint8_t key[KEY_MAX_BYTES];
-    return chat__map_get(&node->cids, key_of(user, cid, key));
+    return chat__map_get(&node->cids, key_of(user, chat, cid, key));
 }
 
 /* Drop the oldest that are done; those that are not are bounded by max_pending. */
@@ -64,32 +69,23 @@ void chat__cid_touch(chat__node *node, chat__cid *entry)
     link_last(node, entry);
 }
 
-static chat_view search_name(chat_view chat, uint8_t out[KEY_MAX_BYTES])
-{
-    out[0] = SEARCH_MARK;
-    memcpy(out + 1, chat.data, chat.len);
-    return chat__view(out, chat.len + 1);
-}
-
 chat__cid *chat__cid_search(chat__node *node, chat_view user, chat_view chat)
 {
-    uint8_t name[KEY_MAX_BYTES];
-    return chat__cid_find(node, user, search_name(chat, name));
+    return chat__cid_find(node, user, chat, chat__view_str(SEARCH_MARK));
 }
 
 chat__cid *chat__cid_search_new(chat__node *node, chat_view user, chat_view chat)
 {
-    uint8_t name[KEY_MAX_BYTES];
-    chat__cid *entry = chat__cid_new(node, user, search_name(chat, name));
+    chat__cid *entry = chat__cid_new(node, user, chat, chat__view_str(SEARCH_MARK));
     if (entry != NULL)
         entry->is_open = 1;
     return entry;
 }
 
-chat__cid *chat__cid_new(chat__node *node, chat_view user, chat_view cid)
+chat__cid *chat__cid_new(chat__node *node, chat_view user, chat_view chat, chat_view cid)
 {
     uint8_t buffer[KEY_MAX_BYTES];
-    chat_view key = key_of(user, cid, buffer);
+    chat_view key = key_of(user, chat, cid, buffer);
     drop_oldest(node);
     chat__cid *entry = chat__node_alloc(node, sizeof *entry + key.len);
     if (entry == NULL)

@@ -126,7 +126,8 @@ typedef enum chat__op_type {
     CHAT__OP_FIND,     /* user's node: request `receipts`, looking for the message */
     CHAT__OP_RECEIPTS, /* user's node: request `receipts`, who has it */
     CHAT__OP_MARKS,    /* owner of a self stream: may the marker move? */
-    CHAT__OP_TARGET    /* owner: the message that an edit, a deletion or a reaction is about */
+    CHAT__OP_TARGET,   /* owner: the message that an edit, a deletion or a reaction is about */
+    CHAT__OP_REACTIONS /* owner: what is thought of it, before another reaction */
 } chat__op_type;
 
 typedef struct chat__room chat__room;
@@ -184,14 +185,14 @@ struct chat__room {
     uint8_t key[];
 };
 
-/* A message that a client named: the same name again gets the same answer. */
+/* What a client sent and named: the same name again gets the same answer. */
 struct chat__cid {
     chat__cid *prev, *next;
-    chat__op *op; /* NULL: done */
-    uint64_t id, seq, ts;
+    chat__op *op;         /* NULL: done */
+    uint64_t id, seq, ts; /* 0: it left no record */
     uint32_t key_len;
     uint32_t is_open; /* a search that goes on */
-    uint8_t key[];    /* user, 0, cid */
+    uint8_t key[];    /* user, 0, chat, 0, cid */
 };
 
 struct chat__node {
@@ -400,13 +401,13 @@ void chat__room_enqueue(chat__node *node, chat__room *room, chat__op *op);
 void chat__room_release(chat__node *node, chat__room *room);
 void chat__room_free(chat__node *node, chat__room *room);
 
-/* --- cid.c: which messages were sent before --- */
-chat__cid *chat__cid_find(chat__node *node, chat_view user, chat_view cid);
-chat__cid *chat__cid_new(chat__node *node, chat_view user, chat_view cid);
+/* --- cid.c: what was sent before --- */
+chat__cid *chat__cid_find(chat__node *node, chat_view user, chat_view chat, chat_view cid);
+chat__cid *chat__cid_new(chat__node *node, chat_view user, chat_view chat, chat_view cid);
 /* As if it were new: those that are older go first. */
 void chat__cid_touch(chat__node *node, chat__cid *cid);
 /*
- * That a chat was searched for a user's messages. Made before what is found is remembered, so it is
+ * That a chat was searched for what a user sent. Made before what is found is remembered, so it is
  * dropped before it: as long as the mark is there and not open, a name of this user that is not
  * here is new in this chat.
  */

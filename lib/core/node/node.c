@@ -410,7 +410,7 @@ void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,
         chat__self_found(node, op, &all);
     else if (op->type == CHAT__OP_BACKLOG)
         chat__deliver_backlog_read(node, op, &all);
-    else if (op->type == CHAT__OP_TARGET)
+    else if (op->type == CHAT__OP_TARGET || op->type == CHAT__OP_REACTIONS)
         chat__note_found(node, op, &all);
     else if (op->type == CHAT__OP_SEARCH)
         chat__owner_searched(node, op, &all);

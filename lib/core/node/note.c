@@ -4,12 +4,18 @@
  * a `note`, so that its place among the others says what counts. The owner looks the message up as
  * it is now, one such request of a chat at a time, and decides: only the author edits, the author
  * and who manages the group delete, every member reacts, and nothing happens to what was deleted.
+ * What is so already leaves no record.
  */
 #include "node/note.h"
 
 #include <string.h>
 
 #define FIND_ROWS 100u
+
+typedef enum step {
+    STEP_DONE, /* answered, refused or being appended */
+    STEP_ASKED /* storage was asked once more */
+} step;
 
 int chat__note_is(uint64_t kind)
 {
@@ -76,15 +82,36 @@ int chat__note_take(chat__node *node, const chat_frame *submit, chat__room *room
     return !chat__owner_is_refused(node, submit, room);
 }
 
+/* NULL: refused. */
+static chat__effect *ask(chat__node *node, chat__room *room, const chat_frame *submit,
+                         chat__op_type type, uint64_t seq)
+{
+    chat__op *op = chat__op_new(node, type, 0);
+    if (op != NULL)
+        op->seq = seq;
+    return chat__owner_ask(node, room, submit, CHAT__EFFECT_READ, op);
+}
+
 int chat__note_ask(chat__node *node, chat__room *room, const chat_frame *submit)
 {
-    chat__op *op = chat__op_new(node, CHAT__OP_TARGET, 0);
-    chat__effect *effect = chat__owner_ask(node, room, submit, CHAT__EFFECT_READ, op);
+    chat__effect *effect = ask(node, room, submit, CHAT__OP_TARGET, 0);
     if (effect == NULL)
         return 0;
     effect->after = submit->re - 1; /* a record's seq is not below its id */
     effect->limit = FIND_ROWS;
     return 1;
+}
+
+/* What is thought of the message at `seq` already. */
+static step ask_reactions(chat__node *node, chat__room *room, const chat_frame *submit,
+                          uint64_t seq)
+{
+    chat__effect *effect = ask(node, room, submit, CHAT__OP_REACTIONS, seq);
+    if (effect == NULL)
+        return STEP_DONE;
+    effect->id = submit->re;
+    effect->limit = CHAT_GROUP_MAX_MEMBERS;
+    return STEP_ASKED;
 }
 
 /* The message `id`. The rows have no lists, so the decoder that lent `submit` serves them too.
@@ -111,6 +138,12 @@ static int may(const chat__room *room, const chat_frame *submit, const chat_fram
            chat__room_role(room, submit->from) >= CHAT__ROLE_ADMIN;
 }
 
+/* Empty: none. */
+static chat_view reaction_of(const chat_frame *frame)
+{
+    return CHAT_FRAME_HAS(frame, REACTION) ? frame->reaction : chat__view(NULL, 0);
+}
+
 static void append(chat__node *node, const chat_frame *submit, chat__room *room, uint64_t re_seq)
 {
     chat_frame note;
@@ -121,12 +154,21 @@ static void append(chat__node *node, const chat_frame *submit, chat__room *room,
     CHAT_FRAME_SET(&note, WHAT, what, chat__view_str(what));
     CHAT_FRAME_SET(&note, RE, re, submit->re);
     CHAT_FRAME_SET(&note, RE_SEQ, re_seq, re_seq);
+    if (CHAT_FRAME_HAS(submit, CID))
+        CHAT_FRAME_SET(&note, CID, cid, submit->cid);
     if (submit->kind == CHAT_FRAME_EDIT)
         CHAT_FRAME_SET(&note, BODY, body, submit->body);
-    if (submit->kind == CHAT_FRAME_REACT && CHAT_FRAME_HAS(submit, REACTION) &&
-        submit->reaction.len > 0)
+    if (submit->kind == CHAT_FRAME_REACT && reaction_of(submit).len > 0)
         CHAT_FRAME_SET(&note, REACTION, reaction, submit->reaction);
     chat__owner_append_record(node, submit, room, &note, NULL);
+}
+
+/* It is so already. That is remembered too: what changes it meanwhile is not undone by a resend. */
+static void done_already(chat__node *node, const chat_frame *submit)
+{
+    if (CHAT_FRAME_HAS(submit, CID))
+        (void)chat__cid_new(node, submit->from, submit->chat, submit->cid);
+    chat__owner_done(node, submit);
 }
 
 static const char *why_forbidden(const chat_frame *submit)
@@ -136,7 +178,7 @@ static const char *why_forbidden(const chat_frame *submit)
                : "only its author, owners and admins may delete a message";
 }
 
-static void decide(chat__node *node, const chat_frame *submit, chat__room *room,
+static step decide(chat__node *node, const chat_frame *submit, chat__room *room,
                    const chat__rows *rows)
 {
     chat_frame target;
@@ -161,20 +203,52 @@ static void decide(chat__node *node, const chat_frame *submit, chat__room *room,
         chat__owner_refuse(node, submit, status, why);
     else if (is_deleted ||
              (submit->kind == CHAT_FRAME_EDIT && chat__view_equal(submit->body, target.body)))
-        chat__owner_done(node, submit); /* it is so already: a resend does no harm */
+        done_already(node, submit);
+    else if (submit->kind == CHAT_FRAME_REACT)
+        return ask_reactions(node, room, submit, seq);
     else
         append(node, submit, room, seq);
+    return STEP_DONE;
+}
+
+/* A user has one reaction, so what is thought already is found by his name. */
+static step decide_reaction(chat__node *node, const chat_frame *submit, chat__room *room,
+                            const chat__rows *rows, uint64_t seq)
+{
+    chat_view present = {NULL, 0};
+    if (rows->status < 0) {
+        chat__owner_refuse(node, submit, rows->status, chat_status_text(rows->status));
+        return STEP_DONE;
+    }
+    for (size_t i = 0; i < rows->n_rows; i++) {
+        chat_frame row;
+        if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, rows->rows[i].payload, &row) ==
+                CHAT_OK &&
+            row.type == CHAT_FRAME_NOTE && chat__view_equal(row.from, submit->from))
+            present = reaction_of(&row);
+    }
+    if (chat__view_equal(present, reaction_of(submit)))
+        done_already(node, submit);
+    else
+        append(node, submit, room, seq);
+    return STEP_DONE;
 }
 
 void chat__note_found(chat__node *node, chat__op *op, const chat__rows *rows)
 {
     chat_frame submit;
     chat__room *room = op->room;
+    uint64_t seq = op->seq;
+    int is_target = op->type == CHAT__OP_TARGET;
+    step next = STEP_DONE;
     chat__op_free(node, op);
     room->is_busy = 0;
     if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, room->queue->bytes, &submit) ==
         CHAT_OK)
-        decide(node, &submit, room, rows);
+        next = is_target ? decide(node, &submit, room, rows)
+                         : decide_reaction(node, &submit, room, rows, seq);
+    if (next == STEP_ASKED)
+        return;
     chat__owner_drop_head(node, room);
     if (!room->is_busy)
         chat__owner_run_queue(node, room);

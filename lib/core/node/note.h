@@ -12,6 +12,7 @@ void chat__note_reactions(chat__node *node, chat__node_conn *conn, const chat_fr
 int chat__note_take(chat__node *node, const chat_frame *submit, chat__room *room);
 /* Look it up for the head of the queue. 0: refused. */
 int chat__note_ask(chat__node *node, chat__room *room, const chat_frame *submit);
+/* What was asked for the head of the queue is there: the message, then the reactions to it. */
 void chat__note_found(chat__node *node, chat__op *op, const chat__rows *rows);
 
 #endif

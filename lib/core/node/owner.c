@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The node that owns a chat: takes what users submit to it in order, refuses who is no member,
- * answers a message that was sent before with its first id, and appends the others (append.c).
+ * answers what was sent before as the first time, and appends the others (append.c).
  */
 #include "node/note.h"
 #include "node/self.h"
@@ -60,13 +60,17 @@ void chat__owner_refuse(chat__node *node, const chat_frame *submit, chat_status 
     chat__owner_refuse_for(node, submit, status, text, CHAT__BUSY_RETRY_MS);
 }
 
-static void answer_sent(chat__node *node, const chat_frame *submit, const chat__cid *cid)
+static void answer_known(chat__node *node, const chat_frame *submit, const chat__cid *cid)
 {
     chat_frame out;
-    init_answer(&out, submit, CHAT_FRAME_SENT);
-    CHAT_FRAME_SET(&out, ID, id, cid->id);
-    CHAT_FRAME_SET(&out, SEQ, seq, cid->seq);
-    CHAT_FRAME_SET(&out, TS, ts, cid->ts);
+    int is_message = submit->kind == CHAT_FRAME_SEND;
+    init_answer(&out, submit, is_message ? CHAT_FRAME_SENT : CHAT_FRAME_RESULT);
+    if (is_message || cid->id != 0) {
+        CHAT_FRAME_SET(&out, ID, id, cid->id);
+        CHAT_FRAME_SET(&out, SEQ, seq, cid->seq);
+    }
+    if (is_message)
+        CHAT_FRAME_SET(&out, TS, ts, cid->ts);
     answer(node, (uint32_t)submit->node, &out);
 }
 
@@ -172,33 +176,44 @@ static int must_load(const chat__room *room, chat_view chat)
     return !room->is_direct && room->state == CHAT__ROOM_NEW;
 }
 
-static int was_searched(chat__node *node, const chat_frame *submit)
+/* Whether history must be searched: it is sent again, and not known here. */
+static int must_search(chat__node *node, const chat_frame *submit, int is_searched)
 {
+    if (!CHAT_FRAME_HAS(submit, CID) || !CHAT_FRAME_HAS(submit, RESEND) || !submit->resend ||
+        is_searched)
+        return 0;
     const chat__cid *mark = chat__cid_search(node, submit->from, submit->chat);
-    return mark != NULL && !mark->is_open;
+    return mark == NULL || mark->is_open;
+}
+
+/* Whether it was sent before, by its `cid`: then it gets the answer of the first time. */
+static int answer_again(chat__node *node, const chat_frame *submit)
+{
+    chat__cid *cid = NULL;
+    if (CHAT_FRAME_HAS(submit, CID))
+        cid = chat__cid_find(node, submit->from, submit->chat, submit->cid);
+    if (cid == NULL)
+        return 0;
+    if (cid->op == NULL)
+        answer_known(node, submit, cid);
+    else
+        retarget(node, cid->op, submit);
+    return 1;
 }
 
 static step take_send(chat__node *node, const chat_frame *submit, chat__room *room, int is_searched)
 {
-    chat__cid *cid = chat__cid_find(node, submit->from, submit->cid);
-    if (cid != NULL && cid->op == NULL) {
-        answer_sent(node, submit, cid);
+    if (answer_again(node, submit))
         return STEP_DONE;
-    }
-    if (cid != NULL) {
-        retarget(node, cid->op, submit);
-        return STEP_DONE;
-    }
     if (must_load(room, submit->chat))
         return STEP_WAIT;
-    int must_search = CHAT_FRAME_HAS(submit, RESEND) && submit->resend && !is_searched &&
-                      !was_searched(node, submit);
+    int is_unknown = must_search(node, submit, is_searched);
     /* Who was removed meanwhile still learns that the first copy is there. */
-    if (must_search && room != NULL && room->state == CHAT__ROOM_READY)
+    if (is_unknown && room != NULL && room->state == CHAT__ROOM_READY)
         return STEP_WAIT;
     if (chat__owner_is_refused(node, submit, room))
         return STEP_DONE;
-    if (must_search)
+    if (is_unknown)
         return STEP_WAIT;
     chat__owner_append(node, submit, room != NULL && !room->is_direct ? room->roster->n_members : 2,
                        room);
@@ -274,6 +289,16 @@ static step take_create(chat__node *node, const chat_frame *submit, chat__room *
     return STEP_DONE;
 }
 
+/* The message must be looked up in any case. */
+static step take_note(chat__node *node, const chat_frame *submit, chat__room *room, int is_searched)
+{
+    if (answer_again(node, submit))
+        return STEP_DONE;
+    if (must_search(node, submit, is_searched))
+        return STEP_WAIT;
+    return chat__note_take(node, submit, room) ? STEP_WAIT : STEP_DONE;
+}
+
 static int is_unsettled(const chat__room *room)
 {
     return room->is_busy || room->state == CHAT__ROOM_CREATING ||
@@ -289,7 +314,7 @@ static step take(chat__node *node, const chat_frame *submit, chat__room *room, i
     if (submit->kind == CHAT_FRAME_CHAT_CREATE)
         return take_create(node, submit, room);
     if (chat__note_is(submit->kind))
-        return chat__note_take(node, submit, room) ? STEP_WAIT : STEP_DONE;
+        return take_note(node, submit, room, is_searched);
     if (chat__group_is_change(submit->kind))
         return chat__group_take(node, submit, room) ? STEP_WAIT : STEP_DONE;
     return take_send(node, submit, room, is_searched);
@@ -314,7 +339,7 @@ static step ask_for(chat__node *node, const chat_frame *submit, chat__room *room
         return STEP_WAIT;
     if (!room->is_direct && room->state == CHAT__ROOM_NEW)
         return load_room(node, room, submit);
-    if (chat__note_is(submit->kind))
+    if (chat__note_is(submit->kind) && !must_search(node, submit, room->queue->is_searched))
         return chat__note_ask(node, room, submit) ? STEP_WAIT : STEP_DONE;
     (void)chat__cid_search_new(node, submit->from, submit->chat);
     step next = search(node, room, submit, UINT64_MAX, 1);

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looks through a chat's history for what a user sends again, and remembers all of that user's
- * messages that it comes by, so that one search serves all resends of a reconnect.
+ * Looks through a chat's history for what a user sends again, and remembers all that this user sent
+ * and it comes by, so that one search serves all resends of a reconnect.
  */
 #include "node/internal.h"
 
-/* A resent message is looked for in so many pages of history, and no further back than 24 hours. */
+/* Looked for in so many pages of history, and no further back than 24 hours. */
 #define SEARCH_PAGES   100u
 #define SEARCH_BACK_MS 86400000u
 
-/* Remember a message of the user who resends, so that the next resend finds it here. */
+/* Remember a record of the user who resends, so that the next resend finds it here. */
 static chat_status remember(chat__node *node, const chat_frame *row, uint64_t seq)
 {
-    chat__cid *cid = chat__cid_find(node, row->from, row->cid);
+    chat__cid *cid = chat__cid_find(node, row->from, row->chat, row->cid);
     if (cid != NULL) {
         chat__cid_touch(node, cid);
         return CHAT_OK;
     }
-    cid = chat__cid_new(node, row->from, row->cid);
+    cid = chat__cid_new(node, row->from, row->chat, row->cid);
     if (cid == NULL)
         return CHAT_ERR_NOMEM;
     cid->id = row->id;
@@ -31,7 +31,8 @@ static int is_row_of(chat__node *node, const chat_frame *submit, const chat__nod
 {
     /* Neither frame has a list, so one decoder serves both. */
     return chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, row->payload, out) == CHAT_OK &&
-           out->type == CHAT_FRAME_MSG && CHAT_FRAME_HAS(out, CID) &&
+           (out->type == CHAT_FRAME_MSG || out->type == CHAT_FRAME_NOTE) &&
+           CHAT_FRAME_HAS(out, CID) && chat__view_equal(out->chat, submit->chat) &&
            chat__view_equal(out->from, submit->from);
 }
 

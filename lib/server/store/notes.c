@@ -212,14 +212,27 @@ static chat_status encode(chat__notes *notes, const chat_frame *frame, chat_view
     return status;
 }
 
-chat_status chat__notes_apply(chat__notes *notes, const chat__record *record, chat_view *payload)
+/* An edit of what was deleted says nothing any more. */
+static chat_status apply_to_note(chat__notes *notes, chat_view *payload)
+{
+    chat_frame edit;
+    found f = {0, 0};
+    if (chat_frame_decode(notes->decoder, CHAT_ENCODING_CBOR, *payload, &edit) != CHAT_OK ||
+        !CHAT_FRAME_HAS(&edit, BODY))
+        return CHAT_OK;
+    chat_status status = look_up(notes->store, notes->chat, edit.re_seq, take_found, &f);
+    if (status != CHAT_OK || f.delete_seq == 0)
+        return status;
+    edit.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
+    return encode(notes, &edit, payload);
+}
+
+static chat_status apply_to_message(chat__notes *notes, uint64_t seq, chat_view *payload)
 {
     chat_frame message;
     chat_frame edit;
     found f = {0, 0};
-    if (!notes->has_any || record->kind != CHAT_FRAME_MSG)
-        return CHAT_OK;
-    chat_status status = look_up(notes->store, notes->chat, record->seq, take_found, &f);
+    chat_status status = look_up(notes->store, notes->chat, seq, take_found, &f);
     if (status != CHAT_OK || (f.edit_seq == 0 && f.delete_seq == 0))
         return status;
     if (chat_frame_decode(notes->decoder, CHAT_ENCODING_CBOR, *payload, &message) != CHAT_OK)
@@ -236,6 +249,15 @@ chat_status chat__notes_apply(chat__notes *notes, const chat__record *record, ch
     CHAT_FRAME_SET(&message, BODY, body, edit.body);
     CHAT_FRAME_SET(&message, EDITED, edited, edit.ts);
     return encode(notes, &message, payload);
+}
+
+chat_status chat__notes_apply(chat__notes *notes, const chat__record *record, chat_view *payload)
+{
+    if (!notes->has_any)
+        return CHAT_OK;
+    if (record->kind == CHAT_FRAME_NOTE)
+        return apply_to_note(notes, payload);
+    return record->kind == CHAT_FRAME_MSG ? apply_to_message(notes, record->seq, payload) : CHAT_OK;
 }
 
 /* --- reactions --- */

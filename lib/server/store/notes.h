@@ -31,7 +31,8 @@ typedef struct chat__notes {
 /* CHAT_OK, CHAT_ERR_IO, CHAT_ERR_NOMEM; end it in any case. */
 chat_status chat__notes_begin(chat__notes *notes, chat__store *store, chat_view chat,
                               const chat__record *newest);
-/* Makes of `*payload`, a message's, the message as it is now; borrowed until the next call.
+/* Makes of `*payload`, a message's, the message as it is now, and takes from an edit what it says
+   when its message was deleted; borrowed until the next call.
    CHAT_OK, CHAT_ERR_IO, CHAT_ERR_NOMEM. */
 chat_status chat__notes_apply(chat__notes *notes, const chat__record *record, chat_view *payload);
 void chat__notes_end(chat__notes *notes);

@@ -203,11 +203,11 @@ chat_status chat__store_read_reactions(chat__store *store, chat_view chat, chat_
 
 /*
  * @any Durable records of a chat, 1,000 at most, messages as they are now: edited ones with what
- * was written last, deleted ones without content. A damaged record is left out. An unknown chat has
- * none. `fn` may not call the store. A member reads a group from its beginning until a record ends
- * the membership (with that record), and again from the one that begins the next.
- * CHAT_OK: that was all in this direction; CHAT_MORE: there are more; CHAT_ERR_IO; with `user` for
- * a group CHAT_ERR_FORBIDDEN: never was a member, CHAT_ERR_NOT_FOUND: no such group.
+ * was written last, deleted ones and their edits without content. A damaged record is left out. An
+ * unknown chat has none. `fn` may not call the store. A member reads a group from its beginning
+ * until a record ends the membership (with that record), and again from the one that begins the
+ * next. CHAT_OK: that was all in this direction; CHAT_MORE: there are more; CHAT_ERR_IO; with
+ * `user` for a group CHAT_ERR_FORBIDDEN: never was a member, CHAT_ERR_NOT_FOUND: no such group.
  */
 chat_status chat__store_read(chat__store *store, const chat__store_query *query,
                              chat__store_row_fn fn, void *ctx);

@@ -15,6 +15,7 @@ static inline void ask_everything(chat_client *client)
     const chat_view_list users = {&name, 1};
     chat_history_query query;
     chat_group_request group;
+    chat_note_request note = {sizeof note, 0, 1, chat__view_str("hello")};
     uint64_t r;
     memset(&query, 0, sizeof query);
     query.struct_size = sizeof query;
@@ -33,6 +34,8 @@ static inline void ask_everything(chat_client *client)
     (void)chat_client_read(client, &bob, 1, &r);
     (void)chat_client_mute(client, &bob, CHAT_MUTE_FOREVER, &r);
     (void)chat_client_receipts(client, &bob, 1, &r);
+    (void)chat_client_note(client, CHAT_FRAME_EDIT, &bob, &note, &r);
+    (void)chat_client_note(client, CHAT_FRAME_REACTIONS, &bob, &note, &r);
     (void)chat_client_why(client, &bob, 1, name, &r);
     (void)chat_client_ping(client, &r);
 }

@@ -84,10 +84,42 @@ static inline void keep_record(world *w, const chat__effect *effect)
     w->n_records++;
 }
 
+/* Notes about the message `id` of one user each, the newest: those with a reaction are rows. */
+static inline void answer_reactions(world *w, const chat__effect *effect)
+{
+    chat__node_row rows[MAX_RECORDS];
+    char users[MAX_RECORDS][CHAT_ID_MAX_BYTES];
+    chat_decoder *decoder = NULL;
+    size_t n = 0;
+    assert_int_equal(chat_decoder_new(NULL, sizeof w->records[0].payload, &decoder), CHAT_OK);
+    for (size_t i = 0; i < w->n_told; i++) {
+        const record *from = &w->records[i];
+        chat_view payload = chat__view(from->payload, from->len);
+        chat_frame note;
+        size_t k = 0;
+        if (chat_frame_decode(decoder, CHAT_ENCODING_CBOR, payload, &note) != CHAT_OK ||
+            note.type != CHAT_FRAME_NOTE || note.re != effect->id ||
+            !chat__view_equal(note.what, chat__view_str("react")))
+            continue;
+        while (k < n && !chat__view_equal(note.from, chat__view_str(users[k])))
+            k++;
+        n += k == n;
+        snprintf(users[k], sizeof users[k], "%.*s", (int)note.from.len,
+                 (const char *)note.from.data);
+        rows[k] = (chat__node_row){from->seq, from->prev, payload};
+    }
+    chat__node_rows_read(w->node, effect->tag, CHAT_OK, rows, n, 0);
+    chat_decoder_free(decoder);
+}
+
 static inline void answer_read(world *w, const chat__effect *effect)
 {
     chat__node_row rows[MAX_RECORDS];
     size_t n = 0;
+    if (effect->id != 0) {
+        answer_reactions(w, effect);
+        return;
+    }
     if (w->group != NULL && chat__view_equal(effect->chat, chat__view_str(w->group)) &&
         chat__view_equal(effect->user, chat__view_str("mallory"))) {
         chat__node_rows_read(w->node, effect->tag, CHAT_ERR_FORBIDDEN, NULL, 0, 0);

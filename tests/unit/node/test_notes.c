@@ -80,6 +80,116 @@ static void what_is_so_already_leaves_no_record(void **state)
     assert_int_equal(w.n_records, n);
 }
 
+/* What the last `result` names, as text: the place of the record, or "" when there is none. */
+static const char *result_place(int i)
+{
+    static char place[64];
+    const char *at = strstr(w.written[i], "\"t\":\"result\"");
+    assert_non_null(at);
+    const char *id = strstr(at, "\"id\":");
+    snprintf(place, sizeof place, "%.*s", id == NULL ? 0 : (int)strcspn(id, "}"),
+             id == NULL ? "" : id);
+    return place;
+}
+
+/* The server starts again and remembers nothing but its records. */
+static void restart(void)
+{
+    chat__node_options options;
+    chat__node_free(w.node);
+    chat__node_options_init(&options);
+    options.not_before_id = w.records[w.n_records - 1].seq;
+    assert_int_equal(chat__node_new(&options, &w.node), CHAT_OK);
+    w.group = NULL;
+    pass_time(&w, 1);
+    join(&w, 0, "alice", "a");
+    join(&w, 1, "bob", "b");
+}
+
+static void check_resent(int is_restarted)
+{
+    char id[32], first[64];
+    snprintf(id, sizeof id, "%s", send_text(0, TO_BOB, "one"));
+    ask(0, "edit", TO_BOB, id, ",\"cid\":\"e1\",\"body\":\"two\"");
+    snprintf(first, sizeof first, "%s", result_place(0));
+    assert_string_not_equal(first, "");
+    ask(0, "edit", TO_BOB, id, ",\"cid\":\"e2\",\"body\":\"three\"");
+    size_t n = w.n_records;
+    if (is_restarted)
+        restart();
+    forget_written();
+    ask(0, "edit", TO_BOB, id, ",\"cid\":\"e1\",\"body\":\"two\",\"resend\":true");
+    assert_string_equal(result_place(0), first);
+    assert_int_equal(w.n_records, n);
+    ask(0, "edit", TO_BOB, id, ",\"cid\":\"e3\",\"body\":\"four\",\"resend\":true");
+    assert_int_equal(w.n_records, n + 1);
+}
+
+static void a_resent_edit_undoes_no_newer_one(void **state)
+{
+    (void)state;
+    check_resent(0);
+}
+
+static void a_resent_edit_is_found_in_history(void **state)
+{
+    (void)state;
+    check_resent(1);
+}
+
+/* The same name in another chat is another message. */
+static void a_name_is_of_one_chat(void **state)
+{
+    (void)state;
+    (void)send_text(0, TO_BOB, "same");
+    (void)send_text(0, "\"to\":\"carol\"", "same");
+    assert_written(&w, 2, "\"body\":\"same\"");
+}
+
+/* It left no record, and undoes nothing when it comes again. */
+static void what_was_so_already_is_remembered(void **state)
+{
+    (void)state;
+    char id[32];
+    snprintf(id, sizeof id, "%s", send_text(0, TO_BOB, "one"));
+    ask(0, "edit", TO_BOB, id, ",\"cid\":\"e1\",\"body\":\"one\"");
+    assert_string_equal(result_place(0), "");
+    ask(0, "edit", TO_BOB, id, ",\"cid\":\"e2\",\"body\":\"two\"");
+    size_t n = w.n_records;
+    ask(0, "edit", TO_BOB, id, ",\"cid\":\"e1\",\"body\":\"one\",\"resend\":true");
+    assert_string_equal(result_place(0), "");
+    assert_int_equal(w.n_records, n);
+}
+
+/* Each row: what bob says, and whether it leaves a record. */
+static void a_reaction_that_is_so_already_leaves_no_record(void **state)
+{
+    static const struct {
+        const char *more;
+        size_t n_new;
+    } ROWS[] = {
+        {"", 0},
+        {",\"reaction\":\"+\"", 1},
+        {",\"reaction\":\"+\",\"resend\":true", 0},
+        {",\"reaction\":\"-\"", 1},
+        {",\"reaction\":\"+\",\"cid\":\"r1\"", 1},
+        {",\"reaction\":\"\"", 1},
+        {"", 0},
+        {",\"reaction\":\"+\",\"cid\":\"r1\",\"resend\":true", 0},
+    };
+    (void)state;
+    char id[32];
+    snprintf(id, sizeof id, "%s", send_text(1, TRIP, "of bob"));
+    ask(2, "react", TRIP, id, ",\"reaction\":\"+\"");
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        size_t n = w.n_records;
+        forget_written();
+        ask(1, "react", TRIP, id, ROWS[i].more);
+        assert_written(&w, 1, "\"t\":\"result\"");
+        assert_int_equal(w.n_records, n + ROWS[i].n_new);
+    }
+}
+
 static void who_may_do_what(void **state)
 {
     static const struct {
@@ -169,6 +279,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_members_get_an_edit_its_author_too, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_so_already_leaves_no_record, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_resent_edit_undoes_no_newer_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_resent_edit_is_found_in_history, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_name_is_of_one_chat, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_so_already_is_remembered, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reaction_that_is_so_already_leaves_no_record, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(who_may_do_what, setup, teardown),
         cmocka_unit_test_setup_teardown(in_a_direct_chat_only_the_author_deletes, setup, teardown),
         cmocka_unit_test_setup_teardown(one_after_the_other_and_messages_behind, setup, teardown),

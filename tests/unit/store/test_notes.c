@@ -129,6 +129,51 @@ static void a_deletion_counts_whatever_comes_behind(void **state)
     check_everywhere(f, "20 two, 10  deleted, ", "");
 }
 
+/* The bodies of edits, as they are read: "-" for none. */
+static void add_edit(void *ctx, const chat__store_row *row)
+{
+    fixture *f = ctx;
+    chat_decoder *decoder;
+    chat_frame frame;
+    size_t used = strlen(f->text);
+    assert_int_equal(chat_decoder_new(NULL, 4096, &decoder), CHAT_OK);
+    assert_int_equal(chat_frame_decode(decoder, CHAT_ENCODING_CBOR, row->payload, &frame), CHAT_OK);
+    if (frame.type == CHAT_FRAME_NOTE && chat__view_equal(frame.what, chat__view_str("edit")))
+        snprintf(f->text + used, sizeof f->text - used, "%.*s, ",
+                 CHAT_FRAME_HAS(&frame, BODY) ? (int)frame.body.len : 1,
+                 CHAT_FRAME_HAS(&frame, BODY) ? (const char *)frame.body.data : "-");
+    chat_decoder_free(decoder);
+}
+
+static const char *edits(fixture *f, uint64_t after)
+{
+    chat__store_query query = {
+        .chat = chat__view_str(DIRECT), .after = after, .before = 1000, .limit = 10};
+    f->text[0] = 0;
+    assert_int_equal(chat__store_read(f->store, &query, add_edit, f), CHAT_OK);
+    return f->text;
+}
+
+static void what_edits_said_goes_with_the_message(void **state)
+{
+    fixture *f = fixture_of(state);
+    put_message(f, 10, "one");
+    put_message(f, 20, "two");
+    put_note(f, "edit", 10, "alice", "1", 30);
+    put_note(f, "edit", 20, "alice", "2", 40);
+    put_note(f, "edit", 10, "alice", "ONE", 50);
+    assert_string_equal(edits(f, 1), "1, 2, ONE, ");
+    put_note(f, "delete", 10, "alice", "", 60);
+    for (int round = 0; round < 3; round++) {
+        assert_string_equal(edits(f, 1), "-, 2, -, ");
+        assert_string_equal(edits(f, UINT64_MAX), "-, 2, -, ");
+        if (round == 0)
+            assert_int_equal(chat__store_flush(f->store), CHAT_OK);
+        else
+            reopen(f);
+    }
+}
+
 static void each_user_has_one_reaction(void **state)
 {
     fixture *f = fixture_of(state);
@@ -169,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FAULTY_TEST(the_last_edit_counts),
         FAULTY_TEST(a_deletion_counts_whatever_comes_behind),
+        FAULTY_TEST(what_edits_said_goes_with_the_message),
         FAULTY_TEST(each_user_has_one_reaction),
         FAULTY_TEST(what_nobody_may_read_has_no_reactions),
         FAULTY_TEST(a_note_of_a_newer_version_changes_nothing),

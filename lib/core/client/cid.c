@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Names of what a client sends: the server knows by them what it is sent again. */
+#include "base/view.h"
+#include "client/internal.h"
+
+#include <string.h>
+
+#define CID_PREFIX_BYTES 17 /* "0123456789abcdef-" */
+
+static void put_hex(char *out, uint64_t value, int n_digits)
+{
+    for (int i = n_digits; i-- > 0; value >>= 4)
+        out[i] = "0123456789abcdef"[value & 15];
+}
+
+/* Random for the life of the client, then counted. */
+void chat__client_make_cid(const chat__client *client, chat_client_cid *out)
+{
+    put_hex(out->text, client->cid_prefix, CID_PREFIX_BYTES - 1);
+    out->text[CID_PREFIX_BYTES - 1] = '-';
+    put_hex(out->text + CID_PREFIX_BYTES, client->next_cid, 8);
+}
+
+int chat__client_is_own(const chat__client *client, const chat_frame *frame)
+{
+    chat_client_cid cid = {{0}};
+    if (frame->type != CHAT_FRAME_MSG || !CHAT_FRAME_HAS(frame, CID) ||
+        !CHAT_FRAME_HAS(frame, FROM) ||
+        !chat__view_equal(frame->from, chat__view_str(client->user)))
+        return 0;
+    chat__client_make_cid(client, &cid);
+    return frame->cid.len == strlen(cid.text) &&
+           memcmp(frame->cid.data, cid.text, CID_PREFIX_BYTES) == 0;
+}
+
+int chat__client_is_named(uint32_t type)
+{
+    return type == CHAT_FRAME_EDIT || type == CHAT_FRAME_DELETE || type == CHAT_FRAME_REACT;
+}
