@@ -55,10 +55,16 @@ chat_status chat_frame_decode(chat_decoder *decoder, chat_encoding encoding, cha
     if (bytes.len == 0)
         return CHAT_ERR_SYNTAX;
     if (encoding == CHAT_ENCODING_CBOR)
-        return chat__wire_cbor_read(bytes, &decoder->items, out);
+        return chat__wire_cbor_read(bytes, 0, &decoder->items, out);
     if (encoding == CHAT_ENCODING_JSON)
         return chat__json_read(bytes, &decoder->items, out, &decoder->tree);
     return CHAT_ERR_ARG;
+}
+
+chat_status chat__frame_decode_own(chat_decoder *decoder, chat_view bytes, chat_frame *out)
+{
+    forget(decoder);
+    return chat__wire_cbor_read(bytes, 1, &decoder->items, out);
 }
 
 size_t chat_frame_size_bound(chat_encoding encoding, const chat_frame *frame)

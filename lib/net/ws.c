@@ -234,29 +234,6 @@ static const char *check_start(const chat__ws *ws, const ws_partial *partial)
     return NULL;
 }
 
-static size_t length_bytes(uint8_t second)
-{
-    return (second & 0x7fu) == 126 ? 2 : (second & 0x7fu) == 127 ? 8 : 0;
-}
-
-static uint64_t payload_length(const uint8_t *header)
-{
-    switch (length_bytes(header[1])) {
-    case 2:
-        return chat__load16be(header + 2);
-    case 8:
-        return chat__load64be(header + 2);
-    default:
-        return header[1] & 0x7fu;
-    }
-}
-
-static int is_shortest(const uint8_t *header, uint64_t length)
-{
-    size_t bytes = length_bytes(header[1]);
-    return bytes == 0 || (bytes == 2 ? length > 125 : length > UINT16_MAX);
-}
-
 /* Bytes that the message may have on the wire: deflate may add a little to what it cannot shrink.
  */
 static uint64_t max_wire_bytes(const chat__ws *ws, int is_compressed)
@@ -268,11 +245,11 @@ static uint64_t max_wire_bytes(const chat__ws *ws, int is_compressed)
 /* Start the frame whose header and length are known. 0, or the close code and `*why`. */
 static uint16_t start_frame(const chat__ws *ws, ws_partial *partial, const char **why)
 {
-    uint64_t length = payload_length(partial->header);
+    uint64_t length = chat__ws_payload_length(partial->header);
     unsigned opcode = partial->header[0] & 0x0fu;
 
     *why = "the length is not in its shortest form, or out of range";
-    if (!is_shortest(partial->header, length) || length > INT64_MAX)
+    if (!chat__ws_is_shortest(partial->header, length) || length > INT64_MAX)
         return CODE_PROTOCOL;
     partial->is_final = partial->header[0] >> 7;
     partial->opcode = (uint8_t)opcode;
@@ -302,7 +279,7 @@ static chat_status read_header(chat__ws *ws, ws_partial *partial, chat__ws_event
         return CHAT_MORE;
     if (!partial->is_started && (why = check_start(ws, partial)) != NULL)
         return fail(ws, CODE_PROTOCOL, why, out);
-    size_t mask_at = 2 + length_bytes(partial->header[1]);
+    size_t mask_at = 2 + chat__ws_length_bytes(partial->header[1]);
     if (!gather_header(partial, mask_at))
         return CHAT_MORE;
     if (!partial->is_started) {
@@ -446,6 +423,11 @@ chat_status chat__ws_read(chat__ws *ws, uint8_t *bytes, size_t len, size_t *used
         return CHAT_MORE;
     if (ws->pool->inflated.cap > CHAT__WS_KEEP_BYTES)
         chat__buf_done(&ws->pool->inflated);
+    size_t plain_len = chat__ws_take_plain(ws, bytes, len, out);
+    if (plain_len > 0) {
+        *used = plain_len;
+        return CHAT_OK;
+    }
     ws_partial *partial = ws->partial;
     if (partial == NULL && (partial = borrow(ws->pool)) == NULL)
         return CHAT_ERR_NOMEM;

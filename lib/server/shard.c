@@ -120,8 +120,12 @@ void chat__shard_end(chat__shard *shard)
     int is_busy = 1;
     for (int round = 0; is_busy && round < MAX_ROUNDS; round++) {
         int has_effects = chat__shard_take_effects(shard);
+        /* Before the sockets are written: what became durable goes out with the rest. */
+        int has_committed = chat__shard_commit(shard);
+        if (has_committed)
+            (void)chat__shard_take_effects(shard);
         int has_sent = chat__peer_flush_all(shard);
-        is_busy = has_effects || has_sent || chat__shard_commit(shard);
+        is_busy = has_effects || has_committed || has_sent;
     }
     chat__shard_send_batches(shard);
     shard->is_in_turn = 0;
@@ -203,6 +207,7 @@ static chat_status make_node(chat__shard *shard)
     options.self = shard->index;
     options.n_nodes = server->n_shards;
     options.n_partitions = (uint32_t)from->partitions;
+    options.links_are_own = 1;
     options.snowflake_node = shard->index;
     options.not_before_id = server->max_id;
     options.seed[0] = server->seed[0];

@@ -9,4 +9,7 @@
 /* Of `bytes` behind what `crc` covers; start with 0. */
 uint32_t chat__crc32c(uint32_t crc, const void *bytes, size_t len);
 
+/* The same without any instruction that not every processor of this kind has. */
+uint32_t chat__crc32c_sliced(uint32_t crc, const void *bytes, size_t len);
+
 #endif

@@ -5,6 +5,7 @@
  */
 #include "node/note.h"
 #include "node/self.h"
+#include "wire/wire.h"
 
 #include <chat/partition.h>
 
@@ -20,7 +21,7 @@ static chat__op *append_op(chat__node *node, const chat_frame *submit, const cha
     chat__op *op = chat__op_new(node, CHAT__OP_APPEND, cap);
     if (op == NULL)
         return NULL;
-    if (chat_frame_encode(CHAT_ENCODING_CBOR, payload, op->storage, cap, &len) != CHAT_OK) {
+    if (chat__frame_encode_own(payload, op->storage, cap, &len) != CHAT_OK) {
         chat__op_free(node, op);
         return NULL;
     }
@@ -207,7 +208,7 @@ static chat_status push_record(chat__node *node, const chat__op *op)
     chat_frame push;
     chat_view direct[2];
     chat_view_list members = {direct, 2};
-    chat_status status = chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, op->bytes, &push);
+    chat_status status = chat__frame_decode_own(node->row_decoder, op->bytes, &push);
     assert(status == CHAT_OK);
     if (status != CHAT_OK)
         return status;
@@ -233,7 +234,7 @@ static chat_status push_record(chat__node *node, const chat__op *op)
 static void refuse_append(chat__node *node, const chat__op *op, chat_status status)
 {
     chat_frame about;
-    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, op->bytes, &about) != CHAT_OK)
+    if (chat__frame_decode_own(node->row_decoder, op->bytes, &about) != CHAT_OK)
         return;
     about.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
     about.conn = op->conn;

@@ -66,7 +66,9 @@ static int is_valid_answer(const chat_frame *frame)
 chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view bytes)
 {
     chat_frame frame;
-    chat_status status = chat_frame_decode(node->decoder, CHAT_ENCODING_CBOR, bytes, &frame);
+    chat_status status = node->options.links_are_own
+                             ? chat__frame_decode_own(node->decoder, bytes, &frame)
+                             : chat_frame_decode(node->decoder, CHAT_ENCODING_CBOR, bytes, &frame);
     if (status != CHAT_OK)
         return status;
     if (from_node >= node->options.n_nodes)

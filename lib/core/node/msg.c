@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A record on its way to devices: encoded once for each encoding, counted by references. */
 #include "node/trail.h"
+#include "wire/wire.h"
 
 #include <string.h>
 
@@ -32,7 +33,7 @@ chat__msg *chat__msg_new(chat__node *node, const chat_frame *frame)
     append_view(&at, frame->from, &msg->from);
     msg->is_receipt_wanted = frame->type == CHAT_FRAME_MSG && CHAT_FRAME_HAS(frame, COUNT) &&
                              frame->count < RECEIPT_MEMBERS;
-    if (chat_frame_encode(CHAT_ENCODING_CBOR, frame, at, cap, &len) != CHAT_OK) {
+    if (chat__frame_encode_own(frame, at, cap, &len) != CHAT_OK) {
         chat__node_dealloc(node, msg);
         return NULL;
     }
@@ -63,8 +64,8 @@ chat_view chat__msg_bytes(chat__node *node, chat__msg *msg, uint8_t encoding)
     chat_frame frame;
     if (msg->bytes[encoding].len > 0)
         return msg->bytes[encoding];
-    if (chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, msg->bytes[CHAT_ENCODING_CBOR],
-                          &frame) != CHAT_OK)
+    if (chat__frame_decode_own(node->row_decoder, msg->bytes[CHAT_ENCODING_CBOR], &frame) !=
+        CHAT_OK)
         return chat__view(NULL, 0);
     size_t cap = chat_frame_size_bound((chat_encoding)encoding, &frame);
     size_t len = 0;

@@ -213,7 +213,12 @@ chat_view chat__node_encode(chat__node *node, chat_encoding encoding, const chat
     size_t cap = chat_frame_size_bound(encoding, frame);
     uint8_t *bytes = chat__arena_get(&node->arena, cap);
     size_t len = 0;
-    if (bytes == NULL || chat_frame_encode(encoding, frame, bytes, cap, &len) != CHAT_OK)
+    chat_status status = CHAT_ERR_NOMEM;
+    if (bytes != NULL && encoding == CHAT_ENCODING_CBOR)
+        status = chat__frame_encode_own(frame, bytes, cap, &len);
+    else if (bytes != NULL)
+        status = chat_frame_encode(encoding, frame, bytes, cap, &len);
+    if (status != CHAT_OK)
         return none;
     return chat__view(bytes, len);
 }

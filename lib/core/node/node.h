@@ -35,6 +35,8 @@ typedef struct chat__node_options {
     uint32_t self;             /* this node, 0 .. n_nodes-1 */
     uint32_t n_nodes;          /* nodes (shards) that share users and chats */
     uint32_t n_partitions;     /* of the log */
+    uint32_t links_are_own;    /* 0; 1: the other nodes are in this process, and what they checked
+                                  is not checked again */
     uint32_t snowflake_node;   /* 0..1023 */
     uint64_t lease_until_ms;   /* unix ms; UINT64_MAX: no lease needed (embedded) */
     uint64_t not_before_id;    /* highest id found in the log at start */

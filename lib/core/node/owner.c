@@ -5,6 +5,7 @@
  */
 #include "node/note.h"
 #include "node/self.h"
+#include "wire/wire.h"
 
 #include <assert.h>
 #include <string.h>
@@ -354,8 +355,7 @@ void chat__owner_run_queue(chat__node *node, chat__room *room)
     while (room->queue != NULL) {
         chat_frame submit;
         chat__op *op = room->queue;
-        chat_status status =
-            chat_frame_decode(node->row_decoder, CHAT_ENCODING_CBOR, op->bytes, &submit);
+        chat_status status = chat__frame_decode_own(node->row_decoder, op->bytes, &submit);
         assert(status == CHAT_OK);
         if (status == CHAT_OK && take(node, &submit, room, op->is_searched) == STEP_WAIT &&
             ask_for(node, &submit, room) == STEP_WAIT)

@@ -3,6 +3,7 @@
 #include "wire/wire.h"
 #include "base/bits.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Major types, shifted to their place in the first byte. */
@@ -106,6 +107,16 @@ chat_status chat__wire_cbor_write(const chat_frame *frame, uint8_t *out, size_t 
         return CHAT_ERR_LIMIT;
     *out_len = (size_t)(to.at - out);
     return CHAT_OK;
+}
+
+chat_status chat__frame_encode_own(const chat_frame *frame, uint8_t *out, size_t cap,
+                                   size_t *out_len)
+{
+    const chat__wire_type *type = chat__wire_type_of(frame->type);
+    if (type == NULL || (type->required & ~frame->has) != 0)
+        return CHAT_ERR_ARG;
+    assert(chat__wire_check_frame(frame) == CHAT_OK);
+    return chat__wire_cbor_write(frame, out, cap, out_len);
 }
 
 static size_t list_bound(const chat_view_list *list)

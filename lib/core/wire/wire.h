@@ -2,7 +2,7 @@
 /*
  * The tables of <chat/frame.h> as data, the checks that both encodings share, and the CBOR codec.
  * Other rooms encode and decode with the public functions of <chat/frame.h>; what they need from
- * here are chat__frame_encode_buf(), chat__frame_is_stream() and the masks of a type.
+ * here are the functions that start with chat__frame_.
  */
 #ifndef CHAT_WIRE_WIRE_H
 #define CHAT_WIRE_WIRE_H
@@ -85,6 +85,15 @@ static inline int chat__frame_is_from_client(const chat_frame *frame)
    CHAT_ERR_LIMIT: above the buffer's maximum; CHAT_ERR_NOMEM. */
 chat_status chat__frame_encode_buf(chat_encoding encoding, const chat_frame *frame, chat__buf *out);
 
+/*
+ * CBOR of frames that do not leave this process, and of those that a node makes of what it checked
+ * when it came in: as the public functions, without another look at each text. A debug build looks.
+ */
+chat_status chat__frame_encode_own(const chat_frame *frame, uint8_t *out, size_t cap,
+                                   size_t *out_len);
+/* `bytes` were written by chat__frame_encode_own() and have been in memory since. */
+chat_status chat__frame_decode_own(chat_decoder *decoder, chat_view bytes, chat_frame *out);
+
 static inline chat_view *chat__wire_text_at(chat_frame *frame, const chat__wire_field *field)
 {
     return (chat_view *)((char *)frame + field->offset);
@@ -132,8 +141,10 @@ chat_status chat__wire_check_frame(const chat_frame *frame);
 chat_status chat__wire_conclude(chat_frame *frame, uint64_t bad);
 
 /* Decode and encode CBOR; statuses as of the public functions. The frame that is written has
-   passed chat__wire_check_frame(). */
-chat_status chat__wire_cbor_read(chat_view bytes, chat__wire_items *items, chat_frame *out);
+   passed chat__wire_check_frame(); of one that is read and `is_own`, texts are not checked again.
+ */
+chat_status chat__wire_cbor_read(chat_view bytes, int is_own, chat__wire_items *items,
+                                 chat_frame *out);
 chat_status chat__wire_cbor_write(const chat_frame *frame, uint8_t *out, size_t cap,
                                   size_t *out_len);
 size_t chat__wire_cbor_bound(const chat_frame *frame);

@@ -29,6 +29,14 @@ static void equals_the_vectors_of_rfc_3720(void **state)
     assert_int_equal(chat__crc32c(0, NULL, 0), 0);
 }
 
+/* With and without the help of the processor. */
+static uint32_t both(const uint8_t *bytes, size_t len)
+{
+    uint32_t crc = chat__crc32c(0, bytes, len);
+    assert_int_equal(crc, chat__crc32c_sliced(0, bytes, len));
+    return crc;
+}
+
 static uint32_t bit_by_bit(const uint8_t *bytes, size_t len)
 {
     uint32_t crc = 0xffffffffu;
@@ -57,14 +65,14 @@ static void any_length_and_alignment_equals_the_definition(void **state)
     fill(bytes, sizeof bytes);
     for (size_t from = 0; from < 9; from++) {
         for (size_t len = 0; from + len <= sizeof bytes; len++)
-            assert_int_equal(chat__crc32c(0, bytes + from, len), bit_by_bit(bytes + from, len));
+            assert_int_equal(both(bytes + from, len), bit_by_bit(bytes + from, len));
     }
     for (unsigned value = 0; value < 256; value++) {
         uint8_t block[16] = {0};
         for (size_t at = 0; at < sizeof block; at++) {
             memset(block, 0, sizeof block);
             block[at] = (uint8_t)value;
-            assert_int_equal(chat__crc32c(0, block, 16), bit_by_bit(block, 16));
+            assert_int_equal(both(block, 16), bit_by_bit(block, 16));
         }
     }
 }
@@ -78,6 +86,8 @@ static void parts_give_the_same_as_the_whole(void **state)
     for (size_t cut = 0; cut <= sizeof bytes; cut++) {
         uint32_t first = chat__crc32c(0, bytes, cut);
         assert_int_equal(chat__crc32c(first, bytes + cut, sizeof bytes - cut), whole);
+        first = chat__crc32c_sliced(0, bytes, cut);
+        assert_int_equal(chat__crc32c_sliced(first, bytes + cut, sizeof bytes - cut), whole);
     }
 }
 

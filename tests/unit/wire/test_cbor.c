@@ -40,11 +40,20 @@ static void check_round_trip(const chat__wire_type *type, uint64_t has, chat_sta
     chat_frame out;
     frames_make(&in, type, has);
     assert_int_equal(chat_frame_encode(CHAT_ENCODING_CBOR, &in, bytes, sizeof bytes, &len), want);
-    if (want != CHAT_OK)
+    if (want != CHAT_OK) {
+        assert_int_equal(chat__frame_encode_own(&in, bytes, sizeof bytes, &len), want);
         return;
+    }
     assert_true(len <= chat_frame_size_bound(CHAT_ENCODING_CBOR, &in));
     assert_int_equal(chat_frame_decode(decoder, CHAT_ENCODING_CBOR, chat__view(bytes, len), &out),
                      CHAT_OK);
+    assert_true(frames_equal(&in, &out));
+    size_t own_len = 0;
+    uint8_t own[MAX_BYTES];
+    assert_int_equal(chat__frame_encode_own(&in, own, sizeof own, &own_len), CHAT_OK);
+    assert_int_equal(own_len, len);
+    assert_memory_equal(own, bytes, len);
+    assert_int_equal(chat__frame_decode_own(decoder, chat__view(own, len), &out), CHAT_OK);
     assert_true(frames_equal(&in, &out));
 }
 
