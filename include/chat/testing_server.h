@@ -13,7 +13,8 @@
  *
  * Who connects with token `alice` is the user alice, unless options.secret asks for signed tokens.
  * Everything is kept in memory, and small: at most 64 devices, 60 members of a group; `chats` tells
- * neither titles nor what is unread. One caller at a time per server; servers are independent.
+ * neither titles nor what is unread or muted. One caller at a time per server; servers are
+ * independent.
  */
 #ifndef CHAT_TESTING_SERVER_H
 #define CHAT_TESTING_SERVER_H

@@ -26,12 +26,15 @@ lib: Lib
 '''
 
 
+DEFINED = re.compile(r"^#define (CHAT_\w+)\s+(?:\(UINT64_C\()?\d\w*\b(?!.*\\$)", re.M)
+
+
 def constants(include):
     """#define lines for the numbers among the macros; the compiler finds their values."""
     found = []
     for name in preprocess.headers(include):
         with open(os.path.join(include, "chat", name), encoding="utf-8") as file:
-            found += re.findall(r"^#define (CHAT_\w+)\s+\d\w*\b(?!.*\\$)", file.read(), re.M)
+            found += DEFINED.findall(file.read())
     return "".join(f"#define {name} ...\n" for name in found)
 
 

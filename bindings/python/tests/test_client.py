@@ -6,8 +6,8 @@ import pytest
 
 from helpers import event_of
 from libchat import (AnswerTimeout, CallerError, Change, Chat, ChatError, LimitError, Marker,
-                     Message, Note, PeerError, Presence, Receipt, RetryError, Sent, Status, Typing,
-                     User)
+                     Message, Note, PeerError, Presence, Receipt, RetryError, Sent, Setting, Status,
+                     Typing, User)
 
 
 def test_a_message_arrives_as_it_was_sent(place, run):
@@ -99,6 +99,54 @@ def test_receipts_and_read_markers(place, run):
             await event_of(alice, Receipt, lambda r: r.state == "read")
             assert [(r.user, r.state) for r in await alice.receipts(sent.chat, sent.id)] \
                 == [("bob", "read")]
+    run(main())
+
+
+def test_why_tells_where_a_message_is(place, run):
+    async def main():
+        async with place.client("alice") as alice, \
+                place.client("bob", device="phone") as bob:
+            sent = await alice.send(User("bob"), "where are you?")
+            await event_of(bob, Message)
+            await event_of(alice, Receipt)
+            rows = await alice.why(sent.chat, sent.id)
+            assert [r.state for r in rows[:2]] == ["accepted", "durable"]
+            assert ("bob", "phone", "acked") in [(r.user, r.device, r.state) for r in rows]
+            rows = await alice.why(User("bob"), sent.id, device="phone")
+            assert [(r.device, r.state) for r in rows] == [("phone", "pushed"), ("phone", "acked")]
+            assert await alice.why(sent.chat, sent.id, device="tablet") == []
+            with pytest.raises(PeerError) as unknown:
+                await alice.why(sent.chat, sent.id + 1)
+            assert unknown.value.status is Status.ERR_NOT_FOUND
+    run(main())
+
+
+def test_a_chat_is_muted_for_good_for_a_time_and_no_longer(place, run):
+    async def main():
+        async with place.client("alice") as alice, \
+                place.client("alice", device="phone") as phone:
+            sent = await alice.send(User("bob"), "hello")
+            for until_ms, told in (((), 2 ** 53), ((4102444800000,), 4102444800000), ((0,), 0)):
+                await alice.mute(User("bob"), *until_ms)
+                setting = await event_of(phone, Setting)
+                assert (setting.of, setting.until) == (sent.chat, told)
+            for wrong in (-1, 2 ** 53 + 1):
+                with pytest.raises(CallerError):
+                    await alice.mute(sent.chat, wrong)
+            with pytest.raises(PeerError):
+                await alice.mute("nowhere")
+    run(main())
+
+
+def test_chats_tell_what_is_muted(chatd, run):
+    async def main():
+        async with chatd.client("alice") as alice:
+            sent = await alice.send(User("bob"), "hello")
+            assert [chat.until for chat in await alice.chats()] == [None]
+            await alice.mute(sent.chat)
+            assert [chat.until for chat in await alice.chats()] == [2 ** 53]
+            await alice.mute(sent.chat, 0)
+            assert [chat.until for chat in await alice.chats()] == [None]
     run(main())
 
 

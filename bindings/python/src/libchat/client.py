@@ -18,7 +18,7 @@ from ._connection import Connection
 from ._native import ffi, lib
 from .errors import CallerError, check
 from .events import (Answer, Chat, ClientState, Frame, Member, Note, Pong, Presence, Receipt, Sent,
-                     State, User)
+                     State, Trail, User)
 
 _F = TypeVar("_F")
 
@@ -148,6 +148,26 @@ class Client(Connection):
         message = _text.number(message, 64, "message id")
         return _only(Receipt, await self._request(
             lambda r: int(lib.chat_client_receipts(self._handle(), target, message, r))))
+
+    async def why(self, chat: str | User, message: int, *, device: str = "") -> list[Trail]:
+        """Where message `message` (an id) is: each thing that happened to it.
+
+        With `device`, only what happened on the way to that one.
+        """
+        target, _keep = _text.target(chat)
+        message, view = _text.number(message, 64, "message id"), _text.view(device)
+        return _only(Trail, await self._request(
+            lambda r: int(lib.chat_client_why(self._handle(), target, message, view, r))))
+
+    async def mute(self, chat: str | User, until_ms: int | None = None) -> None:
+        """No notifications of the chat until `until_ms`, milliseconds since 1970.
+
+        Without it for good; 0: no longer muted. Messages come as before.
+        """
+        target, _keep = _text.target(chat)
+        wanted = lib.CHAT_MUTE_FOREVER if until_ms is None else until_ms
+        until = _text.number(wanted, 64, "until_ms")
+        await self._request(lambda r: int(lib.chat_client_mute(self._handle(), target, until, r)))
 
     # Chats and groups
 
