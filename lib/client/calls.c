@@ -77,13 +77,9 @@ chat_status chat_client_history(chat_client *client, const chat_history_query *g
     const chat_history_query *query = &known;
     if (client == NULL || given == NULL ||
         chat__sized_take(&known, sizeof known, given) != CHAT_OK ||
-        query->direction > CHAT_HISTORY_AFTER || chat__client_target_check(&query->target) != 0)
+        query->direction > CHAT_HISTORY_AFTER ||
+        chat__client_address(&query->target, CHAT_FRAME_HISTORY, &frame) != CHAT_OK)
         return CHAT_ERR_ARG;
-    chat_frame_init(&frame, CHAT_FRAME_HISTORY);
-    if (query->target.chat.len > 0)
-        CHAT_FRAME_SET(&frame, CHAT, chat, query->target.chat);
-    else
-        CHAT_FRAME_SET(&frame, TO, to, query->target.to);
     if (query->direction == CHAT_HISTORY_BEFORE)
         CHAT_FRAME_SET(&frame, BEFORE, before, query->seq);
     if (query->direction == CHAT_HISTORY_AFTER)
@@ -97,14 +93,9 @@ chat_status chat_client_history(chat_client *client, const chat_history_query *g
 static chat_status about(chat_client *client, const chat_target *target, chat_frame_type type,
                          chat_frame *out)
 {
-    if (client == NULL || target == NULL || chat__client_target_check(target) != CHAT_OK)
+    if (client == NULL || target == NULL)
         return CHAT_ERR_ARG;
-    chat_frame_init(out, type);
-    if (target->chat.len > 0)
-        CHAT_FRAME_SET(out, CHAT, chat, target->chat);
-    else
-        CHAT_FRAME_SET(out, TO, to, target->to);
-    return CHAT_OK;
+    return chat__client_address(target, type, out);
 }
 
 chat_status chat_client_read(chat_client *client, const chat_target *target, uint64_t seq,

@@ -365,7 +365,7 @@ uint64_t chat__client_deadline(const chat__client *client)
     return at;
 }
 
-chat_status chat__client_target_check(const chat_target *target)
+static chat_status check_target(const chat_target *target)
 {
     chat_view members[2];
     if (target->chat.len == 0)
@@ -377,6 +377,19 @@ chat_status chat__client_target_check(const chat_target *target)
     return chat_direct_members(target->chat, members) == CHAT_OK ? CHAT_OK : CHAT_ERR_ARG;
 }
 
+chat_status chat__client_address(const chat_target *target, chat_frame_type type, chat_frame *out)
+{
+    chat_status status = check_target(target);
+    if (status != CHAT_OK)
+        return status;
+    chat_frame_init(out, type);
+    if (target->chat.len > 0)
+        CHAT_FRAME_SET(out, CHAT, chat, target->chat);
+    else
+        CHAT_FRAME_SET(out, TO, to, target->to);
+    return CHAT_OK;
+}
+
 chat_status chat__client_say(chat__client *client, const chat_target *target,
                              const chat__client_message *message, chat_client_cid *out_cid)
 {
@@ -385,7 +398,7 @@ chat_status chat__client_say(chat__client *client, const chat_target *target,
     chat_client_cid made = {{0}};
     chat_frame frame;
     int is_resend = cid.len > 0;
-    chat_status status = chat__client_target_check(target);
+    chat_status status = chat__client_address(target, CHAT_FRAME_SEND, &frame);
     if (status != CHAT_OK || !chat__utf8_is_valid(body))
         return CHAT_ERR_ARG;
     if (is_resend && !chat_id_is_valid(cid))
@@ -398,11 +411,6 @@ chat_status chat__client_say(chat__client *client, const chat_target *target,
         memcpy(made.text, cid.data, cid.len);
     else
         chat__client_make_cid(client, &made);
-    chat_frame_init(&frame, CHAT_FRAME_SEND);
-    if (target->chat.len > 0)
-        CHAT_FRAME_SET(&frame, CHAT, chat, target->chat);
-    else
-        CHAT_FRAME_SET(&frame, TO, to, target->to);
     CHAT_FRAME_SET(&frame, CID, cid, chat__view_str(made.text));
     CHAT_FRAME_SET(&frame, BODY, body, body);
     if (message->re != 0)

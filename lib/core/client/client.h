@@ -91,8 +91,8 @@ chat_status chat__client_next_event(chat__client *client, const chat_event **out
 /* Stream frames read since the last acknowledgement. */
 uint64_t chat__client_unacked(const chat__client *client);
 
-/* A valid chat, or a valid user. CHAT_OK, CHAT_ERR_ARG. */
-chat_status chat__client_target_check(const chat_target *target);
+/* A frame to a valid chat, or to a valid user; it borrows the name. CHAT_OK, CHAT_ERR_ARG. */
+chat_status chat__client_address(const chat_target *target, chat_frame_type type, chat_frame *out);
 
 typedef struct chat__client_message {
     chat_view body;

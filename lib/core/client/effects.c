@@ -145,17 +145,12 @@ chat_status chat__client_typing(chat__client *client, const chat_target *target)
 {
     chat_frame frame;
     chat__client_item *item;
-    if (chat__client_target_check(target) != CHAT_OK)
+    if (chat__client_address(target, CHAT_FRAME_TYPING, &frame) != CHAT_OK)
         return CHAT_ERR_ARG;
     if (client->phase == CHAT__PHASE_CLOSED)
         return CHAT_ERR_STATE;
     if (client->phase != CHAT__PHASE_LIVE || client->hints.n_items >= CHAT__CLIENT_HINTS)
         return CHAT_OK;
-    chat_frame_init(&frame, CHAT_FRAME_TYPING);
-    if (target->chat.len > 0)
-        CHAT_FRAME_SET(&frame, CHAT, chat, target->chat);
-    else
-        CHAT_FRAME_SET(&frame, TO, to, target->to);
     chat_status status = chat__client_item_new(&client->allocator, &frame, &item);
     if (status == CHAT_OK)
         chat__client_list_append(&client->hints, item);
