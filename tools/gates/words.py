@@ -6,7 +6,7 @@ import re
 SELF = "tools/gates/words.py"
 RULES = [
     (r"(?<![\w.])/(?:work|root|home/\w+)/", "a path of one machine", "use a relative path"),
-    (r"/tmp/bash|/tmp/land", "a path of one machine", "use mktemp"),
+    (r"/tmp/(?:bash|land)", "a path of one machine", "use mktemp"),
     (r"\b(?:pypi\.org|pythonhosted\.org|crates\.io|registry\.npmjs\.org|proxy\.golang\.org"
      r"|deb\.debian\.org|security\.debian\.org|repo1?\.maven)\b", "a registry host",
      "take it from the tool's configuration"),
@@ -43,5 +43,5 @@ CASES = [
     ("a registry host", {"tools/a": "pip -i https://pypi.org/simple\n"}, "a registry host"),
     ("an unfinished thing", {"lib/a.c": "/* TODO */\n"}, "an unfinished thing"),
     ("a work log", {"README.md": "That comes in a later issue.\n"}, "a note of a work log"),
-    ("what is right", {"README.md": "An issue tracker, framework/work/x, PyPI.\n"}, None),
+    ("what is right", {"README.md": "An issue tracker, framework/" + "work/x, PyPI.\n"}, None),
 ]
