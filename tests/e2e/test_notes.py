@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Messages that are edited, deleted, reacted to and replied to: live, after an absence, in history."""
 import json
+import uuid
+
+import pytest
 
 from harness import run_chat
 
@@ -130,6 +133,35 @@ def test_what_is_so_already_leaves_no_record(connect):
         done(bob, "react", to="alice", re=sent["id"], **reaction)
     rows, _ = bob.request("history", to="alice")
     assert [row.get("reaction") for row in rows if row["t"] == "note"] == [None, "👍"]
+
+
+def files_with(server, text):
+    return [path.name for path in server.data.rglob("*")
+            if path.is_file() and text.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_what_was_deleted_is_in_no_file(connect, server, end):
+    alice, bob = connect("alice"), connect("bob")
+    secrets = [f"{uuid.uuid4()} {'x' * n} {uuid.uuid4()}" for n in (10, 5000, 20000)]
+    sent = alice.say(secrets[0], to="bob")
+    for text in secrets[1:]:
+        done(alice, "edit", to="bob", re=sent["id"], body=text)
+    kept = alice.say("kept", to="bob")
+    names = [name for text in secrets for name in text.split() if "-" in name]
+    assert all(files_with(server, name) for name in names)
+    done(alice, "delete", to="bob", re=sent["id"])
+    if end == "kill":
+        server.kill()
+        server.start()
+        connect("alice")
+    server.stop()
+    assert not any(files_with(server, name) for name in names)
+    server.start()
+    bob = connect("bob")
+    assert message(bob, sent["id"], to="alice")["deleted"] is True
+    assert message(bob, kept["id"], to="alice")["body"] == "kept"
+    assert "damaged" not in server.log()
 
 
 def test_a_user_has_one_reaction_and_may_take_it_back(connect):

@@ -5,7 +5,7 @@
  */
 #include "oom.h"
 
-#include "store/store_helper.h"
+#include "store/notes_helper.h"
 
 #include <stdio.h>
 
@@ -122,10 +122,45 @@ static void a_store_survives_any_failing_allocation(void **state)
     assert_true(oom_loop(scenario, NULL) > 100);
 }
 
+/* What was deleted stays to be erased until there is memory for it. */
+static void erase(oom_memory *memory, void *ctx)
+{
+    run r = {.allocator = oom_allocator(memory)};
+    void *state = NULL;
+    size_t fail_at = memory->fail_at;
+    (void)ctx;
+    oom_recover(memory);
+    assert_int_equal(set_up_closed(&state), 0);
+    r.f = state;
+    r.f->options.allocator = &r.allocator;
+    open_it(&r, memory);
+    put_message(r.f, 10, "the secret");
+    put_note(r.f, "edit", 10, "alice", "the secret too", 20);
+    put_note(r.f, "delete", 10, "alice", "", 30);
+    memory->n_calls = 0;
+    memory->fail_at = fail_at;
+    chat_status status = chat__store_flush(r.f->store);
+    oom_recover(memory);
+    if (status != CHAT_OK) {
+        assert_int_equal(status, CHAT_ERR_NOMEM);
+        assert_int_equal(chat__store_flush(r.f->store), CHAT_OK);
+    }
+    const faulty_bytes *log = &faulty_find(r.f->disk, ".log", 0)->now;
+    assert_null(memmem(log->data, log->size, "the secret", 10));
+    (void)tear_down(&state);
+}
+
+static void what_was_deleted_is_erased_when_there_is_memory(void **state)
+{
+    (void)state;
+    assert_true(oom_loop(erase, NULL) >= 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_store_survives_any_failing_allocation),
+        cmocka_unit_test(what_was_deleted_is_erased_when_there_is_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -330,3 +330,30 @@ chat_status chat__wire_cbor_read(chat_view bytes, int is_own, chat__wire_items *
     out->has = to.good & ~UINT64_C(1);
     return chat__wire_conclude(out, to.bad);
 }
+
+chat_status chat__frame_find_text(chat_view bytes, uint64_t key, chat_view *out)
+{
+    reader in = {bytes.data, bytes.data + bytes.len, 0};
+    head map;
+    head item;
+    chat_status status = read_head(&in, &map);
+    if (status != CHAT_OK || map.major != MAP || map.info == INDEFINITE)
+        return CHAT_ERR_SYNTAX;
+    for (uint64_t i = 0; i < map.value; i++) {
+        status = read_head(&in, &item);
+        if (status != CHAT_OK || item.major != UNSIGNED)
+            return CHAT_ERR_SYNTAX;
+        if (item.value == key) {
+            status = read_head(&in, &item);
+            if (status != CHAT_OK || item.major != TEXT || item.info == INDEFINITE ||
+                item.value > left(&in))
+                return CHAT_ERR_SYNTAX;
+            *out = chat__view(in.at, (size_t)item.value);
+            return CHAT_OK;
+        }
+        status = skip(&in, 1);
+        if (status != CHAT_OK)
+            return status;
+    }
+    return CHAT_EMPTY;
+}

@@ -148,5 +148,8 @@ chat_status chat__wire_cbor_read(chat_view bytes, int is_own, chat__wire_items *
 chat_status chat__wire_cbor_write(const chat_frame *frame, uint8_t *out, size_t cap,
                                   size_t *out_len);
 size_t chat__wire_cbor_bound(const chat_frame *frame);
+/* The text with this key in a frame that may hold anything there, UTF-8 or not: CHAT_OK;
+   CHAT_EMPTY: there is none; CHAT_ERR_SYNTAX. */
+chat_status chat__frame_find_text(chat_view bytes, uint64_t key, chat_view *out);
 
 #endif

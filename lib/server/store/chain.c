@@ -8,6 +8,8 @@
 
 /* Most records fit into one read; a head with its key always does. */
 #define FIRST_READ_BYTES 512u
+/* Readers take no lock of the eraser: what they find half written is read again. */
+#define READ_TRIES 3
 
 /* Sizes of the trees of `n` records: the newest last. */
 static size_t last_trees(uint64_t n, uint64_t *out_last, uint64_t *out_before)
@@ -107,36 +109,53 @@ chat_status chat__chain_read(chat__chain *chain, uint64_t at, chat__record *out)
     chat_status status = chat__segments_find(chain->segments, at, &segment);
     if (status != CHAT_OK)
         return CHAT_ERR_CORRUPT;
-    status = load(chain, &segment, at, FIRST_READ_BYTES);
-    if (status != CHAT_OK)
-        return status;
-    if (!chat__record_decode(chain->bytes.data, chain->bytes.len, segment.salt, at, out) ||
-        !chat__view_equal(out->chat, chain->chat))
-        return CHAT_ERR_CORRUPT;
-    out->chat = chain->chat;
-    return CHAT_OK;
+    /* It may be read while it is being erased. */
+    for (int i = 0; i < READ_TRIES; i++) {
+        status = load(chain, &segment, at, FIRST_READ_BYTES);
+        if (status != CHAT_OK)
+            return status;
+        if (chat__record_decode(chain->bytes.data, chain->bytes.len, segment.salt, at, out) &&
+            chat__view_equal(out->chat, chain->chat)) {
+            out->chat = chain->chat;
+            return CHAT_OK;
+        }
+    }
+    return CHAT_ERR_CORRUPT;
 }
 
-chat_status chat__chain_payload(chat__chain *chain, const chat__record *record, chat_view *out)
+/* Head and payload in one read. CHAT_OK, CHAT_ERR_CORRUPT, CHAT_ERR_IO, CHAT_ERR_NOMEM. */
+static chat_status load_whole(chat__chain *chain, const chat__segment *segment,
+                              chat__record *record)
 {
-    chat__segment segment;
     chat__record again;
     size_t keyed = CHAT__RECORD_HEAD_BYTES + record->chat.len;
-    chat_status status = chat__segments_find(chain->segments, record->at, &segment);
-    if (status != CHAT_OK)
-        return CHAT_ERR_CORRUPT;
     size_t want = keyed + record->payload_len;
-    status = load(chain, &segment, record->at, want);
+    chat_status status = load(chain, segment, record->at, want);
     if (status != CHAT_OK)
         return status;
     if (chain->bytes.len < want ||
-        !chat__record_decode(chain->bytes.data, want, segment.salt, record->at, &again) ||
-        !chat__record_payload_is_good(record, chain->bytes.data + keyed)) {
-        tell_damage(chain->shared, record->at);
+        !chat__record_decode(chain->bytes.data, want, segment->salt, record->at, &again) ||
+        again.chat.len != record->chat.len || again.payload_len != record->payload_len ||
+        !chat__record_take_payload(&again, chain->bytes.data + keyed))
         return CHAT_ERR_CORRUPT;
-    }
-    *out = chat__view(chain->bytes.data + keyed, record->payload_len);
+    record->is_erased = again.is_erased;
     return CHAT_OK;
+}
+
+chat_status chat__chain_payload(chat__chain *chain, chat__record *record, chat_view *out)
+{
+    chat__segment segment;
+    if (chat__segments_find(chain->segments, record->at, &segment) != CHAT_OK)
+        return CHAT_ERR_CORRUPT;
+    chat_status status = CHAT_ERR_CORRUPT;
+    for (int i = 0; i < READ_TRIES && status == CHAT_ERR_CORRUPT; i++)
+        status = load_whole(chain, &segment, record);
+    if (status == CHAT_ERR_CORRUPT)
+        tell_damage(chain->shared, record->at);
+    if (status == CHAT_OK)
+        *out = chat__view(chain->bytes.data + CHAT__RECORD_HEAD_BYTES + record->chat.len,
+                          record->payload_len);
+    return status;
 }
 
 static int known_detour(chat__chain_shared *shared, uint64_t damaged_at, uint64_t *out_found_at)

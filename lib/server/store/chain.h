@@ -69,8 +69,9 @@ void chat__chain_done(chat__chain *chain);
 /* Read a record's head. CHAT_OK; CHAT_ERR_CORRUPT not a record of this chat; CHAT_ERR_IO. */
 chat_status chat__chain_read(chat__chain *chain, uint64_t at, chat__record *out);
 
-/* Read its payload, borrowed until the next read. CHAT_OK, CHAT_ERR_CORRUPT, CHAT_ERR_IO. */
-chat_status chat__chain_payload(chat__chain *chain, const chat__record *record, chat_view *out);
+/* Read its payload, borrowed until the next read; the record may have been erased since its head
+   was read, is_erased says so. CHAT_OK, CHAT_ERR_CORRUPT, CHAT_ERR_IO. */
+chat_status chat__chain_payload(chat__chain *chain, chat__record *record, chat_view *out);
 
 /*
  * Read the record at `at` or, if it is damaged, the newest one before it. `floor_at`: an older

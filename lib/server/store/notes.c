@@ -146,6 +146,13 @@ static chat_status has_any(chat__store *store, chat_view chat, int *out)
 
 /* --- a message as it is now --- */
 
+static chat_status need_decoder(chat__notes *notes)
+{
+    return notes->decoder != NULL
+               ? CHAT_OK
+               : chat_decoder_new(&notes->store->allocator, DECODER_MAX, &notes->decoder);
+}
+
 chat_status chat__notes_begin(chat__notes *notes, chat__store *store, chat_view chat,
                               const chat__record *newest)
 {
@@ -156,9 +163,7 @@ chat_status chat__notes_begin(chat__notes *notes, chat__store *store, chat_view 
     chat__buf_init(&notes->bytes, &store->allocator, SIZE_MAX);
     chat__chain_init(&notes->chain, &store->log.segments, &store->chains, &store->allocator, chat);
     chat_status status = has_any(store, chat, &notes->has_any);
-    if (status == CHAT_OK && notes->has_any)
-        status = chat_decoder_new(&store->allocator, DECODER_MAX, &notes->decoder);
-    return status;
+    return status == CHAT_OK && notes->has_any ? need_decoder(notes) : status;
 }
 
 void chat__notes_end(chat__notes *notes)
@@ -182,20 +187,19 @@ static void take_found(void *ctx, const note *each)
         *seq = each->seq;
 }
 
-/* The payload of the record `seq`, borrowed until the next one is read. */
-static chat_status read_note(chat__notes *notes, uint64_t seq, chat_frame *out, uint64_t *out_prev)
+/* The record `seq` and its payload, borrowed until the next one is read. */
+static chat_status read_note(chat__notes *notes, uint64_t seq, chat_frame *out,
+                             chat__record *out_record)
 {
     chat_view payload;
-    chat__record record = notes->newest;
-    chat_status status = chat__chain_find(&notes->chain, seq + 1, UINT64_MAX, &record);
-    if (status == CHAT_OK && record.seq != seq)
+    *out_record = notes->newest;
+    chat_status status = chat__chain_find(&notes->chain, seq + 1, UINT64_MAX, out_record);
+    if (status == CHAT_OK && out_record->seq != seq)
         status = CHAT_ERR_CORRUPT;
     if (status == CHAT_OK)
-        status = chat__chain_payload(&notes->chain, &record, &payload);
+        status = chat__chain_payload(&notes->chain, out_record, &payload);
     if (status == CHAT_OK)
         status = chat_frame_decode(notes->decoder, CHAT_ENCODING_CBOR, payload, out);
-    if (status == CHAT_OK && out_prev != NULL)
-        *out_prev = record.prev_seq;
     return status;
 }
 
@@ -212,40 +216,61 @@ static chat_status encode(chat__notes *notes, const chat_frame *frame, chat_view
     return status;
 }
 
+chat_status chat__notes_edit_of(chat__notes *notes, uint64_t re_seq, uint64_t *out_seq)
+{
+    found f = {0, 0};
+    chat_status status = look_up(notes->store, notes->chat, re_seq, take_found, &f);
+    *out_seq = f.edit_seq;
+    return status;
+}
+
 /* An edit of what was deleted says nothing any more. */
-static chat_status apply_to_note(chat__notes *notes, chat_view *payload)
+static chat_status apply_to_note(chat__notes *notes, int is_erased, chat_view *payload)
 {
     chat_frame edit;
     found f = {0, 0};
+    chat_status status = CHAT_OK;
     if (chat_frame_decode(notes->decoder, CHAT_ENCODING_CBOR, *payload, &edit) != CHAT_OK ||
         !CHAT_FRAME_HAS(&edit, BODY))
         return CHAT_OK;
-    chat_status status = look_up(notes->store, notes->chat, edit.re_seq, take_found, &f);
-    if (status != CHAT_OK || f.delete_seq == 0)
+    if (!is_erased)
+        status = look_up(notes->store, notes->chat, edit.re_seq, take_found, &f);
+    if (status != CHAT_OK || (f.delete_seq == 0 && !is_erased))
         return status;
     edit.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
     return encode(notes, &edit, payload);
 }
 
-static chat_status apply_to_message(chat__notes *notes, uint64_t seq, chat_view *payload)
+static chat_status give_tombstone(chat__notes *notes, chat_frame *message, chat_view *payload)
+{
+    CHAT_FRAME_SET(message, BODY, body, chat__view(NULL, 0));
+    CHAT_FRAME_SET(message, DELETED, deleted, 1);
+    return encode(notes, message, payload);
+}
+
+/* What was erased was deleted, also for a reader who began before. */
+static chat_status apply_to_message(chat__notes *notes, const chat__record *record,
+                                    chat_view *payload)
 {
     chat_frame message;
     chat_frame edit;
+    chat__record of_edit;
     found f = {0, 0};
-    chat_status status = look_up(notes->store, notes->chat, seq, take_found, &f);
-    if (status != CHAT_OK || (f.edit_seq == 0 && f.delete_seq == 0))
+    chat_status status = CHAT_OK;
+    if (!record->is_erased)
+        status = look_up(notes->store, notes->chat, record->seq, take_found, &f);
+    if (status != CHAT_OK || (f.edit_seq == 0 && f.delete_seq == 0 && !record->is_erased))
         return status;
     if (chat_frame_decode(notes->decoder, CHAT_ENCODING_CBOR, *payload, &message) != CHAT_OK)
         return CHAT_OK;
-    if (f.delete_seq != 0) {
-        CHAT_FRAME_SET(&message, BODY, body, chat__view(NULL, 0));
-        CHAT_FRAME_SET(&message, DELETED, deleted, 1);
-        return encode(notes, &message, payload);
-    }
+    if (f.delete_seq != 0 || record->is_erased)
+        return give_tombstone(notes, &message, payload);
     /* An edit that is damaged costs itself alone. The frames have no lists: one decoder serves. */
-    status = read_note(notes, f.edit_seq, &edit, NULL);
+    status = read_note(notes, f.edit_seq, &edit, &of_edit);
     if (status != CHAT_OK)
         return status == CHAT_ERR_IO || status == CHAT_ERR_NOMEM ? status : CHAT_OK;
+    if (of_edit.is_erased)
+        return give_tombstone(notes, &message, payload);
     CHAT_FRAME_SET(&message, BODY, body, edit.body);
     CHAT_FRAME_SET(&message, EDITED, edited, edit.ts);
     return encode(notes, &message, payload);
@@ -253,11 +278,14 @@ static chat_status apply_to_message(chat__notes *notes, uint64_t seq, chat_view 
 
 chat_status chat__notes_apply(chat__notes *notes, const chat__record *record, chat_view *payload)
 {
-    if (!notes->has_any)
+    int is_message = record->kind == CHAT_FRAME_MSG;
+    if ((!is_message && record->kind != CHAT_FRAME_NOTE) || (!notes->has_any && !record->is_erased))
         return CHAT_OK;
-    if (record->kind == CHAT_FRAME_NOTE)
-        return apply_to_note(notes, payload);
-    return record->kind == CHAT_FRAME_MSG ? apply_to_message(notes, record->seq, payload) : CHAT_OK;
+    chat_status status = need_decoder(notes);
+    if (status != CHAT_OK)
+        return status;
+    return is_message ? apply_to_message(notes, record, payload)
+                      : apply_to_note(notes, record->is_erased, payload);
 }
 
 /* --- reactions --- */
@@ -314,12 +342,12 @@ static chat_status give(chat__notes *notes, const reaction *each, chat__store_ro
 {
     chat_frame frame;
     chat_view payload;
-    uint64_t prev = 0;
-    chat_status status = read_note(notes, each->seq, &frame, &prev);
+    chat__record record;
+    chat_status status = read_note(notes, each->seq, &frame, &record);
     if (status == CHAT_OK)
         status = encode(notes, &frame, &payload);
     if (status == CHAT_OK) {
-        chat__store_row row = {each->seq, prev, frame.id, CHAT_FRAME_NOTE, payload};
+        chat__store_row row = {each->seq, record.prev_seq, frame.id, CHAT_FRAME_NOTE, payload};
         fn(ctx, &row);
     }
     return status == CHAT_ERR_IO || status == CHAT_ERR_NOMEM ? status : CHAT_OK;

@@ -35,6 +35,12 @@ chat_status chat__notes_begin(chat__notes *notes, chat__store *store, chat_view 
    when its message was deleted; borrowed until the next call.
    CHAT_OK, CHAT_ERR_IO, CHAT_ERR_NOMEM. */
 chat_status chat__notes_apply(chat__notes *notes, const chat__record *record, chat_view *payload);
+/* `seq` of the newest edit of a message, 0: none. CHAT_OK, CHAT_ERR_IO. */
+chat_status chat__notes_edit_of(chat__notes *notes, uint64_t re_seq, uint64_t *out_seq);
 void chat__notes_end(chat__notes *notes);
+
+/* erase.c: take from the log what the deleted messages said that are about to be written to SQLite.
+   Under the flush lock. CHAT_OK: it is gone, durably; else it is to be done again. */
+chat_status chat__store_erase(chat__store *store);
 
 #endif

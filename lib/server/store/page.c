@@ -48,7 +48,7 @@ typedef struct page_read {
 } page_read;
 
 /* CHAT_MORE: the page is full, this row is not in it. A damaged row is left out. */
-static chat_status emit(page_read *page, const chat__record *record)
+static chat_status emit(page_read *page, chat__record *record)
 {
     chat_view payload;
     if (page->n_rows == page->limit)

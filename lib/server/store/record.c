@@ -3,8 +3,13 @@
 #include "store/record.h"
 #include "base/bits.h"
 #include "base/crc32c.h"
+#include "base/view.h"
+#include "wire/wire.h"
 
 #include <string.h>
+
+/* What content is overwritten with: UTF-8, so that the frame stays one. */
+#define BLANK ' '
 
 enum {
     AT_LENGTH = 0,
@@ -31,16 +36,23 @@ uint64_t chat__record_size(size_t chat_len, size_t payload_len)
 }
 
 /* Salt and place are in the sum: neither an older file's bytes nor a message that contains a
-   record is one here. */
-static uint32_t head_crc(const uint8_t *bytes, size_t chat_len, uint64_t salt, uint64_t at)
+   record is one here. An erased record has another sum, without that of its payload: so four bytes
+   turn one into the other, and they lie in one sector. */
+static uint32_t head_crc(const uint8_t *bytes, size_t chat_len, uint64_t salt, uint64_t at,
+                         int is_erased)
 {
-    uint8_t place[20];
-    chat__store64le(place, salt);
-    chat__store64le(place + 8, at);
-    memcpy(place + 16, bytes, 4);
-    uint32_t crc = chat__crc32c(0, place, sizeof place);
-    return chat__crc32c(crc, bytes + AT_PAYLOAD_CRC,
-                        CHAT__RECORD_HEAD_BYTES - AT_PAYLOAD_CRC + chat_len);
+    uint8_t front[20 + AT_PARTITION - AT_PAYLOAD_CRC];
+    chat__store64le(front, salt);
+    chat__store64le(front + 8, at);
+    memcpy(front + 16, bytes, 4);
+    memcpy(front + 20, bytes + AT_PAYLOAD_CRC, AT_PARTITION - AT_PAYLOAD_CRC);
+    if (is_erased) {
+        memset(front + 20, 0, 4);
+        front[sizeof front - 1] = 1;
+    }
+    uint32_t crc = chat__crc32c(0, front, sizeof front);
+    return chat__crc32c(crc, bytes + AT_PARTITION,
+                        CHAT__RECORD_HEAD_BYTES - AT_PARTITION + chat_len);
 }
 
 void chat__record_encode(const chat__record *record, chat_view payload, uint64_t salt, uint8_t *out)
@@ -67,7 +79,7 @@ void chat__record_encode(const chat__record *record, chat_view payload, uint64_t
     if (payload.len > 0)
         memcpy(out + CHAT__RECORD_HEAD_BYTES + chat_len, payload.data, payload.len);
     memset(out + used, 0, (size_t)(chat__record_size(chat_len, payload.len) - used));
-    chat__store32le(out + AT_HEAD_CRC, head_crc(out, chat_len, salt, record->at));
+    chat__store32le(out + AT_HEAD_CRC, head_crc(out, chat_len, salt, record->at, 0));
 }
 
 static void load(const uint8_t *bytes, chat__record *out)
@@ -97,7 +109,9 @@ int chat__record_decode(const uint8_t *bytes, size_t len, uint64_t salt, uint64_
     if (chat_len == 0 || chat_len > CHAT_CHAT_ID_MAX_BYTES || bytes[AT_CHAT_LEN + 1] != 0 ||
         used < keyed || used - keyed > CHAT__RECORD_PAYLOAD_MAX || keyed > len)
         return 0;
-    if (chat__load32le(bytes + AT_HEAD_CRC) != head_crc(bytes, chat_len, salt, at))
+    uint32_t crc = chat__load32le(bytes + AT_HEAD_CRC);
+    out->is_erased = crc != head_crc(bytes, chat_len, salt, at, 0);
+    if (out->is_erased && crc != head_crc(bytes, chat_len, salt, at, 1))
         return 0;
     load(bytes, out);
     out->at = at;
@@ -108,7 +122,52 @@ int chat__record_decode(const uint8_t *bytes, size_t len, uint64_t salt, uint64_
     return out->prev_at < at && out->skip_at < at && out->ordinal > 0;
 }
 
-int chat__record_payload_is_good(const chat__record *record, const uint8_t *payload)
+/* Where the content is in a payload; empty when it has none. */
+static chat__erase_part body_of(const uint8_t *payload, size_t len)
 {
-    return chat__crc32c(0, payload, record->payload_len) == record->payload_crc;
+    chat_view body;
+    chat__erase_part part = {0, 0};
+    if (chat__frame_find_text(chat__view(payload, len), CHAT_FIELD_KEY_BODY, &body) == CHAT_OK) {
+        part.at = (size_t)(body.data - payload);
+        part.len = body.len;
+    }
+    return part;
+}
+
+static chat__erase_part blank(uint8_t *payload, size_t len)
+{
+    chat__erase_part body = body_of(payload, len);
+    memset(payload + body.at, BLANK, body.len);
+    return body;
+}
+
+int chat__record_take_payload(const chat__record *record, uint8_t *payload)
+{
+    size_t len = record->payload_len;
+    int is_good = chat__crc32c(0, payload, len) == record->payload_crc;
+    if (!record->is_erased)
+        return is_good;
+    (void)blank(payload, len);
+    /* As it was before it was erased, or as it is to be. */
+    return is_good || chat__crc32c(0, payload, len) == record->payload_crc;
+}
+
+void chat__record_erase(const chat__record *record, uint8_t *bytes, uint64_t salt, int is_damaged,
+                        chat__erase_part out_parts[CHAT__ERASE_STEPS])
+{
+    size_t keyed = CHAT__RECORD_HEAD_BYTES + record->chat.len;
+    chat__erase_part body = {0, record->payload_len};
+    memset(out_parts, 0, CHAT__ERASE_STEPS * sizeof *out_parts);
+    if (is_damaged)
+        memset(bytes + keyed, BLANK, body.len);
+    else
+        body = blank(bytes + keyed, record->payload_len);
+    out_parts[CHAT__ERASE_BODY].at = keyed + body.at;
+    out_parts[CHAT__ERASE_BODY].len = body.len;
+    if (is_damaged || body.len == 0)
+        return;
+    chat__store32le(bytes + AT_PAYLOAD_CRC, chat__crc32c(0, bytes + keyed, record->payload_len));
+    chat__store32le(bytes + AT_HEAD_CRC, head_crc(bytes, record->chat.len, salt, record->at, 1));
+    out_parts[CHAT__ERASE_HEAD] = (chat__erase_part){AT_HEAD_CRC, 4};
+    out_parts[CHAT__ERASE_SUM] = (chat__erase_part){AT_PAYLOAD_CRC, 4};
 }

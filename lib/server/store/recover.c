@@ -123,6 +123,18 @@ static chat_status cut(chat__store *store, uint64_t end, int is_dirty)
     return status;
 }
 
+/* What was found may never have been synced. Those who ask are told from now on that it is there.
+ */
+static chat_status sync_tail(chat__store *store)
+{
+    const chat__segments *set = &store->log.segments;
+    chat_status status = CHAT_OK;
+    for (size_t i = 0; i < 2 && i <= store->log.tail && status == CHAT_OK; i++)
+        status = chat__files_status(
+            set->files->datasync(set->files->ctx, set->items[store->log.tail - i].file));
+    return status;
+}
+
 static chat_status finish(chat__store *store, const chat__scan *scan, const pending *last,
                           chat__store_report *report)
 {
@@ -165,6 +177,8 @@ chat_status chat__store_recover(chat__store *store, uint64_t from, chat__store_r
     chat_status status = replay(store, &scan, report, &last);
     if (status == CHAT_OK)
         status = finish(store, &scan, &last, report);
+    if (status == CHAT_OK && report->n_records > 0 && !store->options.is_volatile)
+        status = sync_tail(store);
     if (status == CHAT_OK)
         status = publish(store, store->log.end);
     else

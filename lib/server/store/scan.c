@@ -110,9 +110,9 @@ static chat_status take_payload(chat__scan *scan, const chat__segment *segment, 
     chat_status status = fill(scan, segment, (size_t)size);
     if (status != CHAT_OK)
         return status;
-    const uint8_t *bytes = scan->window.data + (scan->at - scan->window_at);
+    uint8_t *bytes = scan->window.data + (scan->at - scan->window_at);
     out->chat.data = bytes + CHAT__RECORD_HEAD_BYTES;
-    *out_payload = chat__record_payload_is_good(out, bytes + keyed) ? bytes + keyed : NULL;
+    *out_payload = chat__record_take_payload(out, bytes + keyed) ? bytes + keyed : NULL;
     scan->at += size;
     scan->end = scan->at;
     return CHAT_OK;

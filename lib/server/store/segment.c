@@ -76,6 +76,13 @@ static int path_of(const chat__segments *set, uint64_t base, char path[PATH_MAX_
     return len > 0 && len < (int)PATH_MAX_LEN;
 }
 
+int chat__segments_reopen(const chat__segments *set, const chat__segment *segment)
+{
+    char path[PATH_MAX_LEN];
+    return path_of(set, segment->base, path) ? set->files->open(set->files->ctx, path, 1, 0)
+                                             : -ENAMETOOLONG;
+}
+
 static void encode_head(const chat__segment *segment, uint8_t out[HEAD_BYTES])
 {
     memset(out, 0, HEAD_BYTES);

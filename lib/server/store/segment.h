@@ -70,6 +70,12 @@ chat_status chat__segments_reserve(chat__segments *set, size_t index);
 /* @any The segment that holds a position. CHAT_OK, CHAT_ERR_NOT_FOUND. */
 chat_status chat__segments_find(chat__segments *set, uint64_t at, chat__segment *out);
 
+/*
+ * @any Another handle of a segment's file, to be closed by the caller: an fdatasync of it takes no
+ * error away from those of the log. >= 0 or -errno.
+ */
+int chat__segments_reopen(const chat__segments *set, const chat__segment *segment);
+
 /* Write all of it, in as many calls as it takes. 0 or -errno. */
 int chat__files_write(const chat__files *files, int file, const void *bytes, size_t len,
                       uint64_t at);

@@ -257,7 +257,9 @@ chat_status chat__store_flush(chat__store *store)
     if (is_damaged)
         (void)chat__db_put_meta(&store->flush_db, "damaged", 1);
     if (is_needed) {
-        status = write_all(store, &now);
+        status = chat__store_erase(store);
+        if (status == CHAT_OK)
+            status = write_all(store, &now);
         if (status == CHAT_OK) {
             pthread_mutex_lock(&state->lock);
             store->flushed_end = now.end;

@@ -192,6 +192,26 @@ static void a_failing_write_is_final(void **state)
     check_all(f);
 }
 
+/* A kill between write and sync: what the next start finds is given to readers, so it must stay. */
+static void what_a_start_has_found_is_synced(void **state)
+{
+    fixture *f = *state;
+    put_some(f, 3);
+    commit(f);
+    put_some(f, 3);
+    size_t n = f->n_rows;
+    f->disk->syncs_to_fail = 0;
+    assert_int_equal(chat__store_commit(f->store), CHAT_ERR_IO);
+    kill_it(f);
+    faulty_heal(f->disk);
+    f->n_rows = f->n_committed = n;
+    assert_int_equal(try_open(f), CHAT_OK);
+    check_all(f);
+    const faulty_file *log = faulty_find(f->disk, ".log", 0);
+    assert_int_equal(log->durable.size, log->now.size);
+    assert_memory_equal(log->durable.data, log->now.data, log->now.size);
+}
+
 static void a_failing_sync_is_final_and_never_tried_again(void **state)
 {
     fixture *f = *state;
@@ -378,6 +398,7 @@ int main(void)
         FAULTY_TEST(two_damaged_records_in_a_row_cost_two),
         FAULTY_TEST(a_short_write_is_continued),
         FAULTY_TEST(a_failing_write_is_final),
+        FAULTY_TEST(what_a_start_has_found_is_synced),
         FAULTY_TEST(a_failing_sync_is_final_and_never_tried_again),
         FAULTY_TEST(a_disk_full_at_preallocation_refuses_and_recovers),
         FAULTY_TEST(a_disk_full_in_a_write_takes_the_batch_back),

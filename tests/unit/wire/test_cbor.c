@@ -318,6 +318,43 @@ static void takes_and_refuses_as_documented(void **state)
     }
 }
 
+/* Each row: the start of a frame, and where its `body` is; -1: it has none. */
+static void a_text_is_found_whatever_is_in_it(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        int at, body_len;
+        chat_status status;
+    } TEXTS[] = {
+        {"\xa1\x05\x63\x61\x62\x63", 6, 3, 3, CHAT_OK},
+        {"\xa3\x00\x18\x22\x02\x61\x67\x05\x62\xff\xfe", 11, 9, 2, CHAT_OK},
+        {"\xa2\x05\x60\x06\x01", 5, 3, 0, CHAT_OK},
+        {"\xa1\x06\x01", 3, -1, 0, CHAT_EMPTY},
+        {"\xa0", 1, -1, 0, CHAT_EMPTY},
+        {"\xa1\x05\x63\x61\x62", 5, -1, 0, CHAT_ERR_SYNTAX},
+        {"\xa1\x05\x01", 3, -1, 0, CHAT_ERR_SYNTAX},
+        {"\xa1\x05\x7f\x61\x61\xff", 6, -1, 0, CHAT_ERR_SYNTAX},
+        {"\xa2\x00\x18\x22", 4, -1, 0, CHAT_ERR_SYNTAX},
+        {"hello", 5, -1, 0, CHAT_ERR_SYNTAX},
+        {"", 0, -1, 0, CHAT_ERR_SYNTAX},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
+        chat_view found = {NULL, 0};
+        uint8_t *copy = malloc(TEXTS[i].len + 1);
+        memcpy(copy, TEXTS[i].bytes, TEXTS[i].len);
+        chat_view bytes = {copy, TEXTS[i].len};
+        assert_int_equal(chat__frame_find_text(bytes, CHAT_FIELD_KEY_BODY, &found),
+                         TEXTS[i].status);
+        if (TEXTS[i].at >= 0) {
+            assert_ptr_equal(found.data, copy + TEXTS[i].at);
+            assert_int_equal(found.len, TEXTS[i].body_len);
+        }
+        free(copy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +364,7 @@ int main(void)
         cmocka_unit_test(every_capacity_below_the_length_is_refused),
         cmocka_unit_test(output_is_deterministic),
         cmocka_unit_test(takes_and_refuses_as_documented),
+        cmocka_unit_test(a_text_is_found_whatever_is_in_it),
     };
     return cmocka_run_group_tests(tests, make_decoder, free_decoder);
 }
