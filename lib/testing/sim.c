@@ -21,28 +21,6 @@
 #define RENEW_PERCENT      60u /* of the seconds have a renewal that gets through */
 #define MAX_FRAME          4096u
 
-static const struct {
-    const char *name;
-    sim_plant plant;
-} PLANTS[] = {
-    {"ack-before-fsync", SIM_PLANT_ACK_BEFORE_FSYNC},
-    {"cursor-too-early", SIM_PLANT_CURSOR_TOO_EARLY},
-    {"live-overtakes-queue", SIM_PLANT_LIVE_OVERTAKES},
-    {"resend-without-dedupe", SIM_PLANT_NO_DEDUPE},
-    {"ids-from-a-stepped-clock", SIM_PLANT_CLOCK_FLOOR},
-    {"marker-goes-back", SIM_PLANT_MARKER_GOES_BACK},
-    {"gap-not-told", SIM_PLANT_GAP_NOT_TOLD},
-    {"edit-behind-delete", SIM_PLANT_NOTES_UNSEEN},
-    {"ids-after-the-lease", SIM_PLANT_NO_LEASE},
-};
-
-#define N_PLANTS (sizeof PLANTS / sizeof PLANTS[0])
-
-const char *chat_sim_plant_name(uint32_t i)
-{
-    return i < N_PLANTS ? PLANTS[i].name : NULL;
-}
-
 void chat_sim_options_init(chat_sim_options *options)
 {
     memset(options, 0, sizeof *options);
@@ -427,21 +405,12 @@ static void make_groups(sim *s)
     }
 }
 
-static sim_plant plant_of(const char *name)
-{
-    for (size_t i = 0; name != NULL && i < N_PLANTS; i++) {
-        if (strcmp(PLANTS[i].name, name) == 0)
-            return PLANTS[i].plant;
-    }
-    return SIM_PLANT_NONE;
-}
-
 static int options_are_sane(const chat_sim_options *options)
 {
     return options->n_nodes >= 1 && options->n_nodes <= SIM_MAX_NODES && options->n_users >= 2 &&
            options->n_users <= 16 && options->n_devices >= 1 && options->n_devices <= 4 &&
            options->n_groups <= 9 &&
-           (options->plant == NULL || plant_of(options->plant) != SIM_PLANT_NONE);
+           (options->plant == NULL || chat__sim_plant_named(options->plant) != SIM_PLANT_NONE);
 }
 
 static int take_options(chat_sim_options *out, const chat_sim_options *given)
@@ -463,7 +432,7 @@ chat_status chat_sim_run(const chat_sim_options *given, chat_sim_report *out)
     memset(out, 0, sizeof *out);
     s->options = *options;
     s->report = out;
-    s->plant = plant_of(options->plant);
+    s->plant = chat__sim_plant_named(options->plant);
     s->rng = options->seed;
     s->unix_base_ms = UNIX_BASE_MS;
     s->n_to_send = options->n_messages;

@@ -208,6 +208,10 @@ chat_view chat__sim_view(const char *name);
 /* Room for one more element; 0 when out of memory. */
 int chat__sim_grow(sim *s, void **items, size_t *cap, size_t n, size_t size);
 
+/* --- plants.c --- */
+/* SIM_PLANT_NONE: there is no such plant, or `name` is NULL. */
+sim_plant chat__sim_plant_named(const char *name);
+
 /* --- storage.c --- */
 void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect);
 void chat__sim_storage_commit(sim *s);
