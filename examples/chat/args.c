@@ -77,17 +77,19 @@ static const struct {
     {"watch", 1, CHAT_GROUP_MAX_MEMBERS, "watch USER..."},
     {"hide", 1, 1, "hide on|off"},
     {"read", 2, 2, "read CHAT SEQ"},
-    {"receipts", 2, 2, "receipts CHAT MESSAGE   (MESSAGE is its id)"},
-    {"why", 2, 3, "why CHAT MESSAGE [DEVICE]   (MESSAGE is its id)"},
+    {"receipts", 2, 2, "receipts CHAT/MESSAGE   (or CHAT MESSAGE: its id)"},
+    {"why", 2, 3, "why CHAT/MESSAGE [DEVICE]   (or CHAT MESSAGE: its id)"},
     {"mute", 1, 2, "mute CHAT [SECONDS]   (without SECONDS: for good)"},
     {"unmute", 1, 1, "unmute CHAT"},
-    {"reply", 3, 3, "reply CHAT MESSAGE TEXT   (MESSAGE is its id)"},
-    {"edit", 3, 3, "edit CHAT MESSAGE TEXT   (MESSAGE is its id)"},
-    {"delete", 2, 2, "delete CHAT MESSAGE   (MESSAGE is its id)"},
-    {"react", 2, 3, "react CHAT MESSAGE [REACTION]   (MESSAGE is its id)"},
-    {"reactions", 2, 2, "reactions CHAT MESSAGE   (MESSAGE is its id)"},
+    {"reply", 3, 3, "reply CHAT/MESSAGE TEXT   (or CHAT MESSAGE: its id)"},
+    {"edit", 3, 3, "edit CHAT/MESSAGE TEXT   (or CHAT MESSAGE: its id)"},
+    {"delete", 2, 2, "delete CHAT/MESSAGE   (or CHAT MESSAGE: its id)"},
+    {"react", 2, 3, "react CHAT/MESSAGE [REACTION]   (or CHAT MESSAGE: its id)"},
+    {"reactions", 2, 2, "reactions CHAT/MESSAGE   (or CHAT MESSAGE: its id)"},
     {"token", 0, 4, "token --secret-file F --user U [--ttl SECONDS]"},
 };
+
+#define MESSAGE_MIN_DIGITS 10u /* of an id: what is shorter is a reaction, or names a device */
 
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
@@ -173,7 +175,27 @@ static int check_options(const char *verb, int argc, char **argv)
     return -1;
 }
 
-static int check_verb(const struct args *args, int argc, char **argv)
+static int is_message_id(const char *text)
+{
+    uint64_t number;
+    return strlen(text) >= MESSAGE_MIN_DIGITS && args_number(text, &number);
+}
+
+/* CHAT/MESSAGE, as history prints it, is CHAT MESSAGE in one word. A chat may have a / in its name:
+   where both would do and the next word is such a number, that is the message. */
+static void split_message(struct args *args, size_t min_items, size_t max_items)
+{
+    char *slash = args->n_items > 0 ? strrchr(args->items[0], '/') : NULL;
+    if (slash == NULL || slash == args->items[0] || !is_message_id(slash + 1) ||
+        args->n_items >= max_items || (args->n_items >= min_items && is_message_id(args->items[1])))
+        return;
+    *slash = '\0';
+    memmove(args->items + 2, args->items + 1, (args->n_items - 1) * sizeof *args->items);
+    args->items[1] = slash + 1;
+    args->n_items++;
+}
+
+static int check_verb(struct args *args, int argc, char **argv)
 {
     size_t i = 0;
     if (args->verb == NULL)
@@ -188,6 +210,8 @@ static int check_verb(const struct args *args, int argc, char **argv)
             "delete, "
             "react, reactions, "
             "token. See chat --help.");
+    if (strstr(verbs[i].usage, "CHAT/MESSAGE") != NULL)
+        split_message(args, verbs[i].min_items, verbs[i].max_items);
     if (args->n_items < verbs[i].min_items)
         return refuse("an argument is missing", NULL, verbs[i].usage);
     if (args->n_items > verbs[i].max_items)

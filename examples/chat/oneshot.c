@@ -56,8 +56,8 @@ static int send_start(struct cli *cli)
 void send_on_event(struct cli *cli, const chat_event *event)
 {
     if (event->type == CHAT_EVENT_SENT && !cli->args->is_json)
-        printf("sent \xe2\x9c\x93 id=%" PRIu64 " seq=%" PRIu64 "\n", event->frame->id,
-               event->frame->seq);
+        printf("sent \xe2\x9c\x93 id=%" PRIu64 " seq=%" PRIu64 " %s/%" PRIu64 "\n",
+               event->frame->id, event->frame->seq, cli->args->items[0], event->frame->id);
     if (event->type == CHAT_EVENT_FAILED) {
         show_error(cli, event);
         cli->n_failed++;

@@ -175,6 +175,8 @@ void show_row(FILE *out, const struct cli *cli, const chat_frame *frame)
     }
     show_chat_name(out, cli, frame->chat);
     if (frame->type == CHAT_FRAME_MSG) {
+        if (CHAT_FRAME_HAS(frame, ID))
+            fprintf(out, "/%" PRIu64, frame->id);
         fputs("  ", out);
         show_text(out, frame->from);
         if (CHAT_FRAME_HAS(frame, RE))

@@ -122,7 +122,7 @@ static void write_durable(chat__node *node, chat__lookup *lookup, const chat__op
         write_row(node, lookup, mark->user,
                   mark->read_seq >= op->seq        ? "read"
                   : mark->delivered_seq >= op->seq ? "acked"
-                                                   : "queued",
+                                                   : "waiting",
                   0);
     }
 }

@@ -231,7 +231,7 @@ static void a_node_that_is_silent_costs_an_error_behind_what_storage_knows(void 
     ask_over_nodes(&p);
     for (int i = 0; i < 8; i++)
         pass_time(&p.w, 700);
-    assert_written(&p.w, 0, "\"user\":\"bob\",\"state\":\"queued\"");
+    assert_written(&p.w, 0, "\"user\":\"bob\",\"state\":\"waiting\"");
     assert_written(&p.w, 0, "\"t\":\"error\",\"r\":9,\"code\":\"timeout\"");
     tell_row(&p, "laptop", "pushed");
     assert_not_written(&p.w, 0, "laptop");
