@@ -66,11 +66,13 @@ void bench_pool_done(bench_pool *pool)
     for (uint32_t i = 0; pool->conns != NULL && i < pool->n_conns; i++) {
         if (pool->conns[i].fd >= 0)
             close(pool->conns[i].fd);
+        chat__tls_free(pool->conns[i].tls);
         free(pool->conns[i].in);
         free(pool->conns[i].out);
     }
     if (pool->epoll_fd >= 0)
         close(pool->epoll_fd);
+    chat__tls_context_free(pool->tls);
     chat_decoder_free(pool->decoder);
     chat__ws_zip_free(pool->zip);
     chat__buf_done(&pool->inflated);
@@ -91,6 +93,20 @@ static void conn_close(bench_pool *pool, bench_conn *conn)
     conn->fd = -1;
     conn->state = BENCH_CLOSED;
     pool->n_closed++;
+}
+
+void bench_pool_cut(bench_pool *pool, uint32_t first)
+{
+    while (pool->n_started > first) {
+        bench_conn *conn = &pool->conns[--pool->n_started];
+        bench_conn fresh = {.fd = -1, .index = conn->index, .is_dirty = conn->is_dirty};
+        conn_close(pool, conn);
+        pool->n_closed--;
+        chat__tls_free(conn->tls);
+        free(conn->in);
+        free(conn->out);
+        *conn = fresh;
+    }
 }
 
 static int conn_queue(bench_pool *pool, bench_conn *conn, const void *bytes, size_t len)
@@ -136,6 +152,18 @@ int bench_conn_send(bench_pool *pool, bench_conn *conn, const chat_frame *frame)
                         bytes, len);
 }
 
+/* Bytes that went out; -1 with errno. */
+static ssize_t tls_send(bench_conn *conn)
+{
+    size_t sent = 0;
+    size_t len = conn->retry_len > 0 ? conn->retry_len : conn->out_len;
+    chat_status status = len > 0 ? chat__tls_write(conn->tls, conn->out, len, &sent) : CHAT_OK;
+
+    conn->retry_len = status == CHAT_MORE ? len : 0;
+    errno = status == CHAT_MORE ? EAGAIN : EPROTO;
+    return status == CHAT_OK ? (ssize_t)sent : -1;
+}
+
 static void conn_flush(bench_pool *pool, bench_conn *conn)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = conn->index};
@@ -143,7 +171,7 @@ static void conn_flush(bench_pool *pool, bench_conn *conn)
 
     if (conn->fd < 0)
         return;
-    n = send(conn->fd, conn->out, conn->out_len, MSG_NOSIGNAL);
+    n = conn->tls != NULL ? tls_send(conn) : send(conn->fd, conn->out, conn->out_len, MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         say_why(pool, "connection %u: send: %s", conn->index, strerror(errno));
         conn_close(pool, conn);
@@ -153,9 +181,13 @@ static void conn_flush(bench_pool *pool, bench_conn *conn)
         memmove(conn->out, conn->out + n, conn->out_len - (size_t)n);
         conn->out_len -= (size_t)n;
     }
-    if (conn->wants_write != (conn->out_len > 0)) {
-        conn->wants_write = conn->out_len > 0;
-        event.events |= conn->wants_write ? EPOLLOUT : 0u;
+    conn->wants_write = conn->out_len > 0;
+    /* In its handshake TLS waits for the other side, not for the socket. */
+    uint8_t is_polled =
+        conn->tls != NULL ? (uint8_t)(chat__tls_wants_write(conn->tls) != 0) : conn->wants_write;
+    if (conn->is_polled_for_write != is_polled) {
+        conn->is_polled_for_write = is_polled;
+        event.events |= is_polled ? EPOLLOUT : 0u;
         epoll_ctl(pool->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event);
     }
 }
@@ -235,6 +267,9 @@ static void on_connected(bench_pool *pool, bench_conn *conn)
     getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
     epoll_ctl(pool->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event);
     conn->state = BENCH_UPGRADING;
+    if (error == 0 && pool->tls != NULL &&
+        chat__tls_new(pool->tls, conn->fd, "localhost", &conn->tls) != CHAT_OK)
+        error = ENOMEM;
     if (error != 0 || queue_upgrade(pool, conn) != 0) {
         say_why(pool, "connection %u: connect: %s", conn->index, strerror(error));
         conn_close(pool, conn);
@@ -347,6 +382,18 @@ static void ack_received(bench_pool *pool, bench_conn *conn)
         conn->n_acked = conn->n_received;
 }
 
+static ssize_t tls_receive(bench_conn *conn, uint8_t *out, size_t cap)
+{
+    size_t got = 0, all = 0;
+    chat_status status = CHAT_OK;
+
+    /* What TLS holds already, no event tells of. */
+    while (all < cap && (status = chat__tls_read(conn->tls, out + all, cap - all, &got)) == CHAT_OK)
+        all += got;
+    errno = status == CHAT_MORE ? EAGAIN : EPROTO;
+    return all > 0 ? (ssize_t)all : status == CHAT_ERR_CLOSED ? 0 : -1;
+}
+
 static void conn_read(bench_pool *pool, bench_conn *conn)
 {
     size_t len = conn->in_len, used = 0;
@@ -354,7 +401,8 @@ static void conn_read(bench_pool *pool, bench_conn *conn)
 
     if (len > 0)
         memcpy(pool->read, conn->in, len);
-    got = read(conn->fd, pool->read + len, BENCH_READ_BYTES - len);
+    got = conn->tls != NULL ? tls_receive(conn, pool->read + len, BENCH_READ_BYTES - len)
+                            : read(conn->fd, pool->read + len, BENCH_READ_BYTES - len);
     if (got <= 0) {
         if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
             say_why(pool, "connection %u: %s", conn->index, got == 0 ? "end" : strerror(errno));
@@ -400,8 +448,10 @@ void bench_pool_turn(bench_pool *pool, uint64_t until_ns)
 
 int bench_pool_open_all(bench_pool *pool, uint64_t deadline_ns)
 {
+    uint32_t max = pool->max_connecting > 0 ? pool->max_connecting : BENCH_MAX_CONNECTING;
+
     while (pool->n_live < pool->n_conns) {
-        while (pool->n_started < pool->n_conns && pool->n_connecting < BENCH_MAX_CONNECTING)
+        while (pool->n_started < pool->n_conns && pool->n_connecting < max)
             if (conn_start(pool, &pool->conns[pool->n_started]) != 0)
                 return -1;
         bench_pool_turn(pool, deadline_ns);

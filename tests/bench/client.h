@@ -11,6 +11,7 @@
 #include <chat/frame.h>
 
 #include "base/buf.h"
+#include "net/tls.h"
 #include "net/ws_deflate.h"
 
 enum { BENCH_READ_BYTES = 262144, BENCH_MAX_CONNECTING = 128 };
@@ -30,6 +31,9 @@ typedef struct bench_conn {
     uint32_t index;
     uint8_t is_dirty;
     uint8_t wants_write;
+    uint8_t is_polled_for_write;
+    chat__tls *tls;
+    size_t retry_len;    /* TLS wants what it could not write again in this length */
     uint64_t n_received; /* stream frames */
     uint64_t n_acked;
     uint8_t *in; /* an incomplete head or frame */
@@ -44,7 +48,9 @@ struct bench_pool {
     struct sockaddr_in server;
     chat_view secret; /* empty: no token */
     chat_encoding encoding;
-    int has_deflate; /* offered to the server */
+    int has_deflate;         /* offered to the server */
+    chat__tls_context *tls;  /* NULL: plain */
+    uint32_t max_connecting; /* at a time; 0: BENCH_MAX_CONNECTING */
     uint32_t n_conns;
     uint32_t n_started, n_connecting, n_live, n_closed;
     char why[256]; /* the first thing that went wrong */
@@ -65,8 +71,11 @@ struct bench_pool {
 int bench_pool_init(bench_pool *pool, uint32_t n_conns);
 void bench_pool_done(bench_pool *pool);
 
-/* Open all connections, at most BENCH_MAX_CONNECTING at a time. 0, or -1 with `why`. */
+/* Open all connections that are not, `max_connecting` at a time. 0, or -1 with `why`. */
 int bench_pool_open_all(bench_pool *pool, uint64_t deadline_ns);
+
+/* Cut the connections from `first` on, so that they can be opened again. */
+void bench_pool_cut(bench_pool *pool, uint32_t first);
 
 /* One turn: wait until `until_ns` (monotonic) at the latest, read, flush. */
 void bench_pool_turn(bench_pool *pool, uint64_t until_ns);

@@ -3,6 +3,8 @@
  * Load generator: many clients in one process and one thread, against chatd or the bare relay.
  *
  *   load idle    opens connections and reads what the server's memory grew by
+ *   load storm   opens connections, cuts them all and opens them again, all at once
+ *   load drain   sends to a device that is away, and measures how long it takes to get all of it
  *   load talk    lets pairs of users, and groups, talk at a fixed total rate (open loop: a message
  *                counts from the moment it was due, not from when it was written, so a stall is not
  *                left out), or as fast as the answers come (`--window`)
@@ -86,8 +88,12 @@ int usage_error(const char *what)
             "usage: load idle  --server HOST:PORT [--secret-file F] [--connections N] [--pid P]\n"
             "       load talk  --server HOST:PORT [--secret-file F] [--pairs N] [--seconds S]\n"
             "                  [--rate MESSAGES_PER_SECOND | --window N] [--body BYTES] [--pid P]\n"
-            "                  [--groups N --members N --group-rate MESSAGES_PER_SECOND]\n"
-            "                  [--json 1] [--deflate 1]\n"
+            "                  [--groups N --members N\n"
+            "                   --group-rate MESSAGES_PER_SECOND | --group-window N]\n"
+            "                  [--json 1] [--deflate 1] [--millis MS]\n"
+            "       load storm --server HOST:PORT [--secret-file F] [--connections N] [--pid P]\n"
+            "       load drain --server HOST:PORT --secret-file F [--messages N] [--pid P]\n"
+            "With --tls 1 all of it by TLS, the certificate not checked.\n"
             "Without a secret no token is sent. HOST is an IPv4 address. One JSON object is the\n"
             "last line of the output. Exit code: 0 done, 1 failed, 2 usage.\n",
             what);
@@ -124,6 +130,10 @@ static int set_number(options *o, const char *name, const char *value)
         {"--groups", offsetof(options, groups), 10000},
         {"--members", offsetof(options, members), 256},
         {"--group-rate", offsetof(options, group_rate), 10000000},
+        {"--group-window", offsetof(options, group_window), 65536},
+        {"--messages", offsetof(options, messages), 1000000},
+        {"--millis", offsetof(options, millis), 3600000},
+        {"--tls", offsetof(options, has_tls), 1},
         {"--json", offsetof(options, is_json), 1},
         {"--deflate", offsetof(options, has_deflate), 1},
         {"--pid", offsetof(options, pid), UINT32_MAX},
@@ -158,16 +168,30 @@ static int set_option(options *o, const char *name, const char *value)
     return 0;
 }
 
+typedef struct mode {
+    const char *name;
+    int (*run)(const options *o);
+} mode;
+
+static int run_idle(const options *o);
+
+static const mode MODES[] = {
+    {"idle", run_idle}, {"talk", run_talk}, {"storm", run_storm}, {"drain", run_drain}};
+
 static int parse(options *o, int argc, char **argv)
 {
-    if (argc < 2 || (strcmp(argv[1], "idle") != 0 && strcmp(argv[1], "talk") != 0))
-        return usage_error("say `idle` or `talk`");
-    o->mode = argv[1];
+    for (size_t i = 0; argc >= 2 && i < sizeof MODES / sizeof MODES[0]; i++) {
+        if (strcmp(argv[1], MODES[i].name) == 0)
+            o->run = MODES[i].run;
+    }
+    if (o->run == NULL)
+        return usage_error("say `idle`, `talk`, `storm` or `drain`");
     for (int i = 2; i < argc; i += 2)
         if (i + 1 == argc || set_option(o, argv[i], argv[i + 1]) != 0)
             return usage_error(argv[i]);
-    if (o->groups > 0 && (o->members < 3 || o->group_rate == 0))
-        return usage_error("--groups needs --members (3 at least) and --group-rate");
+    if (o->groups > 0 && (o->members < 3 || (o->group_rate == 0) == (o->group_window == 0)))
+        return usage_error("--groups needs --members (3 at least), and --group-rate or "
+                           "--group-window");
     if (o->port == 0)
         return usage_error("--server is needed");
     if (o->body_bytes < 16)
@@ -182,6 +206,11 @@ int open_pool(bench_pool *pool, const options *o, uint64_t n_conns)
     pool->server.sin_family = AF_INET;
     pool->server.sin_port = htons(o->port);
     pool->secret = chat__view(o->secret, o->secret_len);
+    if (o->has_tls) {
+        char why[256] = "";
+        if (chat__tls_client_new(NULL, 0, why, sizeof why, &pool->tls) != CHAT_OK)
+            return usage_error(why);
+    }
     if (inet_pton(AF_INET, o->host, &pool->server.sin_addr) != 1)
         return usage_error("HOST is no IPv4 address");
     if (bench_pool_init(pool, (uint32_t)n_conns) != 0 ||
@@ -194,12 +223,15 @@ int open_pool(bench_pool *pool, const options *o, uint64_t n_conns)
 
 /* --- idle --- */
 
+double server_us(const usage *first, const usage *last)
+{
+    return (double)(last->ticks - first->ticks) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+}
+
 /* CPU of the server for TCP, upgrade, token and hello. */
 static double us_per_handshake(const options *o, const usage *first, const usage *last)
 {
-    double seconds = (double)(last->ticks - first->ticks) / (double)sysconf(_SC_CLK_TCK);
-
-    return seconds * 1e6 / (double)o->connections;
+    return server_us(first, last) / (double)o->connections;
 }
 
 static void report_handshakes(const options *o, const usage *first, const usage *last)
@@ -246,8 +278,12 @@ static int run_idle(const options *o)
 
 int main(int argc, char **argv)
 {
-    options o = {
-        .connections = 10000, .seconds = 10, .rate = 10000, .body_bytes = 200, .timeout_s = 60};
+    options o = {.connections = 10000,
+                 .messages = 10000,
+                 .seconds = 10,
+                 .rate = 10000,
+                 .body_bytes = 200,
+                 .timeout_s = 60};
     int failed = parse(&o, argc, argv);
 
     if (failed != 0)
@@ -255,5 +291,5 @@ int main(int argc, char **argv)
     if (o.pairs == 0 && o.groups == 0)
         o.pairs = 1000;
     (void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); /* else each wait ends 50 us late */
-    return strcmp(o.mode, "idle") == 0 ? run_idle(&o) : run_talk(&o);
+    return o.run(&o);
 }

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Nanoseconds per call of what runs for every message. Each figure is the best of several rounds:
- * what else the machine does only ever adds. Usage: micro [FILTER], a part of the names to run.
+ * what else the machine does only ever adds.
+ *
+ *   bench_micro [--filter PART_OF_A_NAME] [--round-us N]
+ *
+ * The last line is a JSON object with all figures.
  */
+#include "micro.h"
+#include "common.h"
+
 #include <chat/chat.h>
 
 #include "base/crc32c.h"
@@ -15,14 +22,17 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define N_ROUNDS 7
-#define ROUND_NS 20000000.0
-#define N_KEYS   10000
+#define N_ROUNDS  7
+#define ROUND_US  5000
+#define N_KEYS    10000
+#define JSON_SIZE 65536u
 
-/* Results go here, so that no call can be left out. */
-static volatile uint64_t sink;
+volatile uint64_t micro_sink;
 
 static const char *filter = "";
+static double least_ns; /* of a round */
+static char json[JSON_SIZE];
+static size_t json_len;
 
 static double now_ns(void)
 {
@@ -31,29 +41,30 @@ static double now_ns(void)
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/* Does the thing `n` times. */
-typedef void (*bench_body)(void *ctx, size_t n);
-
-static double round_ns(bench_body body, void *ctx, size_t n)
+static double round_ns(micro_body body, void *ctx, size_t n)
 {
     double start = now_ns();
     body(ctx, n);
     return now_ns() - start;
 }
 
-static void bench(const char *name, bench_body body, void *ctx)
+void micro_bench(const char *name, micro_body body, void *ctx)
 {
     if (strstr(name, filter) == NULL)
         return;
     size_t n = 16;
-    while (round_ns(body, ctx, n) < ROUND_NS / 2)
+    while (round_ns(body, ctx, n) < least_ns)
         n *= 2;
     double best = 1e18;
     for (int i = 0; i < N_ROUNDS; i++) {
         double each = round_ns(body, ctx, n) / (double)n;
         best = each < best ? each : best;
     }
-    printf("%-34s %9.1f ns\n", name, best);
+    printf("%-44s %9.1f ns\n", name, best);
+    int len = snprintf(json + json_len, sizeof json - json_len, "%s\"%s\":%.2f",
+                       json_len > 0 ? "," : "", name, best);
+    bench_check(len > 0 && (size_t)len < sizeof json - json_len, "a row");
+    json_len += (size_t)len;
 }
 
 static void die(const char *what)
@@ -71,7 +82,7 @@ static void next_id(void *ctx, size_t n)
     for (size_t i = 0; i < n; i++, calls++) {
         if (chat_idgen_next(gen, CHAT_EPOCH_MS + 1 + (calls >> 13), &id) != CHAT_OK)
             die("an id was refused");
-        sink = id;
+        micro_sink = id;
     }
 }
 
@@ -83,7 +94,7 @@ static void next_shared_id(void *ctx, size_t n)
     for (size_t i = 0; i < n; i++, calls++) {
         if (chat_idgen_shared_next(gen, CHAT_EPOCH_MS + 1 + (calls >> 13), &id) != CHAT_OK)
             die("an id was refused");
-        sink = id;
+        micro_sink = id;
     }
 }
 
@@ -91,20 +102,20 @@ static void hash_20_bytes(void *ctx, size_t n)
 {
     chat_view key = {ctx, 20};
     for (size_t i = 0; i < n; i++)
-        sink += chat_murmur2(key);
+        micro_sink += chat_murmur2(key);
 }
 
 static void crc_200_bytes(void *ctx, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        sink += chat__crc32c(0, ctx, 200);
+        micro_sink += chat__crc32c(0, ctx, 200);
 }
 
 static void utf8_200_bytes(void *ctx, size_t n)
 {
     chat_view text = {ctx, 200};
     for (size_t i = 0; i < n; i++)
-        sink += (uint64_t)chat__utf8_is_valid(text);
+        micro_sink += (uint64_t)chat__utf8_is_valid(text);
 }
 
 static void name_direct_chat(void *ctx, size_t n)
@@ -114,7 +125,7 @@ static void name_direct_chat(void *ctx, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (chat_direct_id(users[0], users[1], &name) != CHAT_OK)
             die("no direct chat");
-        sink += name.len;
+        micro_sink += name.len;
     }
 }
 
@@ -126,7 +137,7 @@ static void plan_49_members(void *ctx, size_t n)
         chat__route_part part;
         chat__route_plan_init(&plan, ctx, 49, 8, scratch);
         while (chat__route_plan_next(&plan, 49, &part) == CHAT_OK)
-            sink += part.n_stops;
+            micro_sink += part.n_stops;
     }
 }
 
@@ -167,8 +178,8 @@ static void bench_map(void)
         if (chat__map_put(&it.map, it.keys[i], it.names[i]) != CHAT_OK)
             die("a key does not go in");
     }
-    bench("map: get, 10,000 keys", map_get, &it);
-    bench("map: remove + put, 10,000 keys", map_remove_put, &it);
+    micro_bench("map: get, 10,000 keys", map_get, &it);
+    micro_bench("map: remove + put, 10,000 keys", map_remove_put, &it);
     chat__map_done(&it.map);
 }
 
@@ -198,7 +209,7 @@ static void decode(void *ctx, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (chat_frame_decode(it->decoder, it->encoding, bytes, &frame) != CHAT_OK)
             die("a frame is not decoded");
-        sink += frame.has;
+        micro_sink += frame.has;
     }
 }
 
@@ -208,9 +219,9 @@ static void bench_frame(frame_bench *it, const chat__wire_type *type, const char
     frames_make(&it->frame, type, type->allowed);
     encode(it, 1);
     snprintf(name, sizeof name, "%s: encode %s, %zu B", encoding, type->name, it->len);
-    bench(name, encode, it);
+    micro_bench(name, encode, it);
     snprintf(name, sizeof name, "%s: decode %s, %zu B", encoding, type->name, it->len);
-    bench(name, decode, it);
+    micro_bench(name, decode, it);
 }
 
 static void bench_frames(void)
@@ -234,7 +245,9 @@ int main(int argc, char **argv)
     char names[49][16];
     chat_idgen gen;
     chat_idgen_shared shared;
-    filter = argc > 1 ? argv[1] : "";
+    filter = bench_word(argc, argv, "--filter");
+    filter = filter != NULL ? filter : "";
+    least_ns = (double)bench_number(argc, argv, "--round-us", ROUND_US) * 1e3;
     memset(bytes, 'a', sizeof bytes);
     for (int i = 0; i < 49; i++) {
         snprintf(names[i], sizeof names[i], "user-%d", i);
@@ -242,14 +255,18 @@ int main(int argc, char **argv)
     }
     if (chat_idgen_init(&gen, 5, 0) != CHAT_OK || chat_idgen_shared_init(&shared, 5, 0) != CHAT_OK)
         die("no generator");
-    bench("id: next", next_id, &gen);
-    bench("id: next, shared", next_shared_id, &shared);
-    bench("id: name of a direct chat", name_direct_chat, users);
-    bench("route: murmur2, 20 B", hash_20_bytes, bytes);
-    bench("route: plan, 49 members, 8 nodes", plan_49_members, users);
-    bench("base: crc32c, 200 B", crc_200_bytes, bytes);
-    bench("base: utf8, 200 B of ASCII", utf8_200_bytes, bytes);
+    micro_bench("id: next", next_id, &gen);
+    micro_bench("id: next, shared", next_shared_id, &shared);
+    micro_bench("id: name of a direct chat", name_direct_chat, users);
+    micro_bench("route: murmur2, 20 B", hash_20_bytes, bytes);
+    micro_bench("route: plan, 49 members, 8 nodes", plan_49_members, users);
+    micro_bench("base: crc32c, 200 B", crc_200_bytes, bytes);
+    micro_bench("base: utf8, 200 B of ASCII", utf8_200_bytes, bytes);
     bench_map();
+    micro_tokens();
+    micro_websocket();
+    micro_queue();
     bench_frames();
+    printf("{\"mode\":\"micro\",\"ns\":{%s}}\n", json);
     return 0;
 }

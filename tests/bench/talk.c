@@ -29,6 +29,7 @@ typedef struct talk_run {
     uint64_t n_counted; /* delivered since measure_from_ns, whenever they were due */
     uint64_t measure_from_ns;
     uint8_t is_over;
+    uint64_t run_ns, warm_ns;
     talk_side pairs, groups;
     bench_hist sent, lag;
 } talk_run;
@@ -159,6 +160,15 @@ static uint32_t next_in_groups(const talk_run *run)
     return run->n_paired + (uint32_t)(n % o->groups * o->members + n / o->groups % o->members);
 }
 
+/* With --group-window: whether so few are under way that not all members have them. */
+static int has_room_for_groups(const talk_run *run)
+{
+    uint64_t n_others = run->options->members - 1;
+
+    return run->options->group_window > 0 &&
+           run->groups.n_due < run->groups.n_delivered / n_others + run->options->group_window;
+}
+
 static void send_all_due(talk_run *run, uint64_t *next_pair, uint64_t *next_group, uint64_t end)
 {
     const options *o = run->options;
@@ -172,6 +182,8 @@ static void send_all_due(talk_run *run, uint64_t *next_pair, uint64_t *next_grou
         send_from(run, next_in_groups(run), *next_group);
         *next_group += NS_PER_SECOND / o->group_rate;
     }
+    while (has_room_for_groups(run))
+        send_from(run, next_in_groups(run), now);
     bench_pool_flush(&run->pool);
 }
 
@@ -204,13 +216,13 @@ static void talk(talk_run *run, usage *before, usage *after)
     uint64_t start = bench_now_ns() + NS_PER_SECOND / 100, next_group = start, next_pair = start;
     uint64_t end;
 
-    run->measure_from_ns = start + NS_PER_SECOND; /* the first second warms up */
-    end = run->measure_from_ns + o->seconds * NS_PER_SECOND;
+    run->measure_from_ns = start + run->warm_ns;
+    end = run->measure_from_ns + run->run_ns;
     if (o->window > 0)
         fill_windows(run, start);
     if (o->pairs == 0 || o->window > 0)
         next_pair = UINT64_MAX;
-    if (o->groups == 0)
+    if (o->groups == 0 || o->group_window > 0)
         next_group = UINT64_MAX;
     before->at_ns = 0;
     while (bench_now_ns() < end) {
@@ -258,8 +270,8 @@ static int report(const talk_run *run, const usage *before, const usage *after)
 {
     double seconds = (double)(after->at_ns - before->at_ns) / 1e9;
     double own = (double)(after->own_us - before->own_us) / 1e6 / seconds;
-    double server = (double)(after->ticks - before->ticks) / (double)sysconf(_SC_CLK_TCK);
-    double per_message = run->n_counted == 0 ? 0 : server * 1e6 / (double)run->n_counted;
+    double server = server_us(before, after);
+    double per_message = run->n_counted == 0 ? 0 : server / (double)run->n_counted;
     double rate = (double)run->n_counted / seconds;
     uint64_t n_got = run->pairs.n_delivered + run->groups.n_delivered;
     uint64_t n_lost = expected(run) > n_got ? expected(run) - n_got : 0;
@@ -309,6 +321,8 @@ int run_talk(const options *o)
     run->pool.on_frame = on_frame;
     run->options = o;
     run->n_paired = (uint32_t)(2 * o->pairs);
+    run->run_ns = o->millis > 0 ? o->millis * (NS_PER_SECOND / 1000) : o->seconds * NS_PER_SECOND;
+    run->warm_ns = run->run_ns < NS_PER_SECOND ? run->run_ns : NS_PER_SECOND;
     run->body = malloc(o->body_bytes);
     if (run->body != NULL && open_pool(&run->pool, o, 2 * o->pairs + o->groups * o->members) == 0 &&
         create_groups(run) == 0) {
