@@ -76,7 +76,7 @@ void chat__sim_check(sim *s)
     chat__sim_marks_check(s);
     for (size_t i = 0; i < s->storage.n_records; i++) {
         const sim_record *record = &s->storage.records[i];
-        if (record->prev != 0)
+        if (!chat__sim_is_first(s, record))
             continue;
         if (record->kind == CHAT_FRAME_MARKER)
             check_self_stream(s, record->chat);

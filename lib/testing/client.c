@@ -69,6 +69,7 @@ void chat__sim_client_lost(sim *s, sim_client *client)
         client->outs[i].is_flying_here = 0;
     chat__sim_marks_lost(client);
     chat__sim_gaps_lost(client);
+    chat__sim_pages_lost(client);
 }
 
 /* The client goes; the server hears of it later, or never. */
@@ -128,7 +129,7 @@ static void write_message(sim *s, sim_client *client)
     memset(out, 0, sizeof *out);
     snprintf(out->cid, sizeof out->cid, "c%u", ++s->next_cid);
     s->n_to_send--;
-    if (chat__sim_chance(s, 20) && chat__sim_notes_choose(s, out))
+    if (chat__sim_chance(s, 20) && chat__sim_notes_choose(s, client, out))
         return;
     if (s->options.n_groups > 0 && chat__sim_chance(s, 40)) {
         if (chat__sim_chance(s, 25))
@@ -332,7 +333,7 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
         chat__sim_violate(s, "the server sent a bad frame: %s", chat_status_name(status));
         return;
     }
-    if (chat__sim_gaps_frame(s, client, &frame))
+    if (chat__sim_pages_frame(s, client, &frame) || chat__sim_gaps_frame(s, client, &frame))
         return;
     switch (frame.type) {
     case CHAT_FRAME_WELCOME:
@@ -423,6 +424,7 @@ static void online_step(sim *s, sim_client *client)
     send_waiting(s, client);
     chat__sim_marks_step(s, client);
     chat__sim_gaps_step(s, client);
+    chat__sim_pages_step(s, client);
     ack(s, client);
     if (s->now_ms > client->said_ms + PING_MS) {
         chat_frame_init(&ping, CHAT_FRAME_PING);

@@ -21,26 +21,34 @@ static int is_what(const chat_frame *note, const char *what)
 
 /* --- clients --- */
 
-/* Some message that was acknowledged, of anybody's: most are of a chat of this client's too. */
-static const sim_out *some_message(sim *s)
+/* Some message that was acknowledged: his own, or anybody's, for most are of a chat of this
+   client's too. Often one of the first, so that several things are done to it. */
+static const sim_out *some_message(sim *s, const sim_client *client)
 {
-    const sim_client *author = &s->clients[chat__sim_random(s, s->n_clients)];
+    const sim_client *author = client;
+    if (chat__sim_chance(s, 50))
+        author = &s->clients[chat__sim_random(s, s->n_clients)];
     if (author->n_outs == 0)
         return NULL;
-    const sim_out *out = &author->outs[chat__sim_random(s, (uint32_t)author->n_outs)];
+    uint32_t n = (uint32_t)author->n_outs;
+    const sim_out *out =
+        &author->outs[chat__sim_random(s, chat__sim_chance(s, 50) && n > 4 ? 4 : n)];
     return out->is_done && !out->is_create && out->change == 0 ? out : NULL;
 }
 
-int chat__sim_notes_choose(sim *s, sim_out *out)
+int chat__sim_notes_choose(sim *s, const sim_client *client, sim_out *out)
 {
+    static const char *const THOUGHTS[] = {"+", "-", ""};
     static const uint32_t TYPES[] = {CHAT_FRAME_EDIT, CHAT_FRAME_EDIT, CHAT_FRAME_DELETE,
                                      CHAT_FRAME_REACT};
-    const sim_out *message = some_message(s);
+    const sim_out *message = some_message(s, client);
     if (message == NULL)
         return 0;
     out->change = TYPES[chat__sim_random(s, sizeof TYPES / sizeof *TYPES)];
     out->re = message->id;
     memcpy(out->chat, message->chat, sizeof out->chat);
+    chat__sim_copy_name(out->whom, sizeof out->whom,
+                        chat__sim_view(THOUGHTS[chat__sim_random(s, 3)]));
     return 1;
 }
 
@@ -53,7 +61,7 @@ void chat__sim_notes_fill(const sim_out *out, chat_frame *frame)
     if (out->change == CHAT_FRAME_EDIT)
         CHAT_FRAME_SET(frame, BODY, body, chat__sim_view(out->cid));
     if (out->change == CHAT_FRAME_REACT)
-        CHAT_FRAME_SET(frame, REACTION, reaction, chat__sim_view(out->cid));
+        CHAT_FRAME_SET(frame, REACTION, reaction, chat__sim_view(out->whom));
 }
 
 /* By a durable record before this one. */
@@ -83,7 +91,9 @@ static void apply(sim *s, const sim_record *record, chat_frame *message)
             continue;
         if (is_what(&note, "delete")) {
             CHAT_FRAME_SET(message, DELETED, deleted, 1);
-            CHAT_FRAME_SET(message, BODY, body, none);
+            message->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_EDITED);
+            if (s->plant != SIM_PLANT_DELETED_SHOWN)
+                CHAT_FRAME_SET(message, BODY, body, none);
         } else if (is_what(&note, "edit") && !CHAT_FRAME_HAS(message, DELETED)) {
             CHAT_FRAME_SET(message, EDITED, edited, note.ts);
             CHAT_FRAME_SET(message, BODY, body, note.body);
@@ -96,8 +106,8 @@ static int strip(sim *s, const sim_record *record, chat_frame *note)
 {
     uint64_t re_seq = note->re_seq;
     const sim_record *end = s->storage.records + s->storage.n_records;
-    if (!CHAT_FRAME_HAS(note, BODY) || !was_deleted(s, record->chat, end, re_seq) ||
-        !decode(s, record, note))
+    if (!CHAT_FRAME_HAS(note, BODY) || s->plant == SIM_PLANT_DELETED_EDIT_SHOWN ||
+        !was_deleted(s, record->chat, end, re_seq) || !decode(s, record, note))
         return 0;
     note->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
     return 1;
@@ -137,6 +147,8 @@ static int is_newest_reaction(sim *s, const sim_record *record, const chat_frame
 {
     char user[SIM_NAME_BYTES];
     uint64_t re = note->re;
+    if (s->plant == SIM_PLANT_REACTIONS_ADD_UP)
+        return 1;
     chat__sim_copy_name(user, sizeof user, note->from);
     for (size_t i = (size_t)(record - s->storage.records) + 1; i < s->storage.n_records; i++) {
         const sim_record *later = &s->storage.records[i];
@@ -228,4 +240,88 @@ void chat__sim_notes_check(sim *s, const char *chat)
         if (record->kind == CHAT_FRAME_NOTE)
             check_note(s, record, &group);
     }
+}
+
+/* --- what history shows --- */
+
+void chat__sim_notes_say(const chat_frame *frame, sim_saying *out)
+{
+    memset(out, 0, sizeof *out);
+    if (CHAT_FRAME_HAS(frame, BODY))
+        chat__sim_copy_name(out->text[0], sizeof out->text[0], frame->body);
+    if (CHAT_FRAME_HAS(frame, REACTION))
+        chat__sim_copy_name(out->text[1], sizeof out->text[1], frame->reaction);
+    out->has_body = CHAT_FRAME_HAS(frame, BODY);
+    out->is_deleted = CHAT_FRAME_HAS(frame, DELETED) && frame->deleted;
+    out->edited = CHAT_FRAME_HAS(frame, EDITED) ? frame->edited : 0;
+}
+
+/* What `later` makes of a record. */
+static void change_saying(sim *s, const sim_record *record, const sim_record *later, sim_saying *it)
+{
+    chat_frame own, note;
+    if (later->kind != CHAT_FRAME_NOTE || strcmp(later->chat, record->chat) != 0 ||
+        !decode(s, record, &own))
+        return;
+    int is_message = record->kind == CHAT_FRAME_MSG;
+    uint64_t re_seq = is_message ? record->seq : own.re_seq;
+    if (!decode(s, later, &note) || note.re_seq != re_seq)
+        return;
+    if (is_what(&note, "delete") && (is_message || it->has_body)) {
+        memset(it, 0, sizeof *it);
+        it->has_body = is_message;
+        it->is_deleted = is_message;
+    } else if (is_what(&note, "edit") && is_message && !it->is_deleted) {
+        chat__sim_notes_say(&note, it);
+        it->edited = note.ts;
+    }
+}
+
+void chat__sim_notes_judge(sim *s, const sim_client *client, const sim_record *record,
+                           const sim_saying *shown)
+{
+    sim_saying it;
+    chat_frame own;
+    size_t i = (size_t)(record - s->storage.records);
+    if (record->kind != CHAT_FRAME_MSG && record->kind != CHAT_FRAME_NOTE)
+        return;
+    if (!decode(s, record, &own))
+        return;
+    chat__sim_notes_say(&own, &it);
+    for (;; i++) {
+        if (i + 1 >= client->walk.n_asked && memcmp(&it, shown, sizeof it) == 0)
+            return;
+        if (i + 1 >= s->storage.n_records || !s->storage.records[i + 1].is_durable)
+            break;
+        change_saying(s, record, &s->storage.records[i + 1], &it);
+    }
+    chat__sim_violate(s, "history: %s/%s was shown seq %llu of %s as it is not: %s%s", client->user,
+                      client->device, (unsigned long long)record->seq, record->chat,
+                      shown->is_deleted ? "deleted " : "", shown->text[0]);
+}
+
+void chat__sim_notes_judge_thoughts(sim *s, const sim_client *client)
+{
+    const sim_walk *walk = &client->walk;
+    char thoughts[SIM_MAX_USERS][2];
+    int is_deleted = 0;
+    memset(thoughts, 0, sizeof thoughts);
+    for (size_t i = 0;; i++) {
+        chat_frame note;
+        if (i >= walk->n_asked && memcmp(thoughts, walk->thoughts, sizeof thoughts) == 0)
+            return;
+        if (i >= s->storage.n_records || !s->storage.records[i].is_durable)
+            break;
+        const sim_record *record = &s->storage.records[i];
+        if (record->kind != CHAT_FRAME_NOTE || !decode(s, record, &note) || note.re != walk->re)
+            continue;
+        is_deleted |= is_what(&note, "delete");
+        if (is_deleted)
+            memset(thoughts, 0, sizeof thoughts);
+        else if (is_what(&note, "react"))
+            thoughts[note.from.data[0] - 'a'][0] =
+                CHAT_FRAME_HAS(&note, REACTION) ? (char)note.reaction.data[0] : 0;
+    }
+    chat__sim_violate(s, "history: %s/%s was shown other reactions to %llu of %s than there are",
+                      client->user, client->device, (unsigned long long)walk->re, walk->chat);
 }

@@ -17,6 +17,11 @@ static const struct {
     {"gap-not-told", SIM_PLANT_GAP_NOT_TOLD},
     {"edit-behind-delete", SIM_PLANT_NOTES_UNSEEN},
     {"ids-after-the-lease", SIM_PLANT_NO_LEASE},
+    {"history-skips-one", SIM_PLANT_HISTORY_SKIPS},
+    {"history-of-others", SIM_PLANT_HISTORY_OF_OTHERS},
+    {"deleted-body-shown", SIM_PLANT_DELETED_SHOWN},
+    {"deleted-edit-shown", SIM_PLANT_DELETED_EDIT_SHOWN},
+    {"reactions-add-up", SIM_PLANT_REACTIONS_ADD_UP},
 };
 
 #define N_PLANTS (sizeof PLANTS / sizeof PLANTS[0])

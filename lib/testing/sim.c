@@ -103,6 +103,15 @@ static sim_client *client_of(sim *s, uint32_t node, chat__conn conn)
     return NULL;
 }
 
+/* Planted: frames of the stream that are late, behind what came after them. */
+static int is_overtaken(sim *s, const sim_client *client, chat_view bytes)
+{
+    chat_frame frame;
+    return s->plant == SIM_PLANT_LIVE_OVERTAKES && bytes.len > 0 &&
+           chat_frame_decode(s->decoder, client->encoding, bytes, &frame) == CHAT_OK &&
+           frame.type == CHAT_FRAME_MSG && !CHAT_FRAME_HAS(&frame, R) && chat__sim_chance(s, 10);
+}
+
 /* Planted: the device counts as having what was merely written to it. */
 static void move_cursor(sim *s, const sim_client *client, chat_view bytes)
 {
@@ -126,10 +135,12 @@ static void to_client(sim *s, uint32_t node, const chat__effect *effect)
     if (client == NULL)
         return;
     int is_close = effect->type == CHAT__EFFECT_CLOSE;
+    if (chat__sim_pages_drop(s, client, effect->bytes))
+        return;
     uint64_t at_ms = s->now_ms + 1 + chat__sim_random(s, 20);
     if (client->is_slow)
         at_ms += chat__sim_random(s, SLOW_MS);
-    if (s->plant == SIM_PLANT_LIVE_OVERTAKES && chat__sim_chance(s, 10))
+    if (is_overtaken(s, client, effect->bytes))
         at_ms += 200;
     else if (at_ms < client->to_client_ms)
         at_ms = client->to_client_ms;
@@ -150,8 +161,12 @@ static void to_node(sim *s, uint32_t node, const chat__effect *effect)
     uint64_t *last_ms = &s->link_ms[node][effect->to_node];
     uint64_t at_ms = s->now_ms + chat__sim_random(s, 10);
     /* A partition: what the link carries waits until it heals. */
-    if (!s->is_settling && chat__sim_random(s, 1000) < PARTITION_PERMILLE)
-        at_ms += chat__sim_random(s, PARTITION_MS);
+    if (!s->is_settling && chat__sim_random(s, 1000) < PARTITION_PERMILLE) {
+        uint64_t ms = chat__sim_random(s, PARTITION_MS);
+        at_ms += ms;
+        chat__sim_trace(s, "node %u does not reach node %u for %llu ms", node, effect->to_node,
+                        (unsigned long long)ms);
+    }
     if (at_ms < *last_ms)
         at_ms = *last_ms;
     *last_ms = at_ms;
@@ -327,15 +342,18 @@ static void on_event(sim *s, const sim_event *event)
     }
 }
 
-static int is_settled(const sim *s)
+static int is_settled(sim *s)
 {
+    int has_walked = 1;
     if (s->storage.is_dead)
         return 0;
     for (uint32_t i = 0; i < s->n_clients; i++) {
         if (!chat__sim_client_is_settled(&s->clients[i]))
             return 0;
+        has_walked &= chat__sim_pages_are_settled(&s->clients[i]);
     }
-    return 1;
+    s->is_quiet = 1;
+    return has_walked;
 }
 
 static void run(sim *s)

@@ -8,13 +8,15 @@
 
 #include "node/node.h"
 
-#define SIM_MAX_NODES   16u
-#define SIM_MAX_CLIENTS 64u
-#define SIM_PARTITIONS  8u
-#define SIM_NAME_BYTES  (CHAT_ID_MAX_BYTES + 1)
-#define SIM_CHAT_BYTES  (CHAT_CHAT_ID_MAX_BYTES + 1)
-#define SIM_MARKS       24u
-#define SIM_READ_R      1000000u /* numbers of `read` requests begin here */
+#define SIM_MAX_NODES    16u
+#define SIM_MAX_CLIENTS  64u
+#define SIM_MAX_USERS    16u /* a, b, ... */
+#define SIM_PARTITIONS   8u
+#define SIM_NAME_BYTES   (CHAT_ID_MAX_BYTES + 1)
+#define SIM_CHAT_BYTES   (CHAT_CHAT_ID_MAX_BYTES + 1)
+#define SIM_MARKS        24u
+#define SIM_SAYING_BYTES 80u      /* clients say less */
+#define SIM_READ_R       1000000u /* numbers of `read` requests begin here */
 
 typedef enum sim_plant {
     SIM_PLANT_NONE,
@@ -26,7 +28,12 @@ typedef enum sim_plant {
     SIM_PLANT_MARKER_GOES_BACK,
     SIM_PLANT_GAP_NOT_TOLD,
     SIM_PLANT_NOTES_UNSEEN,
-    SIM_PLANT_NO_LEASE
+    SIM_PLANT_NO_LEASE,
+    SIM_PLANT_HISTORY_SKIPS,
+    SIM_PLANT_HISTORY_OF_OTHERS,
+    SIM_PLANT_DELETED_SHOWN,
+    SIM_PLANT_DELETED_EDIT_SHOWN,
+    SIM_PLANT_REACTIONS_ADD_UP
 } sim_plant;
 
 typedef enum sim_event_type {
@@ -143,6 +150,19 @@ typedef struct sim_gap {
     uint64_t after, last, goal, page_end, r, asked_goal;
 } sim_gap;
 
+/* A way through a chat's history, page by page. */
+typedef struct sim_walk {
+    char chat[SIM_CHAT_BYTES]; /* empty: none */
+    int is_back, is_final;
+    uint64_t at; /* seq of the last row, or the end where it began */
+    uint64_t r;  /* of the page that is asked for, 0: none */
+    uint32_t limit, n_rows;
+    size_t n_asked; /* durable records when it was asked for */
+    uint64_t not_before_ms;
+    uint64_t re; /* not a page, but what is thought of this message; 0: a page */
+    char thoughts[SIM_MAX_USERS][2]; /* by user */
+} sim_walk;
+
 typedef struct sim_client {
     char user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
     chat_encoding encoding;
@@ -168,6 +188,9 @@ typedef struct sim_client {
     size_t n_gaps;
     uint32_t n_resumed; /* over this connection */
     uint64_t n_pages;
+    sim_walk walk;
+    size_t n_walked;    /* chats, at the end */
+    int has_walked_all; /* of them */
 } sim_client;
 
 typedef struct sim {
@@ -186,7 +209,8 @@ typedef struct sim {
     uint32_t n_clients, n_to_send;
     uint64_t offline_limit, offline_ttl_ms; /* 0: none */
     int is_settling;
-    int is_calm; /* a test server: nothing by chance */
+    int is_quiet; /* all is sent and arrived: history is looked at now */
+    int is_calm;  /* a test server: nothing by chance */
     int is_out_of_memory;
     sim_client clients[SIM_MAX_CLIENTS];
     sim_storage storage;
@@ -218,6 +242,8 @@ void chat__sim_storage_commit(sim *s);
 /* What was appended is durable (CHAT_OK), lost (CHAT_ERR_FULL) or neither. */
 void chat__sim_storage_answer(sim *s, chat_status status);
 void chat__sim_storage_crash(sim *s);
+/* Whether it is the first record of its chat that there is: it stands for the chat. */
+int chat__sim_is_first(const sim *s, const sim_record *record);
 void chat__sim_storage_flush(sim *s);
 void chat__sim_storage_cursor(sim *s, const chat__effect *effect);
 sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect);
@@ -280,7 +306,7 @@ int chat__sim_gaps_are_settled(const sim_client *client);
 
 /* --- notes.c: edits, deletions, reactions --- */
 /* 0: there is no message yet. */
-int chat__sim_notes_choose(sim *s, sim_out *out);
+int chat__sim_notes_choose(sim *s, const sim_client *client, sim_out *out);
 void chat__sim_notes_fill(const sim_out *out, chat_frame *frame);
 /* The message of a row as it is now. */
 void chat__sim_notes_apply(sim *s, sim_answer *answer, const sim_record *record,
@@ -288,6 +314,28 @@ void chat__sim_notes_apply(sim *s, sim_answer *answer, const sim_record *record,
 /* The reactions to the message `id` of the answer. */
 void chat__sim_notes_react(sim *s, sim_answer *answer);
 void chat__sim_notes_check(sim *s, const char *chat);
+/* What a message or a note says, at some moment. */
+typedef struct sim_saying {
+    char text[2][SIM_SAYING_BYTES]; /* body, reaction */
+    int has_body, is_deleted;
+    uint64_t edited;
+} sim_saying;
+void chat__sim_notes_say(const chat_frame *frame, sim_saying *out);
+/* A row of history is `record` as it was at some moment since the page was asked for. */
+void chat__sim_notes_judge(sim *s, const sim_client *client, const sim_record *record,
+                           const sim_saying *shown);
+
+/* What is thought of the message of the walk is what was thought at such a moment. */
+void chat__sim_notes_judge_thoughts(sim *s, const sim_client *client);
+
+/* --- pages.c: what history shows --- */
+/* Whether the frame belongs to such a question. */
+int chat__sim_pages_frame(sim *s, sim_client *client, const chat_frame *frame);
+void chat__sim_pages_step(sim *s, sim_client *client);
+void chat__sim_pages_lost(sim_client *client);
+int chat__sim_pages_are_settled(const sim_client *client);
+/* Whether what is written to the client is lost, by a planted bug. */
+int chat__sim_pages_drop(sim *s, const sim_client *client, chat_view bytes);
 
 /* --- client.c --- */
 /* The application is shown a record, unless it has seen it. */

@@ -32,10 +32,23 @@ static uint64_t last_seq_of(const sim *s, const char *chat, int only_durable)
     return 0;
 }
 
+int chat__sim_is_first(const sim *s, const sim_record *record)
+{
+    for (const sim_record *each = s->storage.records; each < record; each++) {
+        if (is_text(each->chat, record->chat))
+            return 0;
+    }
+    return 1;
+}
+
 /* Mostly quick, now and then a disk that takes its time. */
 static uint64_t commit_ms(sim *s)
 {
-    return 1 + chat__sim_random(s, chat__sim_chance(s, 3) ? 3000 : 30);
+    int is_slow = chat__sim_chance(s, 3);
+    uint64_t ms = 1 + chat__sim_random(s, is_slow ? 3000 : 30);
+    if (is_slow)
+        chat__sim_trace(s, "the disk takes %llu ms", (unsigned long long)ms);
+    return ms;
 }
 
 void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect)
@@ -143,14 +156,22 @@ void chat__sim_storage_crash(sim *s)
     size_t n = 0;
     while (n < storage->n_records && storage->records[n].is_durable)
         n++;
-    /* Bytes may have reached the disk although nobody was told so. */
+    /* Bytes may have reached the disk although nobody was told so: a start of the write, or any
+       part of it, for sectors have no order. */
     size_t n_lost = storage->n_records - n;
     size_t n_kept = n_lost > 0 ? chat__sim_random(s, (uint32_t)n_lost + 1) : 0;
-    for (size_t i = n; i < n + n_kept; i++)
-        storage->records[i].is_durable = 1;
-    for (size_t i = n + n_kept; i < storage->n_records; i++)
-        free(storage->records[i].payload);
-    storage->n_records = n + n_kept;
+    int is_start = chat__sim_chance(s, 50);
+    size_t end = n;
+    for (size_t i = n; i < storage->n_records; i++) {
+        if (is_start ? i >= n + n_kept : chat__sim_random(s, (uint32_t)n_lost) >= n_kept) {
+            free(storage->records[i].payload);
+            continue;
+        }
+        storage->records[end] = storage->records[i];
+        storage->records[end++].is_durable = 1;
+    }
+    storage->n_records = end;
+    n_kept = end - n;
     restore_last_seqs(storage);
     for (size_t i = 0; i < storage->n_cursors; i++)
         storage->cursors[i].seq = storage->cursors[i].flushed_seq;
@@ -266,8 +287,7 @@ static void take_user(sim *s, sim_answer *answer)
         return;
     for (size_t i = 0; i < storage->n_records; i++) {
         const sim_record *record = &storage->records[i];
-        /* The first record of a chat stands for it. */
-        if (record->is_durable && record->prev == 0)
+        if (record->is_durable && chat__sim_is_first(s, record))
             take_user_chat(s, answer, record->chat, is_new);
     }
     chat__sim_storage_cut(s, answer);
@@ -292,7 +312,8 @@ static uint8_t *readable_of(sim *s, const sim_answer *answer)
         if (!record->is_durable || !is_text(record->chat, answer->chat))
             continue;
         chat__sim_group_apply(s, &group, record);
-        may[i] = answer->user[0] == 0 || chat__sim_is_for(&group, answer->user, record->seq);
+        may[i] = answer->user[0] == 0 || s->plant == SIM_PLANT_HISTORY_OF_OTHERS ||
+                 chat__sim_is_for(&group, answer->user, record->seq);
         const sim_member *member = chat__sim_member_of(&group, answer->user);
         if (member != NULL && first_out == 0)
             first_out = i + 1;
