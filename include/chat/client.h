@@ -61,6 +61,9 @@ typedef struct chat_client_options {
                           SubjectPublicKeyInfo, in base64); NULL: any. Beside the other checks */
     const char *proxy; /**< HTTP proxy to CONNECT through: http://[USER:PASSWORD@]HOST[:PORT];
                           NULL: none. The environment is not looked at */
+    const char *store_file;  /**< outbox and cache on disk, see <chat/client_store.h>; NULL: none */
+    uint32_t cache_messages; /**< 1000: records of each chat that the file keeps, the newest */
+    uint32_t cache_total;    /**< 100,000: records of all chats */
 } chat_client_options;
 
 /** Zero, `struct_size`, and the defaults named above. */
@@ -68,11 +71,15 @@ CHAT_API void chat_client_options_init(chat_client_options *options);
 
 /**
  * Make a client. It begins to connect with the first chat_client_process(); a server that is down
- * is an ordinary state. Reading the certificates of a `wss` URL is the only file access.
+ * is an ordinary state. The certificates of a `wss` URL and `store_file` are the only file access.
  *
  * @return CHAT_OK
- * @return CHAT_ERR_ARG  URL, device, agent or a number is not valid; the log says which
+ * @return CHAT_ERR_ARG  URL, device, agent or a number is not valid, or `store_file` is another
+ *                       device's or no file of ours; the log says which
  * @return CHAT_ERR_TLS  `ca_file` cannot be read
+ * @return CHAT_ERR_UNSUPPORTED  `store_file`, and this library was built without SQLite
+ * @return CHAT_ERR_IN_USE, CHAT_ERR_VERSION, CHAT_ERR_FULL, CHAT_ERR_IO  `store_file` is open
+ *                       elsewhere, of a newer library, or cannot be made or written
  * @return CHAT_ERR_NOMEM, CHAT_ERR_LIMIT (no file descriptor left)
  */
 CHAT_API chat_status chat_client_new(const chat_client_options *options, chat_client **out);
@@ -130,10 +137,18 @@ typedef enum chat_event_type {
                              more like it, is missing for good: history did not have it */
     CHAT_EVENT_NOTE,      /**< `frame`: note, somebody edited, deleted or reacted to a message */
     CHAT_EVENT_SETTING,   /**< `frame`: setting, I muted a chat on another device */
-    CHAT_EVENT_TOKEN_WANTED = 64 /**< give a new one by chat_client_set_token(), soon (`status` OK)
+    CHAT_EVENT_TOKEN_WANTED = 64, /**< give a new one by chat_client_set_token(), soon (`status` OK)
                                      or because the old one was refused for `status`; a client that
                                      was refused then connects again by itself */
+    CHAT_EVENT_STORE              /**< `store_file` was damaged and begun anew; `text` says more */
 } chat_event_type;
+
+/** Where a ROW or RESULT is from. */
+typedef enum chat_cached {
+    CHAT_CACHED_NO = 0, /**< from the server */
+    CHAT_CACHED_WHOLE,  /**< from `store_file`, as the server would have answered */
+    CHAT_CACHED_PART    /**< what `store_file` has: there may be more with the server */
+} chat_cached;
 
 /** One event, owned by the client and borrowed until the next _next_event, _process or _free. */
 typedef struct chat_event {
@@ -146,6 +161,8 @@ typedef struct chat_event {
                            were not received here; chat_client_history() has them */
     chat_view text;     /**< one line for people, may be empty */
     const chat_frame *frame; /**< NULL where the list above names none */
+    uint32_t cached;         /**< ROW, RESULT: chat_cached */
+    uint32_t reserved;       /**< 0 */
 } chat_event;
 
 /**
@@ -179,12 +196,14 @@ typedef struct chat_target {
  * `cid`, until an event SENT or FAILED names it. Order is kept within a chat: a message that the
  * server turns away for now is sent again in its place, or FAILED when a later one got through.
  *
- * Memory: `target` and `body` are copied; `out_cid` may be NULL.
+ * Memory: `target` and `body` are copied; `out_cid` may be NULL. Time: with `store_file` the
+ * message is on disk when this returns: one write and one fsync, some ms on a slow disk.
  * @return CHAT_OK
  * @return CHAT_ERR_ARG    no valid chat or user id, or the body is not UTF-8
  * @return CHAT_ERR_LIMIT  the body is too long for this server
  * @return CHAT_ERR_BUSY   the outbox is full: read events, try again
  * @return CHAT_ERR_STATE  after chat_client_close()
+ * @return CHAT_ERR_FULL, CHAT_ERR_IO  `store_file` cannot be written: the message was not taken
  * @return CHAT_ERR_NOMEM
  */
 CHAT_API chat_status chat_client_send(chat_client *client, const chat_target *target,
@@ -202,7 +221,7 @@ CHAT_API chat_status chat_client_reply(chat_client *client, const chat_target *t
 CHAT_API chat_status chat_client_send_again(chat_client *client, const chat_target *target,
                                             chat_view body, chat_view cid);
 
-/** Messages without an answer. */
+/** Messages without an answer; <chat/client_store.h> shows them. */
 CHAT_API size_t chat_client_outbox_count(const chat_client *client);
 
 /** Which records of a chat, relative to `seq`. */
@@ -219,12 +238,21 @@ typedef struct chat_history_query {
     chat_target target;   /**< which chat */
     uint64_t seq;         /**< see `direction` */
     uint32_t limit;       /**< most rows; 0: the server's default */
-    uint32_t reserved;    /**< 0 */
+    uint32_t source;      /**< chat_history_source */
 } chat_history_query;
 
+/** Who is asked. Without `store_file` always the server. */
+typedef enum chat_history_source {
+    CHAT_HISTORY_ANY = 0, /**< the cache, if it has all that is asked for or there is no connection;
+                             else the server */
+    CHAT_HISTORY_CACHE,   /**< the cache, whatever it has */
+    CHAT_HISTORY_SERVER   /**< the server */
+} chat_history_source;
+
 /**
- * Ask for records of a chat: events ROW with `r`, then RESULT (or ERROR) with `r`. Waits for a
- * connection; after `answer_timeout_ms` the answer is ERROR with CHAT_ERR_TIMEOUT.
+ * Ask for records of a chat: events ROW with `r`, then RESULT (or ERROR) with `r`; `cached` says
+ * where they are from. The server is asked as soon as there is a connection; after
+ * `answer_timeout_ms` the answer is ERROR with CHAT_ERR_TIMEOUT.
  *
  * The other requests below work alike. Numbers are never used twice in the life of a client.
  * @return CHAT_OK; CHAT_ERR_ARG, CHAT_ERR_BUSY (max_requests), CHAT_ERR_STATE, CHAT_ERR_NOMEM
@@ -233,7 +261,7 @@ CHAT_API chat_status chat_client_history(chat_client *client, const chat_history
                                          uint64_t *out_r);
 
 /** Ask for the user's chats, with what is unread: ROW for each, then RESULT. `limit` 0: the
- * server's default. */
+ * server's default. Without a connection the cache answers, if there is one. */
 CHAT_API chat_status chat_client_chats(chat_client *client, uint32_t limit, uint64_t *out_r);
 
 /** Make the group `chat` of the user and `users`; `title` may be empty. Answer: RESULT. */

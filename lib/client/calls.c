@@ -4,15 +4,20 @@
 #include "base/sized.h"
 #include "base/utf8.h"
 #include "base/view.h"
-#include "handle.h"
+#include "keep.h"
 
 static chat_status put(chat_client *client, const chat_target *target,
                        const chat__client_message *message, chat_client_cid *out_cid)
 {
     chat_status status = CHAT_ERR_STATE;
+    chat_client_cid cid;
     chat__client_enter(client);
     if (!client->is_leaving)
-        status = chat__client_say(client->core, target, message, out_cid);
+        status = chat__client_say(client->core, target, message, &cid);
+    if (status == CHAT_OK)
+        status = chat__keep_said(client);
+    if (status == CHAT_OK && out_cid != NULL)
+        *out_cid = cid;
     if (status == CHAT_OK)
         chat__client_wake_self(client);
     chat__client_exit(client);
@@ -54,12 +59,16 @@ size_t chat_client_outbox_count(const chat_client *client)
     return count;
 }
 
-static chat_status request(chat_client *client, const chat_frame *frame, uint64_t *out_r)
+/* Of the server, or of the file where that may answer. */
+static chat_status ask(chat_client *client, const chat_frame *frame, uint32_t source,
+                       uint64_t *out_r)
 {
     uint64_t r = 0;
     chat_status status = CHAT_ERR_STATE;
     chat__client_enter(client);
     if (!client->is_leaving)
+        status = chat__keep_ask(client, frame, source, &r);
+    if (status == CHAT_EMPTY)
         status = chat__client_request(client->core, frame, &r);
     if (status == CHAT_OK)
         chat__client_wake_self(client);
@@ -67,6 +76,11 @@ static chat_status request(chat_client *client, const chat_frame *frame, uint64_
     if (status == CHAT_OK && out_r != NULL)
         *out_r = r;
     return status;
+}
+
+static chat_status request(chat_client *client, const chat_frame *frame, uint64_t *out_r)
+{
+    return ask(client, frame, CHAT_HISTORY_SERVER, out_r);
 }
 
 chat_status chat_client_history(chat_client *client, const chat_history_query *given,
@@ -77,7 +91,7 @@ chat_status chat_client_history(chat_client *client, const chat_history_query *g
     const chat_history_query *query = &known;
     if (client == NULL || given == NULL ||
         chat__sized_take(&known, sizeof known, given) != CHAT_OK ||
-        query->direction > CHAT_HISTORY_AFTER ||
+        query->direction > CHAT_HISTORY_AFTER || query->source > CHAT_HISTORY_SERVER ||
         chat__client_address(&query->target, CHAT_FRAME_HISTORY, &frame) != CHAT_OK)
         return CHAT_ERR_ARG;
     if (query->direction == CHAT_HISTORY_BEFORE)
@@ -86,7 +100,7 @@ chat_status chat_client_history(chat_client *client, const chat_history_query *g
         CHAT_FRAME_SET(&frame, AFTER, after, query->seq);
     if (query->limit > 0)
         CHAT_FRAME_SET(&frame, LIMIT, limit, query->limit);
-    return request(client, &frame, out_r);
+    return ask(client, &frame, query->source, out_r);
 }
 
 /* A request about a chat. CHAT_OK, CHAT_ERR_ARG. */
@@ -189,7 +203,7 @@ chat_status chat_client_chats(chat_client *client, uint32_t limit, uint64_t *out
     chat_frame_init(&frame, CHAT_FRAME_CHATS);
     if (limit > 0)
         CHAT_FRAME_SET(&frame, LIMIT, limit, limit);
-    return request(client, &frame, out_r);
+    return ask(client, &frame, CHAT_HISTORY_ANY, out_r);
 }
 
 chat_status chat_client_create(chat_client *client, chat_view chat, chat_view title,

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/sized.h"
 #include "base/view.h"
-#include "handle.h"
+#include "keep.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,9 +37,12 @@ void chat_client_options_init(chat_client_options *options)
     options->max_requests = core.max_requests;
     options->max_frame_bytes = core.max_frame_bytes;
     options->max_chats = core.max_chats;
+    options->cache_messages = 1000;
+    options->cache_total = 100000;
 }
 
-static void say(const chat_client *client, chat_log_level level, const char *what, const char *why)
+void chat__client_say_line(const chat_client *client, chat_log_level level, const char *what,
+                           const char *why)
 {
     char line[512];
     if (client->log.write == NULL)
@@ -93,7 +96,10 @@ static chat_status make_core(chat_client *client, const chat_client_options *opt
     core.max_chats = options->max_chats;
     if (getrandom(core.seed, sizeof core.seed, 0) != (ssize_t)sizeof core.seed)
         return CHAT_ERR_LIMIT;
-    return chat__client_new(&core, &client->core);
+    chat_status status = chat__keep_open(client, options, &core);
+    if (status == CHAT_OK)
+        status = chat__client_new(&core, &client->core);
+    return status == CHAT_OK ? chat__keep_restore(client) : status;
 }
 
 static chat_status make_link(chat_client *client, const chat_client_options *options)
@@ -102,13 +108,13 @@ static chat_status make_link(chat_client *client, const chat_client_options *opt
     const char *why = "";
     char tls_why[256] = "";
     if (options->url == NULL || chat__url_parse(options->url, &link->url, &why) != CHAT_OK) {
-        say(client, CHAT_LOG_ERROR, "the URL is not valid", why);
+        chat__client_say_line(client, CHAT_LOG_ERROR, "the URL is not valid", why);
         return CHAT_ERR_ARG;
     }
     link->is_own = options->own_transport != 0;
     if (options->proxy != NULL &&
         chat__proxy_parse(options->proxy, &link->proxy, &why) != CHAT_OK) {
-        say(client, CHAT_LOG_ERROR, "the proxy is not valid", why);
+        chat__client_say_line(client, CHAT_LOG_ERROR, "the proxy is not valid", why);
         return CHAT_ERR_ARG;
     }
     if (link->url.is_tls && !link->is_own) {
@@ -118,7 +124,7 @@ static chat_status make_link(chat_client *client, const chat_client_options *opt
             status =
                 chat__tls_client_pin(client->tls_context, options->pin, tls_why, sizeof tls_why);
         if (status != CHAT_OK) {
-            say(client, CHAT_LOG_ERROR, "TLS", tls_why);
+            chat__client_say_line(client, CHAT_LOG_ERROR, "TLS", tls_why);
             return status;
         }
     }
@@ -173,11 +179,13 @@ chat_status chat_client_new(const chat_client_options *given, chat_client **out)
         client->log = *options->log;
     chat_status status = chat__client_put_token(client, options->token);
     if (status == CHAT_ERR_ARG)
-        say(client, CHAT_LOG_ERROR, "the token has a character that no token has", "");
+        chat__client_say_line(client, CHAT_LOG_ERROR, "the token has a character that no token has",
+                              "");
     if (status == CHAT_OK) {
         status = make_core(client, options);
         if (status == CHAT_ERR_ARG)
-            say(client, CHAT_LOG_ERROR, "the device, the agent or a number is not valid", "");
+            chat__client_say_line(client, CHAT_LOG_ERROR,
+                                  "the device, the agent or a number is not valid", "");
     }
     if (status == CHAT_OK)
         status = make_descriptors(client, options->own_transport != 0);
@@ -205,7 +213,9 @@ void chat__client_destroy(chat_client *client)
         chat__link_done(&client->link);
     }
     chat__tls_context_free(client->tls_context);
+    chat__keep_close(client);
     chat__client_free(client->core);
+    chat__alloc_free(&allocator, client->shown);
     if (client->epoll_fd >= 0)
         close(client->epoll_fd);
     if (client->wake_fd >= 0)
@@ -227,7 +237,7 @@ int chat__client_wait_ms(const chat_client *client, uint64_t now_ms)
 {
     uint64_t at = chat__client_deadline(client->core);
     uint64_t link_at = chat__link_deadline(&client->link);
-    if (client->link.may_read_more || client->is_woken)
+    if (client->link.may_read_more || client->is_woken || chat__keep_has_event(client))
         return 0;
     if (link_at < at)
         at = link_at;
@@ -269,7 +279,7 @@ void chat__client_wake_self(chat_client *client)
 
 static void on_lost(chat_client *client, chat_status status)
 {
-    say(client, CHAT_LOG_INFO, "connection lost", client->link.why);
+    chat__client_say_line(client, CHAT_LOG_INFO, "connection lost", client->link.why);
     if (client->is_leaving)
         chat__client_close(client->core);
     else
@@ -287,16 +297,31 @@ static void connect_now(chat_client *client)
         on_lost(client, status);
 }
 
-/* Do what the machine asks for. Nothing of the application is written behind our close frame. */
+/* The server has it still, and gives it again over the next connection. */
+static void give_up(chat_client *client, chat_status status)
+{
+    chat__link_leave(&client->link, 1001, "");
+    chat__link_drop(&client->link);
+    snprintf(client->link.why, sizeof client->link.why,
+             "the store cannot be written: %s; what was received comes again",
+             chat_status_text(status));
+    on_lost(client, status);
+}
+
+/* Do what the machine asks for. Nothing of the application is written behind our close frame, and
+   nothing is acknowledged that is not kept. */
 static void pump(chat_client *client)
 {
     chat__client_effect effect;
+    chat_status kept = CHAT_OK;
+    if (!chat__keep_commit(client, &kept))
+        give_up(client, kept);
     while (client->link.state != CHAT__LINK_LEAVING &&
            chat__client_next_effect(client->core, chat__link_has_room(&client->link), &effect) ==
                CHAT_OK) {
         chat_status status = CHAT_OK;
         if (effect.type == CHAT__CLIENT_CLOSE) {
-            say(client, CHAT_LOG_INFO, "connection given up", effect.text);
+            chat__client_say_line(client, CHAT_LOG_INFO, "connection given up", effect.text);
             chat__link_leave(&client->link, effect.code, effect.text);
             chat__link_drop(&client->link);
         } else if (effect.type == CHAT__CLIENT_CONNECT) {
@@ -376,6 +401,16 @@ chat_status chat_client_process(chat_client *client, uint64_t now_ms)
     return status;
 }
 
+/* What waits in the file must not be sent in another user's name. */
+static void refuse(chat_client *client)
+{
+    static const char why[] = "the store belongs to another user: each user has a file of its own";
+    chat__client_say_line(client, CHAT_LOG_ERROR, "store", why);
+    chat__link_leave(&client->link, 1000, "");
+    chat__link_drop(&client->link);
+    chat__client_lost(client->core, CHAT_ERR_AUTH, 0, why);
+}
+
 /* 1: there may be an event. */
 static int take_message(chat_client *client)
 {
@@ -384,6 +419,8 @@ static int take_message(chat_client *client)
     chat_status status = chat__link_next_message(link, &message);
     if (status == CHAT_OK) {
         chat__client_receive(client->core, message);
+        if (chat__keep_heard(client) != CHAT_OK)
+            refuse(client);
         return 1;
     }
     if (status == CHAT_EMPTY && link->may_read_more && client->reads_left > 0) {
@@ -398,17 +435,27 @@ static int take_message(chat_client *client)
     return 1;
 }
 
+static chat_status next_event(chat_client *client, const chat_event **out)
+{
+    chat_status status = chat__client_next_event(client->core, out);
+    if (status == CHAT_OK)
+        chat__keep_event(client, *out);
+    return status;
+}
+
 chat_status chat__client_read_event(chat_client *client, const chat_event **out)
 {
+    if (chat__keep_next_event(client, out) == CHAT_OK)
+        return CHAT_OK;
     do {
-        if (chat__client_next_event(client->core, out) == CHAT_OK)
+        if (next_event(client, out) == CHAT_OK)
             return CHAT_OK;
         if (chat__client_unacked(client->core) >= ACK_EVERY)
             pump(client);
     } while (take_message(client));
     pump(client);
     chat__client_renew(client);
-    return chat__client_next_event(client->core, out);
+    return next_event(client, out);
 }
 
 chat_status chat_client_next_event(chat_client *client, const chat_event **out)

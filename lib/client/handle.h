@@ -4,6 +4,7 @@
 #define CHAT_CLIENT_HANDLE_H
 
 #include "client/client.h"
+#include "client/item.h"
 #include "link.h"
 
 #include <pthread.h>
@@ -30,6 +31,34 @@ typedef struct chat__client_renewal {
     int is_asked_early, is_asked_late;
 } chat__client_renewal;
 
+/* A request that the file answers, a row at a time. */
+typedef struct chat__client_answer {
+    struct chat__client_answer *next;
+    chat__client_item *request; /* its frame; `r` is set */
+    uint64_t place;             /* `chats`: of the next row */
+    uint64_t seq;               /* `history`: of the last row */
+    uint32_t limit, n_rows;
+    uint32_t cached;
+} chat__client_answer;
+
+/* Events that are not the machine's. */
+typedef struct chat__client_local {
+    chat__client_answer *first;
+    chat__client_answer *last;
+    uint32_t n_answers, max_answers;
+    chat_event event;         /* what is given out */
+    chat__client_item *given; /* and what it points at */
+    int is_renewed;           /* the file was begun anew; `text` says more */
+    char text[512];
+} chat__client_local;
+
+/* The page of history whose rows come in. */
+typedef struct chat__client_page {
+    uint64_t r, first_seq, last_seq;
+} chat__client_page;
+
+struct chat__cache;
+
 struct chat_client {
     pthread_mutex_t lock; /* of everything below; never held while the application is called */
     chat__client_thread thread;
@@ -38,6 +67,12 @@ struct chat_client {
     chat__client *core;
     chat__link link;
     chat__tls_context *tls_context;
+    struct chat__cache *cache; /* NULL: no `store_file` */
+    chat__client_page page;
+    chat_status keep_loss; /* what was received could not be written: it must come again */
+    int is_restore_due;    /* what waits in the file may not be in the machine */
+    chat__client_local local;
+    chat__client_item *shown; /* what an item of the outbox borrows from */
     char *token;
     chat__client_renewal renewal;
     int epoll_fd;
@@ -72,6 +107,10 @@ void chat__client_destroy(chat_client *client);
 void chat__client_renew_started(chat_client *client);
 void chat__client_renew(chat_client *client);
 uint64_t chat__client_renew_at(const chat_client *client);
+
+/* A line for the application's log. */
+void chat__client_say_line(const chat_client *client, chat_log_level level, const char *what,
+                           const char *why);
 
 /* Something is to be done: whoever waits on the descriptor must come back. */
 void chat__client_wake_self(chat_client *client);

@@ -4,6 +4,7 @@
  * depends on the options of the build (this file is compiled without any).
  */
 #include <chat/client.h>
+#include <chat/client_store.h>
 #include <chat/client_thread.h>
 #include <chat/history.h>
 #include <chat/presence.h>
@@ -20,6 +21,7 @@
 SIZE_FIRST(chat_client_options);
 SIZE_FIRST(chat_client_handlers);
 SIZE_FIRST(chat_event);
+SIZE_FIRST(chat_outbox_item);
 SIZE_FIRST(chat_history_query);
 SIZE_FIRST(chat_group_request);
 SIZE_FIRST(chat_note_request);

@@ -24,10 +24,11 @@ MAY_USE = {
     "node": [room for room in CORE if room != "node"],
     "json": ["base", "id", "wire"],
     "net": ["base", "id", "json"],
-    "store": ["base", "id", "wire", "queue", "json"],
+    "sqlite": ["base"],
+    "store": ["base", "id", "wire", "queue", "json", "sqlite"],
     "log": ["base", "id"],
     "server": CORE + ["json", "net", "store", "log"],
-    "client": ["base", "id", "wire", "session", "core/client", "json", "net"],
+    "client": ["base", "id", "wire", "session", "core/client", "json", "net", "sqlite"],
     "testing": CORE + ["core/client", "json", "net"],
     "cassandra": ["base", "id"],
     "examples": [],
@@ -35,7 +36,7 @@ MAY_USE = {
 
 # Public headers that speak for an outer library: what may include them besides that library.
 OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["client"],
-                 "client_thread": ["client"], "token": ["client", "net"],
+                 "client_thread": ["client"], "client_store": ["client"], "token": ["client", "net"],
                  "server": ["server"], "testing": ["testing"],
                  "testing_server": ["testing"], "history": ["testing"],
                  "backend": ["server", "store", "testing"]}

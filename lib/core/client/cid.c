@@ -5,20 +5,34 @@
 
 #include <string.h>
 
-#define CID_PREFIX_BYTES 17 /* "0123456789abcdef-" */
-
 static void put_hex(char *out, uint64_t value, int n_digits)
 {
     for (int i = n_digits; i-- > 0; value >>= 4)
         out[i] = "0123456789abcdef"[value & 15];
 }
 
-/* Random for the life of the client, then counted. */
+/* The family's, then one of this run: two runs never give the same cid, even when their file was
+   put back from a copy. */
+void chat__client_make_prefix(chat__client *client)
+{
+    uint64_t run = chat__client_random(client) ^ client->options.seed[1];
+    uint64_t family = client->options.family;
+    char *end = client->cid_prefix;
+    put_hex(end, family != 0 ? family : run, CHAT__CLIENT_PREFIX_BYTES - 1);
+    end += CHAT__CLIENT_PREFIX_BYTES - 1;
+    *end++ = '-';
+    if (family != 0) {
+        put_hex(end, run, CHAT__CLIENT_PREFIX_BYTES - 1);
+        end += CHAT__CLIENT_PREFIX_BYTES - 1;
+    }
+    *end = '\0';
+}
+
 void chat__client_make_cid(const chat__client *client, chat_client_cid *out)
 {
-    put_hex(out->text, client->cid_prefix, CID_PREFIX_BYTES - 1);
-    out->text[CID_PREFIX_BYTES - 1] = '-';
-    put_hex(out->text + CID_PREFIX_BYTES, client->next_cid, 8);
+    size_t len = strlen(client->cid_prefix);
+    memcpy(out->text, client->cid_prefix, len);
+    put_hex(out->text + len, client->next_cid, 8);
 }
 
 int chat__client_is_own(const chat__client *client, const chat_frame *frame)
@@ -30,7 +44,7 @@ int chat__client_is_own(const chat__client *client, const chat_frame *frame)
         return 0;
     chat__client_make_cid(client, &cid);
     return frame->cid.len == strlen(cid.text) &&
-           memcmp(frame->cid.data, cid.text, CID_PREFIX_BYTES) == 0;
+           memcmp(frame->cid.data, cid.text, CHAT__CLIENT_PREFIX_BYTES) == 0;
 }
 
 int chat__client_is_named(uint32_t type)

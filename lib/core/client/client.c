@@ -61,7 +61,7 @@ static int options_are_valid(const chat__client_options *o)
 }
 
 /* splitmix64 (Steele, Lea, Flood, 2014): spreads a seed, protects nothing. */
-static uint64_t random_next(chat__client *client)
+uint64_t chat__client_random(chat__client *client)
 {
     uint64_t z = client->random += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -89,9 +89,10 @@ chat_status chat__client_new(const chat__client_options *options, chat__client *
         memcpy(at, options->agent.data, options->agent.len);
     client->options.agent.data = at;
     client->random = options->seed[0];
-    client->cid_prefix = random_next(client) ^ options->seed[1];
+    chat__client_make_prefix(client);
     client->max_body_bytes = options->max_frame_bytes;
     client->next_r = 1;
+    client->next_order = 1;
     client->phase = CHAT__PHASE_WAITING;
     client->is_due_done = 1; /* nothing is due before the first turn tells the time */
     chat__client_outbox_init(&client->outbox, &allocator, options->max_outbox_count,
@@ -184,10 +185,10 @@ static uint64_t wait_ms(chat__client *client, uint64_t advice_ms)
     if (wait > client->options.backoff_max_ms)
         wait = client->options.backoff_max_ms;
     uint64_t spread = wait * 2 / 5;
-    wait = wait - wait / 5 + (spread > 0 ? random_next(client) % (spread + 1) : 0);
+    wait = wait - wait / 5 + (spread > 0 ? chat__client_random(client) % (spread + 1) : 0);
     if (advice_ms > CHAT__CLIENT_MAX_RETRY_MS)
         advice_ms = CHAT__CLIENT_MAX_RETRY_MS;
-    advice_ms += advice_ms / 5 > 0 ? random_next(client) % (advice_ms / 5) : 0;
+    advice_ms += advice_ms / 5 > 0 ? chat__client_random(client) % (advice_ms / 5) : 0;
     return wait > advice_ms ? wait : advice_ms;
 }
 
@@ -365,69 +366,9 @@ uint64_t chat__client_deadline(const chat__client *client)
     return at;
 }
 
-static chat_status check_target(const chat_target *target)
+uint64_t chat__client_take_number(chat__client *client)
 {
-    chat_view members[2];
-    if (target->chat.len == 0)
-        return chat_id_is_valid(target->to) ? CHAT_OK : CHAT_ERR_ARG;
-    if (target->to.len > 0)
-        return CHAT_ERR_ARG;
-    if (chat_group_id_is_valid(target->chat))
-        return CHAT_OK;
-    return chat_direct_members(target->chat, members) == CHAT_OK ? CHAT_OK : CHAT_ERR_ARG;
-}
-
-chat_status chat__client_address(const chat_target *target, chat_frame_type type, chat_frame *out)
-{
-    chat_status status = check_target(target);
-    if (status != CHAT_OK)
-        return status;
-    chat_frame_init(out, type);
-    if (target->chat.len > 0)
-        CHAT_FRAME_SET(out, CHAT, chat, target->chat);
-    else
-        CHAT_FRAME_SET(out, TO, to, target->to);
-    return CHAT_OK;
-}
-
-chat_status chat__client_say(chat__client *client, const chat_target *target,
-                             const chat__client_message *message, chat_client_cid *out_cid)
-{
-    chat_view body = message->body;
-    chat_view cid = message->cid;
-    chat_client_cid made = {{0}};
-    chat_frame frame;
-    int is_resend = cid.len > 0;
-    chat_status status = chat__client_address(target, CHAT_FRAME_SEND, &frame);
-    if (status != CHAT_OK || !chat__utf8_is_valid(body))
-        return CHAT_ERR_ARG;
-    if (is_resend && !chat_id_is_valid(cid))
-        return CHAT_ERR_ARG;
-    if (client->phase == CHAT__PHASE_CLOSED)
-        return CHAT_ERR_STATE;
-    if (body.len > client->max_body_bytes)
-        return CHAT_ERR_LIMIT;
-    if (is_resend)
-        memcpy(made.text, cid.data, cid.len);
-    else
-        chat__client_make_cid(client, &made);
-    CHAT_FRAME_SET(&frame, CID, cid, chat__view_str(made.text));
-    CHAT_FRAME_SET(&frame, BODY, body, body);
-    if (message->re != 0)
-        CHAT_FRAME_SET(&frame, RE, re, message->re);
-    status = chat__client_outbox_put(&client->outbox, &frame, is_resend);
-    if (status != CHAT_OK)
-        return status;
-    client->next_cid += !is_resend;
-    client->outbox.list.last->order = client->next_order++;
-    if (out_cid != NULL)
-        *out_cid = made;
-    return CHAT_OK;
-}
-
-size_t chat__client_outbox_count(const chat__client *client)
-{
-    return client->outbox.list.n_items;
+    return client->next_r++;
 }
 
 chat_status chat__client_request(chat__client *client, const chat_frame *frame, uint64_t *out_r)

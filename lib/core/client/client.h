@@ -23,6 +23,7 @@ typedef struct chat__client_options {
     chat_view device; /* copied, as `agent` */
     chat_view agent;
     uint64_t seed[2]; /* random, secret: makes cids unique and waits vary */
+    uint64_t family;  /* begins the cids of all runs that share an outbox on disk; 0: of this one */
     int ignore_stream;
     uint32_t backoff_first_ms;
     uint32_t backoff_max_ms;
@@ -84,6 +85,14 @@ void chat__client_alive(chat__client *client);
 /* One whole message; borrowed until the events that follow were read. */
 void chat__client_receive(chat__client *client, chat_view message);
 
+/* What the last message was, for who keeps it: before the events that follow are read. NULL:
+   nothing that is to be kept here. Rows that fill a gap are as if they came in the stream. */
+const chat_frame *chat__client_heard(const chat__client *client);
+/* The request that it answers, NULL: none. */
+const chat_frame *chat__client_asked(const chat__client *client);
+/* A number for a request that is answered elsewhere. */
+uint64_t chat__client_take_number(chat__client *client);
+
 /* --- the application; see the functions of the same name in <chat/client.h> --- */
 
 chat_status chat__client_next_event(chat__client *client, const chat_event **out);
@@ -104,6 +113,23 @@ typedef struct chat__client_message {
 chat_status chat__client_say(chat__client *client, const chat_target *target,
                              const chat__client_message *message, chat_client_cid *out_cid);
 size_t chat__client_outbox_count(const chat__client *client);
+
+/* The message that was said last is in no outbox on disk: as if it had not been said. Only right
+   behind chat__client_say(). */
+void chat__client_unsay(chat__client *client);
+
+typedef struct chat__client_waiting {
+    const chat_frame *frame; /* `send`; borrowed until the next input */
+    uint64_t number;         /* grows with each message */
+    int is_written;          /* over this connection, and waits for its answer */
+} chat__client_waiting;
+/* The first message of the outbox with a larger number; the last; by its cid. CHAT_OK, CHAT_EMPTY.
+ */
+chat_status chat__client_outbox_after(const chat__client *client, uint64_t number,
+                                      chat__client_waiting *out);
+chat_status chat__client_outbox_last(const chat__client *client, chat__client_waiting *out);
+chat_status chat__client_outbox_find(const chat__client *client, chat_view cid,
+                                     chat__client_waiting *out);
 
 /* `frame` is a request of the client without `r`; it is copied. */
 chat_status chat__client_request(chat__client *client, const chat_frame *frame, uint64_t *out_r);

@@ -17,6 +17,7 @@
 #define CHAT__CLIENT_HOLD_MS       1000u    /* for a refusal without advice */
 #define CHAT__CLIENT_HEARTBEAT_MS  30000u   /* until `welcome` says otherwise */
 #define CHAT__CLIENT_HEARTBEAT_MAX 3600000u
+#define CHAT__CLIENT_PREFIX_BYTES  17u /* "0123456789abcdef-" */
 
 /* Where the machine stands; the application sees CONNECTING for the two in the middle. */
 typedef enum chat__client_phase {
@@ -54,7 +55,7 @@ struct chat__client {
     uint64_t now_ms;
     int is_due_done; /* in this turn */
     uint64_t random;
-    uint64_t cid_prefix;
+    char cid_prefix[2 * CHAT__CLIENT_PREFIX_BYTES + 1];
     uint32_t next_cid;
 
     chat__client_phase phase;
@@ -94,6 +95,8 @@ struct chat__client {
     chat_event event; /* what _next_event() gives out, and what it points at */
     chat_frame frame;
     int has_event;
+    int is_heard; /* the frame in hand is to be kept, by who keeps frames */
+    const chat_frame *asked;
     chat__client_item *told; /* freed with the next event */
     chat__client_change changes[CHAT__CLIENT_STATES];
     chat__client_change change; /* the one being told */
@@ -117,6 +120,9 @@ void chat__client_leave(chat__client *client, chat__client_step step, chat_statu
 int chat__client_move(chat__client *client, chat__client_step step);
 void chat__client_drop_connection(chat__client *client, uint16_t code, const char *text);
 void chat__client_do_due(chat__client *client);
+uint64_t chat__client_random(chat__client *client);
+/* cid.c */
+void chat__client_make_prefix(chat__client *client);
 /* A message that this client sent. */
 int chat__client_is_own(const chat__client *client, const chat_frame *frame);
 /* The next `cid`, the same until next_cid is counted up. */

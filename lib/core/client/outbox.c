@@ -94,6 +94,13 @@ static void take_out(chat__client_outbox *outbox, chat__client_item *item)
     chat__client_list_remove(&outbox->list, item);
 }
 
+void chat__client_outbox_unput(chat__client_outbox *outbox)
+{
+    chat__client_item *item = outbox->list.last;
+    take_out(outbox, item);
+    chat__alloc_free(&outbox->allocator, item);
+}
+
 static void fail(chat__client_outbox *outbox, chat__client_item *item, chat_status status)
 {
     take_out(outbox, item);

@@ -37,6 +37,9 @@ void chat__client_outbox_done(chat__client_outbox *outbox);
 chat_status chat__client_outbox_put(chat__client_outbox *outbox, const chat_frame *frame,
                                     int is_resend);
 
+/* The item that was put last leaves again: right behind the call, before it can be written. */
+void chat__client_outbox_unput(chat__client_outbox *outbox);
+
 /* The next to write, or NULL; then say that it was written. */
 chat__client_item *chat__client_outbox_next(const chat__client_outbox *outbox);
 void chat__client_outbox_written(chat__client_outbox *outbox, uint64_t deadline_ms);

@@ -31,10 +31,13 @@ static chat__client_item *request_of(const chat__client *client, const chat_fram
     return item;
 }
 
+/* It is there until the next event is read, for who keeps what was asked. */
 static void end_request(chat__client *client, chat__client_item *item)
 {
     chat__client_list_remove(&client->requests, item);
-    chat__alloc_free(&client->allocator, item);
+    chat__alloc_free(&client->allocator, client->told);
+    client->told = item;
+    client->asked = &item->frame;
 }
 
 static void on_welcome(chat__client *client)
@@ -53,6 +56,7 @@ static void on_welcome(chat__client *client)
     chat__client_copy_text(client->user, sizeof client->user, client->frame.user);
     if (client->frame.max_body_bytes > 0)
         client->max_body_bytes = client->frame.max_body_bytes;
+    client->is_heard = 1;
     chat__client_give(client, CHAT_EVENT_STATE, CHAT_OK);
 }
 
@@ -63,6 +67,7 @@ static void on_stream(chat__client *client, chat_event_type type)
     client->n_stream++;
     if (client->options.ignore_stream || chat__repair_holds(client, frame))
         return;
+    client->is_heard = 1;
     if (CHAT_FRAME_HAS(frame, SEQ) && CHAT_FRAME_HAS(frame, CHAT) &&
         chat__client_seen_frame(&client->seen, frame->chat, frame->seq,
                                 CHAT_FRAME_HAS(frame, PREV) ? frame->prev : 0,
@@ -97,6 +102,8 @@ static int take_row(chat__client *client)
     chat__client_item *item = request_of(client, &client->frame);
     if (item != NULL) {
         item->n_rows++;
+        client->is_heard = 1;
+        client->asked = &item->frame;
         chat__client_give(client, CHAT_EVENT_ROW, CHAT_OK);
     }
     return CHAT_FRAME_HAS(&client->frame, R);
@@ -160,6 +167,7 @@ static void on_result(chat__client *client)
     if (item == NULL)
         return;
     end_request(client, item);
+    client->is_heard = 1;
     chat__client_give(client, CHAT_EVENT_RESULT, CHAT_OK);
 }
 
@@ -262,6 +270,8 @@ void chat__client_receive(chat__client *client, chat_view message)
     client->heard_ms = client->now_ms;
     memset(&client->event, 0, sizeof client->event);
     client->has_event = 0;
+    client->is_heard = 0;
+    client->asked = NULL;
     chat_status status =
         chat_frame_decode(client->decoder, client->options.encoding, message, &client->frame);
     if (status == CHAT_OK) {
@@ -354,6 +364,16 @@ chat_status chat__client_next_event(chat__client *client, const chat_event **out
                               : chat__client_state(client);
     *out = &client->event;
     return CHAT_OK;
+}
+
+const chat_frame *chat__client_heard(const chat__client *client)
+{
+    return client->is_heard ? &client->frame : NULL;
+}
+
+const chat_frame *chat__client_asked(const chat__client *client)
+{
+    return client->asked;
 }
 
 uint64_t chat__client_unacked(const chat__client *client)

@@ -143,6 +143,7 @@ static void on_row(chat__client *client)
     gap->page_end = frame->seq;
     gap->n_given++;
     frame->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
+    client->is_heard = 1;
     if (chat__client_seen_frame(&client->seen, name_of(gap), frame->seq, prev, &ignored) ==
             CHAT_EMPTY ||
         chat__client_is_own(client, frame))

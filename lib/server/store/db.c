@@ -89,29 +89,9 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_ROLLBACK] = "ROLLBACK",
 };
 
-static chat_status status_of(int result)
-{
-    switch (result & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return CHAT_OK;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_MISMATCH:
-        return CHAT_ERR_CORRUPT;
-    case SQLITE_FULL:
-        return CHAT_ERR_FULL;
-    case SQLITE_NOMEM:
-        return CHAT_ERR_NOMEM;
-    default:
-        return CHAT_ERR_IO;
-    }
-}
-
 static chat_status exec(chat__db *db, const char *text)
 {
-    return status_of(sqlite3_exec(db->handle, text, NULL, NULL, NULL));
+    return chat__sql_status(sqlite3_exec(db->handle, text, NULL, NULL, NULL));
 }
 
 static chat_status prepare(chat__db *db)
@@ -123,23 +103,9 @@ static chat_status prepare(chat__db *db)
         if (result == SQLITE_ERROR)
             return CHAT_ERR_CORRUPT;
         if (result != SQLITE_OK)
-            return status_of(result);
+            return chat__sql_status(result);
     }
     return CHAT_OK;
-}
-
-static chat_status check_version(chat__db *db, int *out_version)
-{
-    sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &statement, NULL);
-    int version = 0;
-    if (result == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
-        version = sqlite3_column_int(statement, 0);
-    result = sqlite3_finalize(statement);
-    if (result != SQLITE_OK)
-        return status_of(result);
-    *out_version = version;
-    return version > CHAT__DB_VERSION ? CHAT_ERR_VERSION : CHAT_OK;
 }
 
 chat_status chat__db_open(chat__db *db, const char *path)
@@ -147,7 +113,7 @@ chat_status chat__db_open(chat__db *db, const char *path)
     int version = 0;
     memset(db, 0, sizeof *db);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    chat_status status = status_of(sqlite3_open_v2(path, &db->handle, flags, NULL));
+    chat_status status = chat__sql_status(sqlite3_open_v2(path, &db->handle, flags, NULL));
     if (status == CHAT_OK) {
         /* A person may look with sqlite3 meanwhile: wait for them. */
         sqlite3_busy_timeout(db->handle, 10000);
@@ -156,7 +122,9 @@ chat_status chat__db_open(chat__db *db, const char *path)
                           "PRAGMA cell_size_check = ON");
     }
     if (status == CHAT_OK)
-        status = check_version(db, &version);
+        status = chat__sql_version(db->handle, &version);
+    if (status == CHAT_OK && version > CHAT__DB_VERSION)
+        status = CHAT_ERR_VERSION;
     if (status == CHAT_OK && (version == 1 || version == 2)) {
         status = exec(db, FROM_OLD);
         version = 0;
@@ -169,19 +137,6 @@ chat_status chat__db_open(chat__db *db, const char *path)
     if (status != CHAT_OK)
         chat__db_close(db);
     return status;
-}
-
-chat_status chat__db_check(chat__db *db)
-{
-    sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL);
-    int is_good = 0;
-    if (result == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
-        is_good = chat__view_equal(chat__db_text(statement, 0, 64), chat__view_str("ok"));
-    result = sqlite3_finalize(statement);
-    if (result != SQLITE_OK)
-        return status_of(result);
-    return is_good ? CHAT_OK : CHAT_ERR_CORRUPT;
 }
 
 void chat__db_close(chat__db *db)
@@ -201,57 +156,14 @@ sqlite3_stmt *chat__db_use(chat__db *db, chat__db_statement which)
     return statement;
 }
 
-void chat__db_bind(sqlite3_stmt *statement, int place, chat_view text)
-{
-    const char *data = text.len > 0 ? (const char *)text.data : "";
-    /* What cannot be bound stays NULL, and the statement fails for it. */
-    (void)sqlite3_bind_text(statement, place, data, (int)text.len, SQLITE_STATIC);
-}
-
-void chat__db_bind_number(sqlite3_stmt *statement, int place, uint64_t number)
-{
-    (void)sqlite3_bind_int64(statement, place, (sqlite3_int64)number);
-}
-
-chat_status chat__db_step(sqlite3_stmt *statement)
-{
-    int result = sqlite3_step(statement);
-    if (result == SQLITE_ROW)
-        return CHAT_OK;
-    (void)sqlite3_reset(statement);
-    return result == SQLITE_DONE ? CHAT_EMPTY : status_of(result);
-}
-
-chat_status chat__db_run(sqlite3_stmt *statement)
-{
-    chat_status status;
-    while ((status = chat__db_step(statement)) == CHAT_OK)
-        continue;
-    return status == CHAT_EMPTY ? CHAT_OK : status;
-}
-
-chat_view chat__db_text(sqlite3_stmt *statement, int column, size_t max)
-{
-    const unsigned char *text = sqlite3_column_text(statement, column);
-    int len = sqlite3_column_bytes(statement, column);
-    if (text == NULL || len < 0 || (size_t)len > max)
-        return chat__view(NULL, 0);
-    return chat__view(text, (size_t)len);
-}
-
-uint64_t chat__db_number(sqlite3_stmt *statement, int column)
-{
-    return (uint64_t)sqlite3_column_int64(statement, column);
-}
-
 chat_status chat__db_get_meta(chat__db *db, const char *key, uint64_t *out_value)
 {
     sqlite3_stmt *statement = chat__db_use(db, CHAT__DB_GET_META);
-    chat__db_bind(statement, 1, chat__view_str(key));
+    chat__sql_bind(statement, 1, chat__view_str(key));
     *out_value = 0;
-    chat_status status = chat__db_step(statement);
+    chat_status status = chat__sql_step(statement);
     if (status == CHAT_OK) {
-        *out_value = chat__db_number(statement, 0);
+        *out_value = chat__sql_number(statement, 0);
         (void)sqlite3_reset(statement);
     }
     return status;
@@ -260,9 +172,9 @@ chat_status chat__db_get_meta(chat__db *db, const char *key, uint64_t *out_value
 chat_status chat__db_put_meta(chat__db *db, const char *key, uint64_t value)
 {
     sqlite3_stmt *statement = chat__db_use(db, CHAT__DB_PUT_META);
-    chat__db_bind(statement, 1, chat__view_str(key));
-    chat__db_bind_number(statement, 2, value);
-    return chat__db_run(statement);
+    chat__sql_bind(statement, 1, chat__view_str(key));
+    chat__sql_bind_number(statement, 2, value);
+    return chat__sql_run(statement);
 }
 
 /* Roots that do not fit the ordinal are forgotten but for the last: chains then go by `prev`. */
@@ -287,13 +199,13 @@ static void load_roots(chat__db_chat *chat, const uint8_t *bytes, size_t len)
 chat_status chat__db_get_chat(chat__db *db, chat_view name, chat__db_chat *out)
 {
     sqlite3_stmt *statement = chat__db_use(db, CHAT__DB_GET_CHAT);
-    chat__db_bind(statement, 1, name);
-    chat_status status = chat__db_step(statement);
+    chat__sql_bind(statement, 1, name);
+    chat_status status = chat__sql_step(statement);
     if (status != CHAT_OK)
         return status;
-    out->head.ordinal = chat__db_number(statement, 0);
-    out->head.seq = chat__db_number(statement, 1);
-    out->head.at = chat__db_number(statement, 2);
+    out->head.ordinal = chat__sql_number(statement, 0);
+    out->head.seq = chat__sql_number(statement, 1);
+    out->head.at = chat__sql_number(statement, 2);
     const uint8_t *roots = sqlite3_column_blob(statement, 3);
     int len = sqlite3_column_bytes(statement, 3);
     load_roots(out, roots, len > 0 ? (size_t)len : 0);
@@ -312,21 +224,21 @@ chat_status chat__db_put_chat(chat__db *db, chat_view name, const chat__db_chat 
         chat__store64le(roots + i * ROOT_BYTES + 8, chat->roots[i].seq);
     }
     sqlite3_stmt *statement = chat__db_use(db, CHAT__DB_PUT_CHAT);
-    chat__db_bind(statement, 1, name);
-    chat__db_bind_number(statement, 2, chat->head.ordinal);
-    chat__db_bind_number(statement, 3, chat->head.seq);
-    chat__db_bind_number(statement, 4, chat->head.at);
+    chat__sql_bind(statement, 1, name);
+    chat__sql_bind_number(statement, 2, chat->head.ordinal);
+    chat__sql_bind_number(statement, 3, chat->head.seq);
+    chat__sql_bind_number(statement, 4, chat->head.at);
     (void)sqlite3_bind_blob(statement, 5, roots, (int)(chat->head.n_roots * ROOT_BYTES),
                             SQLITE_STATIC);
-    chat_status status = chat__db_run(statement);
+    chat_status status = chat__sql_run(statement);
     if (status != CHAT_OK || meta == NULL)
         return status;
     statement = chat__db_use(db, CHAT__DB_PUT_GROUP);
-    chat__db_bind(statement, 1, name);
-    chat__db_bind(statement, 2, meta->title);
+    chat__sql_bind(statement, 1, name);
+    chat__sql_bind(statement, 2, meta->title);
     if (meta->created_ms != 0)
-        chat__db_bind_number(statement, 3, meta->created_ms);
+        chat__sql_bind_number(statement, 3, meta->created_ms);
     if (meta->is_open >= 0)
-        chat__db_bind_number(statement, 4, (uint64_t)meta->is_open);
-    return chat__db_run(statement);
+        chat__sql_bind_number(statement, 4, (uint64_t)meta->is_open);
+    return chat__sql_run(statement);
 }

@@ -6,9 +6,8 @@
 #ifndef CHAT_STORE_DB_H
 #define CHAT_STORE_DB_H
 
+#include "sqlite/sql.h"
 #include "store/state.h"
-
-#include <sqlite3.h>
 
 /* Raise with any change of the tables that an older version would misread. */
 #define CHAT__DB_VERSION 5
@@ -57,26 +56,14 @@ typedef struct chat__db_chat {
 } chat__db_chat;
 
 /*
- * Open a connection; the first makes the tables. A full check reads the whole file.
+ * Open a connection; the first makes the tables.
  * CHAT_OK, CHAT_ERR_CORRUPT, CHAT_ERR_VERSION, CHAT_ERR_FULL, CHAT_ERR_IO, CHAT_ERR_NOMEM.
  */
 chat_status chat__db_open(chat__db *db, const char *path);
-chat_status chat__db_check(chat__db *db);
 void chat__db_close(chat__db *db);
 
 /* A statement, ready to bind. */
 sqlite3_stmt *chat__db_use(chat__db *db, chat__db_statement which);
-void chat__db_bind(sqlite3_stmt *statement, int place, chat_view text);
-void chat__db_bind_number(sqlite3_stmt *statement, int place, uint64_t number);
-
-/* Next row: CHAT_OK, CHAT_EMPTY at the end. The statement is reset unless CHAT_OK. */
-chat_status chat__db_step(sqlite3_stmt *statement);
-/* Run to the end. */
-chat_status chat__db_run(sqlite3_stmt *statement);
-
-/* Columns of the row; text longer than `max` comes back empty. Borrowed until the next step. */
-chat_view chat__db_text(sqlite3_stmt *statement, int column, size_t max);
-uint64_t chat__db_number(sqlite3_stmt *statement, int column);
 
 /* CHAT_OK, CHAT_EMPTY: not there, `*out_value` 0. */
 chat_status chat__db_get_meta(chat__db *db, const char *key, uint64_t *out_value);

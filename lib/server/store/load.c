@@ -142,20 +142,20 @@ static chat_status load_rows(loading *load, int is_first_walk)
 static chat_status load_stored_chats(loading *load)
 {
     sqlite3_stmt *statement = chat__db_use(&load->store->read_db, CHAT__DB_GET_USER_CHATS);
-    chat__db_bind(statement, 1, load->user);
+    chat__sql_bind(statement, 1, load->user);
     chat_status status;
-    while ((status = chat__db_step(statement)) == CHAT_OK) {
-        chat_view chat = chat__db_text(statement, 0, CHAT_CHAT_ID_MAX_BYTES);
+    while ((status = chat__sql_step(statement)) == CHAT_OK) {
+        chat_view chat = chat__sql_text(statement, 0, CHAT_CHAT_ID_MAX_BYTES);
         if (chat.len == 0)
             continue;
-        if (note_event(load, chat, chat__db_number(statement, 3), chat__db_number(statement, 4)) !=
-            CHAT_OK) {
+        if (note_event(load, chat, chat__sql_number(statement, 3),
+                       chat__sql_number(statement, 4)) != CHAT_OK) {
             (void)sqlite3_reset(statement);
             return CHAT_ERR_NOMEM;
         }
         user_chat *found = entry_of(load, chat);
-        set_title(found, chat__db_text(statement, 1, CHAT_TITLE_MAX_BYTES));
-        found->last_seq = chat__db_number(statement, 2);
+        set_title(found, chat__sql_text(statement, 1, CHAT_TITLE_MAX_BYTES));
+        found->last_seq = chat__sql_number(statement, 2);
     }
     return status == CHAT_EMPTY ? CHAT_OK : status;
 }
@@ -163,9 +163,9 @@ static chat_status load_stored_chats(loading *load)
 static chat_status load_stored_device(loading *load)
 {
     sqlite3_stmt *statement = chat__db_use(&load->store->read_db, CHAT__DB_GET_DEVICE);
-    chat__db_bind(statement, 1, load->user);
-    chat__db_bind(statement, 2, load->device);
-    chat_status status = chat__db_step(statement);
+    chat__sql_bind(statement, 1, load->user);
+    chat__sql_bind(statement, 2, load->device);
+    chat_status status = chat__sql_step(statement);
     if (status == CHAT_OK) {
         load->is_known = 1;
         (void)sqlite3_reset(statement);
@@ -177,13 +177,13 @@ static chat_status load_stored_cursors(loading *load)
 {
     sqlite3_stmt *statement = chat__db_use(
         &load->store->read_db, load->is_known ? CHAT__DB_GET_CURSORS : CHAT__DB_GET_FURTHEST);
-    chat__db_bind(statement, 1, load->user);
+    chat__sql_bind(statement, 1, load->user);
     if (load->is_known)
-        chat__db_bind(statement, 2, load->device);
+        chat__sql_bind(statement, 2, load->device);
     chat_status status;
-    while ((status = chat__db_step(statement)) == CHAT_OK)
-        raise_cursor(load, chat__db_text(statement, 0, CHAT_CHAT_ID_MAX_BYTES),
-                     chat__db_number(statement, 1));
+    while ((status = chat__sql_step(statement)) == CHAT_OK)
+        raise_cursor(load, chat__sql_text(statement, 0, CHAT_CHAT_ID_MAX_BYTES),
+                     chat__sql_number(statement, 1));
     return status == CHAT_EMPTY ? CHAT_OK : status;
 }
 

@@ -58,11 +58,11 @@ static chat_status get_number(chat__store *store, chat__db_statement which, chat
     *out = 0;
     pthread_mutex_lock(&store->read_lock);
     sqlite3_stmt *statement = chat__db_use(&store->read_db, which);
-    chat__db_bind(statement, 1, user);
-    chat__db_bind(statement, 2, chat);
-    chat_status status = chat__db_step(statement);
+    chat__sql_bind(statement, 1, user);
+    chat__sql_bind(statement, 2, chat);
+    chat_status status = chat__sql_step(statement);
     if (status == CHAT_OK) {
-        *out = chat__db_number(statement, 0);
+        *out = chat__sql_number(statement, 0);
         (void)sqlite3_reset(statement);
     }
     pthread_mutex_unlock(&store->read_lock);

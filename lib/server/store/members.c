@@ -77,14 +77,14 @@ static chat_status add_from_memory(events *all, chat_view chat, chat_view user)
 static chat_status add_stored_group(events *all, chat_view chat)
 {
     sqlite3_stmt *statement = chat__db_use(&all->store->read_db, CHAT__DB_GET_GROUP);
-    chat__db_bind(statement, 1, chat);
-    chat_status status = chat__db_step(statement);
+    chat__sql_bind(statement, 1, chat);
+    chat_status status = chat__sql_step(statement);
     if (status != CHAT_OK)
         return status;
     if (!all->is_there)
-        set_title(all, chat__db_text(statement, 0, sizeof all->title));
+        set_title(all, chat__sql_text(statement, 0, sizeof all->title));
     if (all->is_open < 0)
-        all->is_open = chat__db_number(statement, 1) != 0;
+        all->is_open = chat__sql_number(statement, 1) != 0;
     all->is_there = 1;
     (void)sqlite3_reset(statement);
     return CHAT_OK;
@@ -95,14 +95,14 @@ static chat_status add_stored_events(events *all, chat_view chat, chat_view user
     int is_one = user.len > 0;
     sqlite3_stmt *statement =
         chat__db_use(&all->store->read_db, is_one ? CHAT__DB_GET_EVENTS : CHAT__DB_GET_MEMBERS);
-    chat__db_bind(statement, 1, chat);
+    chat__sql_bind(statement, 1, chat);
     if (is_one)
-        chat__db_bind(statement, 2, user);
+        chat__sql_bind(statement, 2, user);
     chat_status status;
-    while ((status = chat__db_step(statement)) == CHAT_OK) {
-        chat_view name = is_one ? user : chat__db_text(statement, 0, CHAT_ID_MAX_BYTES);
-        status = add(all, name, chat__db_number(statement, is_one ? 0 : 1),
-                     chat__db_number(statement, is_one ? 1 : 2));
+    while ((status = chat__sql_step(statement)) == CHAT_OK) {
+        chat_view name = is_one ? user : chat__sql_text(statement, 0, CHAT_ID_MAX_BYTES);
+        status = add(all, name, chat__sql_number(statement, is_one ? 0 : 1),
+                     chat__sql_number(statement, is_one ? 1 : 2));
         if (status != CHAT_OK) {
             (void)sqlite3_reset(statement);
             return status;

@@ -60,12 +60,12 @@ chat_status chat__store_muted_until(chat__store *store, chat_view user, chat_vie
     uint64_t seq = newest_in_memory(store, user, chat, &until_ms);
     pthread_mutex_lock(&store->read_lock);
     sqlite3_stmt *statement = chat__db_use(&store->read_db, CHAT__DB_GET_MUTE);
-    chat__db_bind(statement, 1, user);
-    chat__db_bind(statement, 2, chat);
-    chat_status status = chat__db_step(statement);
+    chat__sql_bind(statement, 1, user);
+    chat__sql_bind(statement, 2, chat);
+    chat_status status = chat__sql_step(statement);
     if (status == CHAT_OK) {
-        if (chat__db_number(statement, 0) > seq)
-            until_ms = chat__db_number(statement, 1);
+        if (chat__sql_number(statement, 0) > seq)
+            until_ms = chat__sql_number(statement, 1);
         (void)sqlite3_reset(statement);
     }
     pthread_mutex_unlock(&store->read_lock);

@@ -100,12 +100,13 @@ static chat_status add_stored(chat__store *store, chat_view chat, uint64_t re_se
 {
     pthread_mutex_lock(&store->read_lock);
     sqlite3_stmt *statement = chat__db_use(&store->read_db, CHAT__DB_GET_NOTES);
-    chat__db_bind(statement, 1, chat);
-    chat__db_bind_number(statement, 2, re_seq);
+    chat__sql_bind(statement, 1, chat);
+    chat__sql_bind_number(statement, 2, re_seq);
     chat_status status;
-    while ((status = chat__db_step(statement)) == CHAT_OK) {
-        note each = {(chat__note_what)chat__db_number(statement, 0),
-                     chat__db_text(statement, 1, CHAT_ID_MAX_BYTES), chat__db_number(statement, 2)};
+    while ((status = chat__sql_step(statement)) == CHAT_OK) {
+        note each = {(chat__note_what)chat__sql_number(statement, 0),
+                     chat__sql_text(statement, 1, CHAT_ID_MAX_BYTES),
+                     chat__sql_number(statement, 2)};
         fn(ctx, &each);
     }
     pthread_mutex_unlock(&store->read_lock);
@@ -134,8 +135,8 @@ static chat_status has_any(chat__store *store, chat_view chat, int *out)
         return CHAT_OK;
     pthread_mutex_lock(&store->read_lock);
     sqlite3_stmt *statement = chat__db_use(&store->read_db, CHAT__DB_HAS_NOTES);
-    chat__db_bind(statement, 1, chat);
-    chat_status status = chat__db_step(statement);
+    chat__sql_bind(statement, 1, chat);
+    chat_status status = chat__sql_step(statement);
     if (status == CHAT_OK) {
         *out = 1;
         (void)sqlite3_reset(statement);

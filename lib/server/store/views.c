@@ -35,7 +35,7 @@ static chat_status check_if_needed(chat__store *store)
     if (status < 0)
         return status;
     int is_small = stat(store->db_path, &st) == 0 && st.st_size <= SMALL_DB_BYTES;
-    return is_clean == 1 && !is_small ? CHAT_OK : chat__db_check(&store->flush_db);
+    return is_clean == 1 && !is_small ? CHAT_OK : chat__sql_check(store->flush_db.handle);
 }
 
 static chat_status load_partitions(chat__store *store)
@@ -43,16 +43,16 @@ static chat_status load_partitions(chat__store *store)
     chat__state *state = &store->state;
     sqlite3_stmt *statement = chat__db_use(&store->flush_db, CHAT__DB_GET_PARTITIONS);
     chat_status status;
-    while ((status = chat__db_step(statement)) == CHAT_OK) {
-        uint64_t partition = chat__db_number(statement, 0);
+    while ((status = chat__sql_step(statement)) == CHAT_OK) {
+        uint64_t partition = chat__sql_number(statement, 0);
         if (partition >= state->n_partitions)
             continue;
-        state->partitions[partition].seq = chat__db_number(statement, 1);
+        state->partitions[partition].seq = chat__sql_number(statement, 1);
         if (state->partitions[partition].seq > INT64_MAX) {
             (void)sqlite3_reset(statement);
             return CHAT_ERR_CORRUPT;
         }
-        state->partitions[partition].next_offset = chat__db_number(statement, 2);
+        state->partitions[partition].next_offset = chat__sql_number(statement, 2);
         state->staged_partitions[partition] = state->partitions[partition];
     }
     return status == CHAT_EMPTY ? CHAT_OK : status;
@@ -162,19 +162,19 @@ static chat_status write_row(chat__store *store, chat__state_row *row)
     uint64_t value = row->value;
     pthread_mutex_unlock(&store->state.lock);
     sqlite3_stmt *statement = chat__db_use(&store->flush_db, which);
-    chat__db_bind(statement, 1, chat__state_row_user(row));
+    chat__sql_bind(statement, 1, chat__state_row_user(row));
     if (row->type == CHAT__ROW_MEMBER || row->type == CHAT__ROW_MUTE)
-        chat__db_bind_number(statement, 2, chat__state_row_seq(row));
+        chat__sql_bind_number(statement, 2, chat__state_row_seq(row));
     else if (row->type == CHAT__ROW_NOTE)
-        chat__db_bind_number(statement, 2, chat__state_note_re(row));
+        chat__sql_bind_number(statement, 2, chat__state_note_re(row));
     else
-        chat__db_bind(statement, 2, chat__state_row_device(row));
+        chat__sql_bind(statement, 2, chat__state_row_device(row));
     if (row->type != CHAT__ROW_DEVICE)
-        chat__db_bind(statement, 3, chat__state_row_chat(row));
-    chat__db_bind_number(statement, 4, value);
+        chat__sql_bind(statement, 3, chat__state_row_chat(row));
+    chat__sql_bind_number(statement, 4, value);
     if (row->type == CHAT__ROW_NOTE)
-        chat__db_bind_number(statement, 5, (uint64_t)chat__state_note_what(row));
-    return chat__db_run(statement);
+        chat__sql_bind_number(statement, 5, (uint64_t)chat__state_note_what(row));
+    return chat__sql_run(statement);
 }
 
 static chat_status write_nodes(chat__store *store)
@@ -196,10 +196,10 @@ static chat_status write_partitions(chat__store *store)
         if (partition->next_offset == 0)
             continue;
         sqlite3_stmt *statement = chat__db_use(&store->flush_db, CHAT__DB_PUT_PARTITION);
-        chat__db_bind_number(statement, 1, i);
-        chat__db_bind_number(statement, 2, partition->seq);
-        chat__db_bind_number(statement, 3, partition->next_offset);
-        status = chat__db_run(statement);
+        chat__sql_bind_number(statement, 1, i);
+        chat__sql_bind_number(statement, 2, partition->seq);
+        chat__sql_bind_number(statement, 3, partition->next_offset);
+        status = chat__sql_run(statement);
     }
     return status;
 }
@@ -215,7 +215,7 @@ typedef struct checkpoint {
 static chat_status write_all(chat__store *store, const checkpoint *now)
 {
     chat__db *db = &store->flush_db;
-    chat_status status = chat__db_run(chat__db_use(db, CHAT__DB_BEGIN));
+    chat_status status = chat__sql_run(chat__db_use(db, CHAT__DB_BEGIN));
     if (status == CHAT_OK)
         status = write_nodes(store);
     if (status == CHAT_OK)
@@ -234,9 +234,9 @@ static chat_status write_all(chat__store *store, const checkpoint *now)
     if (status == CHAT_OK)
         status = chat__db_put_meta(db, "partitions", store->state.n_partitions);
     if (status == CHAT_OK)
-        status = chat__db_run(chat__db_use(db, CHAT__DB_COMMIT));
+        status = chat__sql_run(chat__db_use(db, CHAT__DB_COMMIT));
     if (status != CHAT_OK)
-        (void)chat__db_run(chat__db_use(db, CHAT__DB_ROLLBACK));
+        (void)chat__sql_run(chat__db_use(db, CHAT__DB_ROLLBACK));
     return status;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/view.h"
 
+#include <chat/client_store.h>
 #include <chat/client_transport.h>
 #include <string.h>
 
@@ -45,12 +46,17 @@ static inline void call_everything(chat_client *client, uint64_t now_ms, int is_
 {
     const chat_target bob = {{NULL, 0}, {(const uint8_t *)"bob", 3}};
     const chat_event *event;
+    chat_outbox_item item = {.struct_size = sizeof item};
     uint8_t byte;
     size_t n;
     ask_everything(client);
     (void)chat_client_fd(client);
     (void)chat_client_timeout(client, now_ms);
     (void)chat_client_outbox_count(client);
+    (void)chat_client_outbox_next(client, 0, &item);
+    (void)chat_client_outbox_find(client, chat__view_str("c"), &item);
+    (void)chat_client_outbox_retry(client, chat__view_str("none"));
+    (void)chat_client_outbox_drop(client, chat__view_str("none"));
     (void)chat_client_get_state(client);
     (void)chat_client_set_token(client, "alice");
     (void)chat_client_send(client, &bob, chat__view_str("hello"), NULL);
