@@ -190,6 +190,23 @@ static void answer_load_marks(chat__shard *shard, const chat__effect *effect)
         chat__node_marks_loaded(shard->node, effect->tag, status, &none);
 }
 
+static void on_away(void *ctx, const chat__store_away *away)
+{
+    load_chat *load = ctx;
+    chat__node_away copy = {away->muted_until_ms, away->read_seq, away->devices, away->n_devices,
+                            away->n_known};
+    chat__node_away_loaded(load->node, load->tag, CHAT_OK, &copy);
+}
+
+static void answer_load_away(chat__shard *shard, const chat__effect *effect)
+{
+    load_chat load = {shard->node, chat__shard_allocator(shard), effect->tag};
+    chat_status status = chat__store_load_away(shard->server->store, effect->user, effect->chat,
+                                               effect->seq, on_away, &load);
+    if (status != CHAT_OK)
+        chat__node_away_loaded(shard->node, effect->tag, status, NULL);
+}
+
 /* --- what goes to other threads --- */
 
 static void collect_append(chat__shard *shard, const chat__effect *effect)
@@ -285,6 +302,9 @@ static void do_effect(chat__shard *shard, const chat__effect *effect)
     case CHAT__EFFECT_LOAD_MARKS:
         answer_load_marks(shard, effect);
         break;
+    case CHAT__EFFECT_LOAD_AWAY:
+        answer_load_away(shard, effect);
+        break;
     case CHAT__EFFECT_LOAD_USER:
         chat__shard_answer_user(shard, effect, 0);
         break;
@@ -361,20 +381,34 @@ int chat__shard_commit(chat__shard *shard)
     return 1;
 }
 
+static void take_batch(chat__shard *shard, chat__batch *batch)
+{
+    switch (batch->kind) {
+    case CHAT__MAIL_LINK:
+        take_links(shard, batch);
+        break;
+    case CHAT__MAIL_APPEND:
+        take_handed(shard, batch);
+        break;
+    case CHAT__MAIL_NEWCOMERS:
+        chat__newcomers_answer(shard, batch);
+        break;
+    case CHAT__MAIL_TOLD:
+        chat__herald_take(shard, batch);
+        break;
+    case CHAT__MAIL_GUEST:
+        chat__peer_new(shard, batch->guest);
+        break;
+    }
+    batch->guest = NULL;
+}
+
 void chat__shard_take_mail(chat__shard *shard)
 {
     chat__batch *batch = chat__mailbox_take(&shard->box);
     while (batch != NULL) {
         chat__batch *next = batch->next;
-        if (batch->kind == CHAT__MAIL_LINK)
-            take_links(shard, batch);
-        else if (batch->kind == CHAT__MAIL_APPEND)
-            take_handed(shard, batch);
-        else if (batch->kind == CHAT__MAIL_NEWCOMERS)
-            chat__newcomers_answer(shard, batch);
-        else
-            chat__peer_new(shard, batch->guest);
-        batch->guest = NULL;
+        take_batch(shard, batch);
         batch->next = shard->done;
         shard->done = batch;
         batch = next;

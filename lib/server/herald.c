@@ -14,14 +14,32 @@
 #define STOP_NS     1000000000u
 #define TEXT_BYTES  512u
 #define UNREAD_MAX  99999u
+#define MAX_OPEN    4096u /* notifications that may still be reported of, and leave a trail */
+
+/* Where the node remembers what became of a notification. */
+typedef struct trace {
+    uint64_t number; /* of the notification; 0: none yet */
+    uint64_t key, user_key;
+    uint32_t shard;
+} trace;
 
 typedef struct news {
     struct news *next;
+    trace trace;
     uint64_t id, seq;
     uint32_t count, has_others, n_names;
     chat_view user, chat, names[MAX_NAMES];
+    chat_view *devices;
+    size_t n_devices;
     uint8_t bytes[];
 } news;
+
+/* A row of the mail to a shard; the device follows. */
+typedef struct told_head {
+    uint64_t key, user_key;
+    uint32_t fate;
+    uint32_t device_len;
+} told_head;
 
 struct chat__herald {
     chat_server *server;
@@ -34,19 +52,48 @@ struct chat__herald {
     uint64_t stop_at_ns;
     uint32_t n_waiting;
     uint8_t is_running, is_stopping, is_own, is_full;
-    _Atomic uint64_t fates[CHAT__HERALD_FATES];
+    trace open[MAX_OPEN]; /* by number, under `mutex` */
+    _Atomic uint64_t fates[CHAT__FATE_COUNT];
 };
 
-static void count(chat__herald *herald, chat__herald_fate fate)
+static void count(chat__herald *herald, chat__fate fate)
 {
     atomic_fetch_add_explicit(&herald->fates[fate], 1, memory_order_relaxed);
 }
 
-uint64_t chat__herald_count(const chat_server *server, chat__herald_fate fate)
+uint64_t chat__herald_count(const chat_server *server, chat__fate fate)
 {
     return server->herald == NULL
                ? 0
                : atomic_load_explicit(&server->herald->fates[fate], memory_order_relaxed);
+}
+
+/* Counts it, and tells the node of the user. `to` may be NULL. */
+static void note(chat__herald *herald, chat__fate fate, const trace *to, chat_view device)
+{
+    count(herald, fate);
+    if (to == NULL)
+        return;
+    told_head head = {to->key, to->user_key, (uint32_t)fate, (uint32_t)device.len};
+    chat__batch *batch = chat__batch_new(&herald->server->allocator, CHAT__MAIL_TOLD, to->shard);
+    if (batch == NULL)
+        return;
+    if (chat__buf_reserve(&batch->bytes, sizeof head + device.len) != CHAT_OK) {
+        chat__batch_free(&herald->server->allocator, batch);
+        return;
+    }
+    (void)chat__buf_append(&batch->bytes, &head, sizeof head);
+    (void)chat__buf_append(&batch->bytes, device.data, device.len);
+    chat__shard_post(&herald->server->shards[to->shard], batch);
+}
+
+void chat__herald_take(chat__shard *shard, const chat__batch *batch)
+{
+    told_head head;
+    memcpy(&head, batch->bytes.data, sizeof head);
+    chat__told told = {head.key, head.user_key, (chat__fate)head.fate,
+                       chat__view(batch->bytes.data + sizeof head, head.device_len)};
+    chat__node_told(shard->node, &told);
 }
 
 /* --- life --- */
@@ -134,15 +181,27 @@ static chat_view keep(uint8_t **at, chat_view view)
     return copy;
 }
 
-static news *copy_news(const chat_allocator *allocator, const chat__effect *effect)
+static size_t size_of(chat_view_list list)
 {
-    size_t size = sizeof(news) + effect->user.len + effect->chat.len;
-    for (size_t i = 0; i < effect->names.n_items && i < MAX_NAMES; i++)
-        size += effect->names.items[i].len;
-    news *item = chat__alloc_zero(allocator, size);
+    size_t size = 0;
+    for (size_t i = 0; i < list.n_items; i++)
+        size += list.items[i].len;
+    return size;
+}
+
+static news *copy_news(const chat_server *server, const chat__effect *effect)
+{
+    size_t views = effect->devices.n_items * sizeof(chat_view);
+    news *item = chat__alloc_zero(&server->allocator,
+                                  sizeof *item + views + effect->user.len + effect->chat.len +
+                                      size_of(effect->names) + size_of(effect->devices));
     if (item == NULL)
         return NULL;
-    uint8_t *at = item->bytes;
+    uint8_t *at = item->bytes + views;
+    item->devices = (chat_view *)(void *)item->bytes;
+    item->trace = (trace){.key = effect->tag,
+                          .user_key = effect->after,
+                          .shard = chat__node_of_user(effect->user, server->n_shards)};
     item->id = effect->id;
     item->seq = effect->seq;
     item->count = effect->limit;
@@ -151,6 +210,8 @@ static news *copy_news(const chat_allocator *allocator, const chat__effect *effe
     item->chat = keep(&at, effect->chat);
     for (size_t i = 0; i < effect->names.n_items && i < MAX_NAMES; i++)
         item->names[item->n_names++] = keep(&at, effect->names.items[i]);
+    for (size_t i = 0; i < effect->devices.n_items; i++)
+        item->devices[item->n_devices++] = keep(&at, effect->devices.items[i]);
     return item;
 }
 
@@ -159,7 +220,7 @@ void chat__herald_put(chat_server *server, const chat__effect *effect)
     chat__herald *herald = server->herald;
     if (herald == NULL)
         return;
-    news *item = copy_news(&server->allocator, effect);
+    news *item = copy_news(server, effect);
     uv_mutex_lock(&herald->mutex);
     int is_taken = item != NULL && herald->n_waiting < MAX_WAITING;
     int warn = !is_taken && !herald->is_full;
@@ -173,11 +234,14 @@ void chat__herald_put(chat_server *server, const chat__effect *effect)
         herald->n_waiting++;
     }
     uv_mutex_unlock(&herald->mutex);
-    count(herald, is_taken ? CHAT__HERALD_QUEUED : CHAT__HERALD_DROPPED);
-    if (is_taken)
+    chat_view all = {NULL, 0};
+    if (is_taken) {
+        count(herald, CHAT__FATE_QUEUED);
         uv_cond_signal(&herald->wake);
-    else
+    } else {
+        note(herald, CHAT__FATE_DROPPED, item != NULL ? &item->trace : NULL, all);
         chat__alloc_free(&server->allocator, item);
+    }
     if (warn)
         chat__server_log(server, CHAT_LOG_WARN,
                          "the notifier is slow: notifications are dropped until it catches up");
@@ -188,12 +252,8 @@ void chat__herald_put(chat_server *server, const chat__effect *effect)
 typedef struct badge {
     const news *item;
     uint32_t sum;
-    uint64_t now_ms;
     int is_known;
     int is_read;
-    int is_muted;  /* the chat of the newest message */
-    int has_quiet; /* something is unread in a chat that is muted */
-    int has_loud;  /* in one that is not */
 } badge;
 
 static void on_chat(void *ctx, const chat__store_user_chat *row)
@@ -208,11 +268,6 @@ static void on_chat(void *ctx, const chat__store_user_chat *row)
         to->sum += row->unread;
     if (chat__view_equal(row->chat, to->item->chat) && row->read_seq >= to->item->seq)
         to->is_read = 1;
-    int is_muted = row->muted_until_ms > to->now_ms;
-    if (is_muted && chat__view_equal(row->chat, to->item->chat))
-        to->is_muted = 1;
-    if (!row->has_unread || row->unread > 0)
-        *(is_muted ? &to->has_quiet : &to->has_loud) = 1;
 }
 
 static chat_view make_text(const news *item, char *out, size_t cap)
@@ -227,16 +282,27 @@ static chat_view make_text(const news *item, char *out, size_t cap)
     return chat__view((const uint8_t *)out, len > 0 && (size_t)len < cap ? (size_t)len : 0);
 }
 
+/* The number by which it is reported of. */
+static uint64_t open_trace(chat__herald *herald, const news *item)
+{
+    uint64_t number = ++herald->n_told;
+    trace *open = &herald->open[number % MAX_OPEN];
+    uv_mutex_lock(&herald->mutex);
+    *open = item->trace;
+    open->number = number;
+    uv_mutex_unlock(&herald->mutex);
+    return number;
+}
+
 static void tell(chat__herald *herald, const news *item)
 {
     char text[TEXT_BYTES];
-    badge all = {.item = item, .now_ms = chat__server_unix_ms(), .is_known = 1};
-    chat_view no_device = {NULL, 0};
-    chat_status status = chat__store_load_user(herald->server->store, item->user, no_device,
-                                               all.now_ms, on_chat, &all);
-    int is_silent = item->count == 1 ? all.is_muted : all.has_quiet && !all.has_loud;
-    if (all.is_read || (status >= 0 && is_silent)) {
-        count(herald, all.is_read ? CHAT__HERALD_READ : CHAT__HERALD_MUTED);
+    badge all = {.item = item, .is_known = 1};
+    chat_view none = {NULL, 0};
+    chat_status status = chat__store_load_user(herald->server->store, item->user, none,
+                                               chat__server_unix_ms(), on_chat, &all);
+    if (all.is_read) {
+        note(herald, CHAT__FATE_READ, &item->trace, none);
         return;
     }
     chat_notification what = {.struct_size = sizeof what,
@@ -250,11 +316,13 @@ static void tell(chat__herald *herald, const news *item)
                               .has_others = item->has_others,
                               .has_badge = status >= 0 && all.is_known,
                               .badge = all.sum,
-                              .text = make_text(item, text, sizeof text)};
-    status = herald->notifier.notify(herald->notifier.ctx, ++herald->n_told, &what);
+                              .text = make_text(item, text, sizeof text),
+                              .devices = item->devices,
+                              .n_devices = item->n_devices};
+    status = herald->notifier.notify(herald->notifier.ctx, open_trace(herald, item), &what);
     if (status == CHAT_OK)
         return;
-    count(herald, CHAT__HERALD_FAILED);
+    note(herald, CHAT__FATE_FAILED, &item->trace, none);
     chat__server_log(herald->server, CHAT_LOG_WARN, "a notification failed: %s",
                      chat_status_text(status));
 }
@@ -272,32 +340,31 @@ static void herald_main(void *arg)
         if (item == NULL)
             return;
         if (is_late)
-            count(herald, CHAT__HERALD_DROPPED);
+            note(herald, CHAT__FATE_DROPPED, &item->trace, chat__view(NULL, 0));
         else
             tell(herald, item);
         chat__alloc_free(&herald->server->allocator, item);
     }
 }
 
-static void report(void *ctx, uint64_t number, chat_notify_state state, const char *why)
+static void report(void *ctx, const chat_notify_report *report)
 {
+    static const chat__fate FATES[] = {[CHAT_NOTIFY_SENT] = CHAT__FATE_SENT,
+                                       [CHAT_NOTIFY_ACCEPTED] = CHAT__FATE_ACCEPTED,
+                                       [CHAT_NOTIFY_FAILED] = CHAT__FATE_FAILED,
+                                       [CHAT_NOTIFY_GONE] = CHAT__FATE_GONE};
     chat__herald *herald = ctx;
-    (void)number;
-    switch (state) {
-    case CHAT_NOTIFY_SENT:
-        count(herald, CHAT__HERALD_SENT);
-        break;
-    case CHAT_NOTIFY_ACCEPTED:
-        count(herald, CHAT__HERALD_ACCEPTED);
-        break;
-    case CHAT_NOTIFY_FAILED:
-        count(herald, CHAT__HERALD_FAILED);
+    if (report->struct_size < sizeof *report || report->number == 0 ||
+        report->state < CHAT_NOTIFY_SENT || report->state > CHAT_NOTIFY_GONE ||
+        report->device.len > CHAT_ID_MAX_BYTES)
+        return;
+    uv_mutex_lock(&herald->mutex);
+    trace to = herald->open[report->number % MAX_OPEN];
+    uv_mutex_unlock(&herald->mutex);
+    note(herald, FATES[report->state], to.number == report->number ? &to : NULL, report->device);
+    if (report->state == CHAT_NOTIFY_FAILED)
         chat__server_log(herald->server, CHAT_LOG_WARN, "a notification failed: %s",
-                         why != NULL ? why : "no reason was given");
-        break;
-    default:
-        break;
-    }
+                         report->why != NULL ? report->why : "no reason was given");
 }
 
 chat_status chat__herald_start(chat_server *server)

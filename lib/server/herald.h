@@ -20,19 +20,11 @@ void chat__herald_stop(chat_server *server);
 /* @thread shards. Copies; above the limit it is dropped and counted. */
 void chat__herald_put(chat_server *server, const chat__effect *effect);
 
-typedef enum chat__herald_fate {
-    CHAT__HERALD_QUEUED = 0,
-    CHAT__HERALD_SENT,
-    CHAT__HERALD_ACCEPTED,
-    CHAT__HERALD_FAILED,
-    CHAT__HERALD_READ,    /* meanwhile: not told */
-    CHAT__HERALD_MUTED,   /* by the user: not told */
-    CHAT__HERALD_DROPPED, /* the queue was full, or the server stopped */
-    CHAT__HERALD_FATES
-} chat__herald_fate;
+/* @thread shards. The mail of the herald: what became of notifications, for the node. */
+void chat__herald_take(chat__shard *shard, const chat__batch *batch);
 
 /* @thread any. How many ever came so far. */
-uint64_t chat__herald_count(const chat_server *server, chat__herald_fate fate);
+uint64_t chat__herald_count(const chat_server *server, chat__fate fate);
 
 /* notify_file.c: a notifier that appends JSON lines to a file. CHAT_OK; CHAT_ERR_NOMEM. */
 chat_status chat__notify_file_new(const chat_allocator *allocator, const char *path,

@@ -36,10 +36,11 @@ typedef struct chat__shard chat__shard;
 /* --- batches and mailboxes (mail.c) --- */
 
 typedef enum chat__mail_kind {
-    CHAT__MAIL_LINK = 1, /* frames for this shard's node: length (4 bytes), frame */
-    CHAT__MAIL_APPEND,   /* chat__append_head with its bytes, to the log and back */
-    CHAT__MAIL_GUEST,    /* a connection that lives here */
-    CHAT__MAIL_NEWCOMERS /* devices that were not known, to the state thread and back */
+    CHAT__MAIL_LINK = 1,  /* frames for this shard's node: length (4 bytes), frame */
+    CHAT__MAIL_APPEND,    /* chat__append_head with its bytes, to the log and back */
+    CHAT__MAIL_GUEST,     /* a connection that lives here */
+    CHAT__MAIL_NEWCOMERS, /* devices that were not known, to the state thread and back */
+    CHAT__MAIL_TOLD       /* what became of notifications */
 } chat__mail_kind;
 
 typedef struct chat__guest chat__guest;

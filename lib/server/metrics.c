@@ -144,12 +144,15 @@ static void put_shards(page *to, const chat_server *server)
 
 static void put_notifications(page *to, const chat_server *server)
 {
-    static const char *const STATES[CHAT__HERALD_FATES] = {"queued", "sent",  "accepted", "failed",
-                                                           "read",   "muted", "dropped"};
+    static const char *const STATES[CHAT__FATE_COUNT] = {
+#define FATE_NAME(NAME, name, text) name,
+        CHAT__FATE_TABLE(FATE_NAME)
+#undef FATE_NAME
+    };
     put_head(to, "chat_notifications_total", "counter", "What became of notifications, by state.");
-    for (size_t i = 0; i < CHAT__HERALD_FATES; i++)
+    for (size_t i = 0; i < CHAT__FATE_COUNT; i++)
         put(to, "chat_notifications_total{state=\"%s\"} %" PRIu64 "\n", STATES[i],
-            chat__herald_count(server, (chat__herald_fate)i));
+            chat__herald_count(server, (chat__fate)i));
 }
 
 chat_status chat__metrics_write(chat_server *server, chat__buf *out)

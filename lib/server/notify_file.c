@@ -33,6 +33,17 @@ static void put_text(FILE *file, chat_view text)
     (void)putc('"', file);
 }
 
+static void put_list(FILE *file, const char *name, const chat_view *items, size_t n)
+{
+    (void)fprintf(file, ",\"%s\":[", name);
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            (void)putc(',', file);
+        put_text(file, items[i]);
+    }
+    (void)putc(']', file);
+}
+
 static void put_line(FILE *file, const chat_notification *what)
 {
     (void)fputs("{\"user\":", file);
@@ -41,15 +52,11 @@ static void put_line(FILE *file, const chat_notification *what)
     put_text(file, what->chat);
     (void)fprintf(file, ",\"id\":\"%" PRIu64 "\",\"seq\":\"%" PRIu64 "\",\"count\":%" PRIu32,
                   what->id, what->seq, what->count);
-    (void)fputs(",\"from\":[", file);
-    for (size_t i = 0; i < what->n_from; i++) {
-        if (i > 0)
-            (void)putc(',', file);
-        put_text(file, what->from[i]);
-    }
-    (void)fprintf(file, "],\"others\":%s", what->has_others ? "true" : "false");
+    put_list(file, "from", what->from, what->n_from);
+    (void)fprintf(file, ",\"others\":%s", what->has_others ? "true" : "false");
     if (what->has_badge)
         (void)fprintf(file, ",\"badge\":%" PRIu32, what->badge);
+    put_list(file, "devices", what->devices, what->n_devices);
     (void)fputs(",\"text\":", file);
     put_text(file, what->text);
     (void)fputs("}\n", file);
@@ -63,7 +70,9 @@ static chat_status notify(void *ctx, uint64_t number, const chat_notification *n
         clearerr(self->file);
         return CHAT_ERR_IO;
     }
-    self->sink.report(self->sink.ctx, number, CHAT_NOTIFY_ACCEPTED, NULL);
+    chat_notify_report report = {
+        .struct_size = sizeof report, .state = CHAT_NOTIFY_ACCEPTED, .number = number};
+    self->sink.report(self->sink.ctx, &report);
     return CHAT_OK;
 }
 

@@ -37,6 +37,11 @@ static uint64_t stored_marker(sim *s, chat_view user, const char *chat)
     return seq;
 }
 
+uint64_t chat__sim_storage_read(sim *s, const char *user, const char *chat)
+{
+    return stored_marker(s, chat__sim_view(user), chat);
+}
+
 /* --- storage --- */
 
 void chat__sim_marks_give(sim *s, chat__node *node, const sim_answer *answer)

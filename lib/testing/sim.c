@@ -211,7 +211,7 @@ void chat__sim_run_effects(sim *s, uint32_t node)
             chat__sim_storage_append(s, node, &effect);
             break;
         case CHAT__EFFECT_NOTIFY:
-            chat__sim_told(s, &effect);
+            chat__sim_told(s, &effect, node);
             break;
         case CHAT__EFFECT_CURSOR:
             chat__sim_storage_cursor(s, &effect);
@@ -238,8 +238,10 @@ static void crash(sim *s)
     /* The clock of the new process may be behind the old one's. */
     if (chat__sim_chance(s, 30))
         s->unix_base_ms -= chat__sim_random(s, 3000);
-    for (uint32_t i = 0; i < s->n_clients; i++)
+    for (uint32_t i = 0; i < s->n_clients; i++) {
+        s->clients[i].is_gone = 0;
         chat__sim_client_lost(s, &s->clients[i]);
+    }
     if (start_nodes(s) != CHAT_OK)
         s->is_out_of_memory = 1;
 }
@@ -267,14 +269,16 @@ static void on_node_event(sim *s, const sim_event *event)
     chat_view bytes = {event->bytes, event->len};
     chat__node *node = s->nodes[event->node];
     chat__sim_begin(s, event->node);
-    if (event->type == SIM_EV_TO_SERVER)
+    if (event->type == SIM_EV_TO_SERVER) {
+        s->clients[event->client].is_gone = 0; /* it may be the hello */
         chat__node_receive(node, event->conn, bytes);
-    else if (event->type == SIM_EV_CLIENT_GONE)
+    } else if (event->type == SIM_EV_CLIENT_GONE) {
         chat__node_closed(node, event->conn);
-    else if (event->type == SIM_EV_ANSWER)
+    } else if (event->type == SIM_EV_ANSWER) {
         chat__sim_storage_give(s, node, event->answer);
-    else if (chat__node_link(node, event->from_node, bytes) != CHAT_OK)
+    } else if (chat__node_link(node, event->from_node, bytes) != CHAT_OK) {
         chat__sim_violate(s, "node %u refused what node %u sent", event->node, event->from_node);
+    }
     chat__sim_run_effects(s, event->node);
 }
 

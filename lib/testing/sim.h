@@ -173,6 +173,7 @@ typedef struct sim_client {
     /* Half-open: what the server says is lost, what the client says. Its own deadlines tell it. */
     int is_deaf, is_mute;
     int is_slow;           /* takes its time to read */
+    int is_gone;           /* the notifier said so; until it says hello, or all nodes crash */
     size_t unsent_bytes;   /* on their way to it */
     size_t reported_bytes; /* of them, as the node was told */
     uint64_t counted, acked;
@@ -278,7 +279,9 @@ sim_member *chat__sim_member_of(sim_group *group, const char *user);
 int chat__sim_is_for(sim_group *group, const char *user, uint64_t seq);
 
 /* --- told.c: who is notified --- */
-void chat__sim_told(sim *s, const chat__effect *effect);
+void chat__sim_told(sim *s, const chat__effect *effect, uint32_t node);
+/* Storage says which devices lack a message, and whether its chat is muted. */
+void chat__sim_told_give(sim *s, chat__node *node, const sim_answer *answer);
 
 /* --- marks.c: how far users have read --- */
 void chat__sim_marks_give(sim *s, chat__node *node, const sim_answer *answer);
@@ -290,6 +293,7 @@ int chat__sim_marks_are_settled(const sim_client *client);
 void chat__sim_marks_check(sim *s);
 /* Whether the client ever said to have read what the marker is about. */
 int chat__sim_marks_has_asked(sim *s, const sim_client *client, const sim_record *record);
+uint64_t chat__sim_storage_read(sim *s, const char *user, const char *chat);
 uint64_t chat__sim_storage_delivered(const sim *s, const char *user, const char *chat);
 int chat__sim_is_first_device(const sim *s, const sim_client *client);
 

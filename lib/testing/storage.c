@@ -407,7 +407,7 @@ sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect)
     chat__sim_copy_name(answer->user, sizeof answer->user, effect->user);
     chat__sim_copy_name(answer->device, sizeof answer->device, effect->device);
     if (answer->type != CHAT__EFFECT_LOAD_CHAT && answer->type != CHAT__EFFECT_LOAD_MARKS &&
-        chat__sim_chance(s, 50))
+        answer->type != CHAT__EFFECT_LOAD_AWAY && chat__sim_chance(s, 50))
         chat__sim_storage_take(s, answer);
     return answer;
 }
@@ -416,6 +416,10 @@ void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer)
 {
     if (answer->type == CHAT__EFFECT_LOAD_MARKS) {
         chat__sim_marks_give(s, node, answer);
+        return;
+    }
+    if (answer->type == CHAT__EFFECT_LOAD_AWAY) {
+        chat__sim_told_give(s, node, answer);
         return;
     }
     if (!answer->is_taken)

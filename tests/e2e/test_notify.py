@@ -78,6 +78,31 @@ def test_a_muted_chat_is_not_told_and_another_is(told_file, connect):
     carol.expect_msg("hello")
     assert carol.request("mute", to="alice", until=2**53)[1]["t"] == "result"
     carol.close()
-    alice.say("psst", to="carol")
+    for _ in range(12):
+        sent = alice.say("psst", to="carol")
     connect("bob").say("loud", to="carol")
-    assert [row["from"] for row in told(told_file, 1)] == [["bob"]]
+    rows = told(told_file, 1)
+    assert [(row["from"], row["count"]) for row in rows] == [(["bob"], 1)]
+    assert "muted" in [row["state"] for row in alice.request("why", id=sent["id"], to="carol")[0]]
+
+
+def test_the_devices_that_lack_it_are_named(server, told_file, connect):
+    """Bob's laptop acknowledges, his phone does not: when both are gone the phone alone is told."""
+    alice, laptop = connect("alice"), connect("bob", "laptop")
+    phone = connect("bob", "phone", acks=False)
+    phone.expect("resumed")
+    sent = alice.say("hello", to="bob")
+    laptop.expect_msg("hello")
+    phone.expect_msg("hello")
+    alice.expect("receipt", seq=sent["seq"])
+    laptop.close()
+    phone.close()
+    row = told(told_file, 1)[0]
+    assert (row["user"], row["id"], row["devices"]) == ("bob", str(sent["id"]), ["phone"])
+    alice.say("and now?", to="bob")
+    assert sorted(told(told_file, 2)[1]["devices"]) == ["laptop", "phone"]
+    end = time.monotonic() + DEADLINE_S
+    states = []
+    while "notify_accepted" not in states and time.monotonic() < end:
+        states = [row["state"] for row in alice.request("why", id=sent["id"], to="bob")[0]]
+    assert states.index("notified") < states.index("notify_accepted")

@@ -86,6 +86,27 @@ static void move_cursor(run *r, oom_memory *memory)
     assert_int_equal(chat__store_put_cursor(r->f->store, user, device, chat, 5), CHAT_OK);
 }
 
+static void on_away(void *ctx, const chat__store_away *away)
+{
+    *(size_t *)ctx = away->n_known;
+}
+
+static void find_away(run *r, oom_memory *memory)
+{
+    size_t n_known = 99;
+    chat_view user = chat__view_str("bob");
+    chat_view chat = chat__view_str("g");
+    chat_status status = chat__store_load_away(r->f->store, user, chat, 6, on_away, &n_known);
+    if (status != CHAT_OK) {
+        assert_int_equal(status, CHAT_ERR_NOMEM);
+        assert_int_equal(n_known, 99);
+        oom_recover(memory);
+        status = chat__store_load_away(r->f->store, user, chat, 6, on_away, &n_known);
+    }
+    assert_int_equal(status, CHAT_OK);
+    assert_int_not_equal(n_known, 99);
+}
+
 static void scenario(oom_memory *memory, void *ctx)
 {
     run r = {.allocator = oom_allocator(memory)};
@@ -106,6 +127,7 @@ static void scenario(oom_memory *memory, void *ctx)
     load(&r, memory);
     read_back(&r, memory);
     move_cursor(&r, memory);
+    find_away(&r, memory);
     chat__store_close(r.f->store);
     r.f->store = NULL;
     open_it(&r, memory);

@@ -168,6 +168,8 @@ static void push_to_user(chat__node *node, chat_view id, const chat_frame *frame
             chat__trail_away(node, CHAT__EVENT_QUEUED, id, frame->chat, frame->seq);
             chat__notify_missed(node, id, &missed);
         }
+        if (frame->type == CHAT_FRAME_SETTING)
+            chat__notify_settings_changed(node, id);
         return;
     }
     if (conn != NULL && *msg == NULL) {

@@ -22,7 +22,9 @@
     X(DROPPED, "dropped", "chats of which a device was told a gap: too much, or too old")          \
     X(NOTIFIED, "notified", "notifications handed to the notifier")                                \
     X(SUPPRESSED, "suppressed",                                                                    \
-      "messages that are told of later together, or not for lack of room")                         \
+      "messages that are told of later together, or not: no room, or no device that is reachable") \
+    X(MUTED, "muted", "messages of which a user who is away is not told: he has muted the chat")   \
+    X(KNOWN, "known", "messages of which a user who is away is not told: read, or on all devices") \
     X(REFUSED, "refused", "frames of clients that were refused")
 
 typedef enum chat__event {
@@ -31,6 +33,24 @@ typedef enum chat__event {
 #undef CHAT__EVENT_VALUE
         CHAT__EVENT_COUNT
 } chat__event;
+
+/* What becomes of a notification: counted by the server where it happens, remembered by the node.
+ */
+#define CHAT__FATE_TABLE(X)                                                                        \
+    X(QUEUED, "queued", "handed to the thread that calls the notifier")                            \
+    X(SENT, "sent", "the notifier has sent it to the provider")                                    \
+    X(ACCEPTED, "accepted", "the provider has it")                                                 \
+    X(FAILED, "failed", "the notifier could not, or the provider would not")                       \
+    X(GONE, "gone", "the device cannot be reached any more")                                       \
+    X(READ, "read", "the user has read it meanwhile: not told")                                    \
+    X(DROPPED, "dropped", "the notifier is too slow, or the server stopped: not told")
+
+typedef enum chat__fate {
+#define CHAT__FATE_VALUE(NAME, name, text) CHAT__FATE_##NAME,
+    CHAT__FATE_TABLE(CHAT__FATE_VALUE)
+#undef CHAT__FATE_VALUE
+        CHAT__FATE_COUNT
+} chat__fate;
 
 /* Upper ends in milliseconds of the classes of the time from accepting a message to its ack. */
 #define CHAT__LATENCY_TABLE(X)                                                                     \

@@ -114,20 +114,21 @@ struct chat__user {
 };
 
 typedef enum chat__op_type {
-    CHAT__OP_WAIT = 1, /* owner: a request queued behind others of its chat */
-    CHAT__OP_APPEND,   /* owner: waits to be durable */
-    CHAT__OP_ROOM,     /* owner: members are being loaded */
-    CHAT__OP_SEARCH,   /* owner: looks for an earlier copy of a resent message */
-    CHAT__OP_DEVICE,   /* user's node: what a device has */
-    CHAT__OP_BACKLOG,  /* user's node: reading behind a device's cursor */
-    CHAT__OP_CHATS,    /* user's node: request `chats` */
-    CHAT__OP_MEMBERS,  /* user's node: request `chat.members` */
-    CHAT__OP_HISTORY,  /* user's node: request `history` */
-    CHAT__OP_FIND,     /* user's node: request `receipts`, looking for the message */
-    CHAT__OP_RECEIPTS, /* user's node: request `receipts`, who has it */
-    CHAT__OP_MARKS,    /* owner of a self stream: may the marker move? */
-    CHAT__OP_TARGET,   /* owner: the message that an edit, a deletion or a reaction is about */
-    CHAT__OP_REACTIONS /* owner: what is thought of it, before another reaction */
+    CHAT__OP_WAIT = 1,  /* owner: a request queued behind others of its chat */
+    CHAT__OP_APPEND,    /* owner: waits to be durable */
+    CHAT__OP_ROOM,      /* owner: members are being loaded */
+    CHAT__OP_SEARCH,    /* owner: looks for an earlier copy of a resent message */
+    CHAT__OP_DEVICE,    /* user's node: what a device has */
+    CHAT__OP_BACKLOG,   /* user's node: reading behind a device's cursor */
+    CHAT__OP_CHATS,     /* user's node: request `chats` */
+    CHAT__OP_MEMBERS,   /* user's node: request `chat.members` */
+    CHAT__OP_HISTORY,   /* user's node: request `history` */
+    CHAT__OP_FIND,      /* user's node: request `receipts`, looking for the message */
+    CHAT__OP_RECEIPTS,  /* user's node: request `receipts`, who has it */
+    CHAT__OP_MARKS,     /* owner of a self stream: may the marker move? */
+    CHAT__OP_TARGET,    /* owner: the message that an edit, a deletion or a reaction is about */
+    CHAT__OP_REACTIONS, /* owner: what is thought of it, before another reaction */
+    CHAT__OP_AWAY       /* user's node: which of his devices lack a message */
 } chat__op_type;
 
 typedef struct chat__room chat__room;

@@ -106,10 +106,14 @@ typedef enum chat__effect_type {
        marks are wanted. Which is the newest record with a seq of at most `seq`? Answer:
        chat__node_marks_loaded(tag). */
     CHAT__EFFECT_LOAD_MARKS,
+    /* Which of `user`'s devices lack the record `seq` of `chat`, and has he muted the chat? Answer:
+       chat__node_away_loaded(tag). */
+    CHAT__EFFECT_LOAD_AWAY,
     /* `user`'s `device` has everything of `chat` up to `seq`. No answer; may be written late. */
     CHAT__EFFECT_CURSOR,
-    /* Tell `user`, who is away, of `limit` messages of the authors `names` (`kind` 1: and others);
-       `id` and `seq` in `chat` are of the newest. No answer. */
+    /* Tell `user`, who is away, of `limit` messages of the authors `names` (`kind` 1: and others),
+       on his `devices`; empty: none is known. `id` and `seq` in `chat` are of the newest. What
+       becomes of it: chat__node_told() with `tag` and `after` as its keys, any number of times. */
     CHAT__EFFECT_NOTIFY,
     /* One line for the operator in `text`. */
     CHAT__EFFECT_LOG
@@ -134,6 +138,7 @@ typedef struct chat__effect {
     chat_view device;
     chat_view bytes;
     chat_view_list names;
+    chat_view_list devices;
     const char *text;
 } chat__effect;
 
@@ -171,6 +176,22 @@ typedef struct chat__node_marks {
     size_t n_items;
     uint64_t seq; /* of the newest record up to the one that was asked for, 0: none */
 } chat__node_marks;
+
+/* A user to whom a message came. */
+typedef struct chat__node_away {
+    uint64_t muted_until_ms;  /* the chat; unix ms, 0: never muted */
+    uint64_t read_seq;        /* he has read the chat so far */
+    const chat_view *devices; /* that have not acknowledged the message */
+    size_t n_devices;
+    size_t n_known; /* of all his devices */
+} chat__node_away;
+
+/* What became of a notification. */
+typedef struct chat__told {
+    uint64_t key, user_key; /* `tag` and `after` of the effect */
+    chat__fate fate;
+    chat_view device; /* empty: of all that were named */
+} chat__told;
 
 /* A group as storage knows it: who is a member now. */
 typedef struct chat__node_member {
@@ -243,6 +264,14 @@ void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,
 /* CHAT_ERR_NOT_FOUND: no such chat. */
 void chat__node_marks_loaded(chat__node *node, uint64_t tag, chat_status status,
                              const chat__node_marks *marks);
+
+/* `found` is not read unless CHAT_OK. */
+void chat__node_away_loaded(chat__node *node, uint64_t tag, chat_status status,
+                            const chat__node_away *found);
+
+/* No answer to anything: it is remembered for `why`, and a device that is gone is named no more
+   until it says hello. */
+void chat__node_told(chat__node *node, const chat__told *told);
 
 /* The lease on the node number now ends at `unix_ms`; behind its end no id is given. */
 void chat__node_set_lease(chat__node *node, uint64_t unix_ms);

@@ -154,7 +154,7 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
     conn->device_len = (uint8_t)frame->device.len;
     (void)chat__session_step(&conn->session, CHAT__SESSION_EV_HELLO);
     conn->fan_from = node->n_fanned;
-    chat__notify_arrive(node, chat__conn_user(conn));
+    chat__notify_arrive(node, conn);
     if (chat__presence_arrive(node, conn) != CHAT_OK) {
         chat__conn_close(node, conn, CHAT_ERR_NOMEM, "out of memory");
         return;

@@ -11,10 +11,13 @@
 
 #define BUSY_TEXT "too many questions at the same time"
 
-static const char *const EVENT_NAMES[CHAT__EVENT_COUNT] = {
+static const char *const EVENT_NAMES[CHAT__EVENT_COUNT + CHAT__FATE_COUNT] = {
 #define EVENT_NAME(NAME, name, text) name,
     CHAT__EVENT_TABLE(EVENT_NAME)
 #undef EVENT_NAME
+#define FATE_NAME(NAME, name, text) "notify_" name,
+        CHAT__FATE_TABLE(FATE_NAME)
+#undef FATE_NAME
 };
 
 void chat__why_request(chat__node *node, chat__node_conn *conn, const chat_frame *frame)

@@ -55,7 +55,9 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_GET_USER_CHATS] = "SELECT m.chat, c.title, c.seq, m.seq, m.role FROM members m"
                                 " LEFT JOIN chats c ON c.id = m.chat WHERE m.user = ?1",
     [CHAT__DB_GET_DEVICE] = "SELECT last_seen_ms FROM devices WHERE user = ?1 AND device = ?2",
+    [CHAT__DB_GET_DEVICES] = "SELECT device, last_seen_ms FROM devices WHERE user = ?1",
     [CHAT__DB_GET_CURSORS] = "SELECT chat, seq FROM cursors WHERE user = ?1 AND device = ?2",
+    [CHAT__DB_GET_CURSOR] = "SELECT seq FROM cursors WHERE user = ?1 AND device = ?2 AND chat = ?3",
     [CHAT__DB_GET_FURTHEST] = "SELECT chat, max(seq) FROM cursors WHERE user = ?1 GROUP BY chat",
     [CHAT__DB_GET_READ] = "SELECT seq FROM reads WHERE user = ?1 AND chat = ?2",
     [CHAT__DB_GET_DELIVERED] = "SELECT max(seq) FROM cursors WHERE user = ?1 AND chat = ?2",

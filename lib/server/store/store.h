@@ -155,6 +155,21 @@ chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view
 chat_status chat__store_muted_until(chat__store *store, chat_view user, chat_view chat,
                                     uint64_t *out_unix_ms);
 
+/* A user to whom a message came; borrowed during the call. */
+typedef struct chat__store_away {
+    uint64_t muted_until_ms;  /* the chat; unix ms, 0: never muted */
+    uint64_t read_seq;        /* he has read the chat so far */
+    const chat_view *devices; /* that have not acknowledged the message */
+    size_t n_devices;
+    size_t n_known; /* of all his devices */
+} chat__store_away;
+typedef void (*chat__store_away_fn)(void *ctx, const chat__store_away *away);
+
+/* @any Which devices of `user` lack the record `seq` of `chat`. CHAT_OK after one call of `fn`;
+   CHAT_ERR_ARG, CHAT_ERR_IO, CHAT_ERR_NOMEM. */
+chat_status chat__store_load_away(chat__store *store, chat_view user, chat_view chat, uint64_t seq,
+                                  chat__store_away_fn fn, void *ctx);
+
 /* A member of a chat and how far he is. */
 typedef struct chat__store_mark {
     chat_view user;

@@ -39,8 +39,13 @@ typedef struct world {
     char written[MAX_CONNS][8192];
     chat_status closed[MAX_CONNS];
     char cursor[256];
-    char told[2048];   /* notifications: "user:count author author;" */
-    const char *group; /* "team" has the members alice and bob */
+    char told[2048];      /* notifications: "user:count author author@device@device;" */
+    chat__node_away away; /* what storage says of everybody who is */
+    size_t n_away_loads;
+    int is_away_held; /* it does not answer yet: to the last question */
+    uint64_t away_tag;
+    uint64_t told_keys[2]; /* of the last notification */
+    const char *group;     /* "team" has the members alice and bob */
     uint64_t cursor_of_loaded;
     uint64_t gap_of_loaded;  /* 0: none */
     chat_status load_status; /* of a device; CHAT_EMPTY: it is new */
@@ -223,7 +228,29 @@ static inline void keep_told(world *w, const chat__effect *effect)
         used += (size_t)snprintf(w->told + used, sizeof w->told - used, " %.*s",
                                  (int)effect->names.items[i].len,
                                  (const char *)effect->names.items[i].data);
+    for (size_t i = 0; i < effect->devices.n_items; i++)
+        used += (size_t)snprintf(w->told + used, sizeof w->told - used, "@%.*s",
+                                 (int)effect->devices.items[i].len,
+                                 (const char *)effect->devices.items[i].data);
     snprintf(w->told + used, sizeof w->told - used, ";");
+    w->told_keys[0] = effect->tag;
+    w->told_keys[1] = effect->after;
+}
+
+static inline void answer_away(world *w, const chat__effect *effect)
+{
+    w->n_away_loads++;
+    w->away_tag = effect->tag;
+    if (!w->is_away_held)
+        chat__node_away_loaded(w->node, effect->tag, CHAT_OK, &w->away);
+}
+
+static inline void keep_cursor(world *w, const chat__effect *effect)
+{
+    snprintf(w->cursor, sizeof w->cursor, "%.*s/%.*s %.*s %d", (int)effect->user.len,
+             (const char *)effect->user.data, (int)effect->device.len,
+             (const char *)effect->device.data, (int)effect->chat.len,
+             (const char *)effect->chat.data, (int)effect->seq);
 }
 
 static inline void run_effect(world *w, const chat__effect *effect)
@@ -251,14 +278,14 @@ static inline void run_effect(world *w, const chat__effect *effect)
     case CHAT__EFFECT_LOAD_CHAT:
         answer_load_chat(w, effect);
         break;
+    case CHAT__EFFECT_LOAD_AWAY:
+        answer_away(w, effect);
+        break;
     case CHAT__EFFECT_NOTIFY:
         keep_told(w, effect);
         break;
     case CHAT__EFFECT_CURSOR:
-        snprintf(w->cursor, sizeof w->cursor, "%.*s/%.*s %.*s %d", (int)effect->user.len,
-                 (const char *)effect->user.data, (int)effect->device.len,
-                 (const char *)effect->device.data, (int)effect->chat.len,
-                 (const char *)effect->chat.data, (int)effect->seq);
+        keep_cursor(w, effect);
         break;
     default:
         break;

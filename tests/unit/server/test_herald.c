@@ -145,6 +145,16 @@ static void put(script *self, uint32_t count, const char *const *names, size_t n
     chat__herald_put(self->server, &effect);
 }
 
+static void report(script *self, uint64_t number, chat_notify_state state, const char *device)
+{
+    chat_notify_report report = {.struct_size = sizeof report,
+                                 .state = state,
+                                 .number = number,
+                                 .device = chat__view_str(device),
+                                 .why = "the token is dead"};
+    self->sink.report(self->sink.ctx, &report);
+}
+
 static const char *const NAMES[] = {"alice", "bob", "dave"};
 
 static void a_notifier_that_hangs_holds_nobody_up(void **state)
@@ -156,8 +166,8 @@ static void a_notifier_that_hangs_holds_nobody_up(void **state)
     await_told(self, 1);
     for (unsigned i = 0; i < MORE_THAN_WAIT; i++)
         put(self, 1, NAMES, 1);
-    uint64_t queued = chat__herald_count(self->server, CHAT__HERALD_QUEUED);
-    uint64_t dropped = chat__herald_count(self->server, CHAT__HERALD_DROPPED);
+    uint64_t queued = chat__herald_count(self->server, CHAT__FATE_QUEUED);
+    uint64_t dropped = chat__herald_count(self->server, CHAT__FATE_DROPPED);
     assert_true(dropped > 0);
     assert_int_equal(MORE_THAN_WAIT + 1, queued + dropped);
     hold(self, 0);
@@ -175,8 +185,8 @@ static void what_fails_is_counted_and_not_asked_for_again(void **state)
     put(self, 1, NAMES, 1);
     chat__herald_stop(self->server);
     assert_int_equal(1, self->n_told);
-    assert_int_equal(1, chat__herald_count(self->server, CHAT__HERALD_FAILED));
-    assert_int_equal(0, chat__herald_count(self->server, CHAT__HERALD_ACCEPTED));
+    assert_int_equal(1, chat__herald_count(self->server, CHAT__FATE_FAILED));
+    assert_int_equal(0, chat__herald_count(self->server, CHAT__FATE_ACCEPTED));
 }
 
 static void the_end_may_be_reported_later_by_another_thread(void **state)
@@ -186,14 +196,16 @@ static void the_end_may_be_reported_later_by_another_thread(void **state)
     put(self, 1, NAMES, 1);
     put(self, 1, NAMES, 1);
     await_told(self, 2);
-    assert_int_equal(0, chat__herald_count(self->server, CHAT__HERALD_ACCEPTED));
-    self->sink.report(self->sink.ctx, 1, CHAT_NOTIFY_QUEUED, NULL);
-    self->sink.report(self->sink.ctx, 1, CHAT_NOTIFY_SENT, NULL);
-    self->sink.report(self->sink.ctx, 1, CHAT_NOTIFY_ACCEPTED, NULL);
-    self->sink.report(self->sink.ctx, 2, CHAT_NOTIFY_FAILED, "the token is dead");
-    assert_int_equal(1, chat__herald_count(self->server, CHAT__HERALD_SENT));
-    assert_int_equal(1, chat__herald_count(self->server, CHAT__HERALD_ACCEPTED));
-    assert_int_equal(1, chat__herald_count(self->server, CHAT__HERALD_FAILED));
+    assert_int_equal(0, chat__herald_count(self->server, CHAT__FATE_ACCEPTED));
+    report(self, 1, CHAT_NOTIFY_QUEUED, "");
+    report(self, 1, CHAT_NOTIFY_SENT, "");
+    report(self, 1, CHAT_NOTIFY_ACCEPTED, "");
+    report(self, 2, CHAT_NOTIFY_FAILED, "phone");
+    report(self, 2, CHAT_NOTIFY_GONE, "watch");
+    assert_int_equal(1, chat__herald_count(self->server, CHAT__FATE_SENT));
+    assert_int_equal(1, chat__herald_count(self->server, CHAT__FATE_ACCEPTED));
+    assert_int_equal(1, chat__herald_count(self->server, CHAT__FATE_FAILED));
+    assert_int_equal(1, chat__herald_count(self->server, CHAT__FATE_GONE));
     chat__herald_stop(self->server);
 }
 
