@@ -215,8 +215,7 @@ static void collect_append(chat__shard *shard, const chat__effect *effect)
     if (shard->n_appending_bytes >= MAX_APPENDING_BYTES)
         status = CHAT_ERR_BUSY;
     else if (shard->appends == NULL)
-        shard->appends =
-            chat__batch_new(chat__shard_allocator(shard), CHAT__MAIL_APPEND, shard->index);
+        shard->appends = chat__shard_batch(shard, CHAT__MAIL_APPEND);
     if (status != CHAT_ERR_BUSY && shard->appends != NULL)
         status = chat__batch_add_record(shard->appends, effect);
     if (status == CHAT_OK)
@@ -230,7 +229,7 @@ static void collect_link(chat__shard *shard, const chat__effect *effect)
     chat__batch **batch = &shard->links[effect->to_node];
     chat_status status = CHAT_ERR_NOMEM;
     if (*batch == NULL)
-        *batch = chat__batch_new(chat__shard_allocator(shard), CHAT__MAIL_LINK, shard->index);
+        *batch = chat__shard_batch(shard, CHAT__MAIL_LINK);
     if (*batch != NULL)
         status = chat__batch_add_link(*batch, effect->bytes);
     if (status != CHAT_OK)
@@ -377,7 +376,7 @@ int chat__shard_commit(chat__shard *shard)
         return 0;
     shard->appends = NULL;
     take_appended(shard, batch);
-    chat__batch_free(chat__shard_allocator(shard), batch);
+    chat__shard_drop_batch(shard, batch);
     return 1;
 }
 

@@ -77,6 +77,10 @@ int chat__mailbox_put(chat__mailbox *box, chat__batch *batch);
 /* @thread any. All that is there, oldest first, or NULL. */
 chat__batch *chat__mailbox_take(chat__mailbox *box);
 
+/* Batches of a turn, with the buffers of those that were dealt with before. */
+chat__batch *chat__shard_batch(chat__shard *shard, chat__mail_kind kind);
+void chat__shard_drop_batch(chat__shard *shard, chat__batch *batch);
+void chat__shard_free_batches(chat__shard *shard);
 chat__batch *chat__batch_new(const chat_allocator *allocator, chat__mail_kind kind, uint32_t from);
 void chat__batch_free(const chat_allocator *allocator, chat__batch *batch);
 /* Append one record. CHAT_OK; CHAT_ERR_NOMEM, CHAT_ERR_LIMIT: as it was. */
@@ -241,6 +245,8 @@ struct chat__shard {
     chat__batch *newcomers;     /* of this turn */
     chat__batch **links;        /* of this turn, by shard */
     chat__batch *done;          /* mail that was dealt with in this turn */
+    chat__batch *spare_batches; /* empty, with their buffers */
+    uint32_t n_spare_batches;
     uint64_t n_appending_bytes; /* not yet durable */
     uint32_t n_handed;          /* batches with the log thread */
     uint64_t n_received_bytes, n_sent_bytes;

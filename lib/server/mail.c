@@ -10,8 +10,10 @@
 
 #include <string.h>
 
-#define MAX_BATCH_BYTES ((size_t)1 << 30)
-#define ALIGNMENT       8u
+#define MAX_BATCH_BYTES   ((size_t)1 << 30)
+#define MAX_SPARE_BATCHES 4u
+#define SPARE_BATCH_BYTES (512u << 10)
+#define ALIGNMENT         8u
 
 int chat__mailbox_init(chat__mailbox *box)
 {
@@ -66,6 +68,45 @@ void chat__batch_free(const chat_allocator *allocator, chat__batch *batch)
         chat__guest_free(allocator, batch->guest);
     chat__buf_done(&batch->bytes);
     chat__alloc_free(allocator, batch);
+}
+
+chat__batch *chat__shard_batch(chat__shard *shard, chat__mail_kind kind)
+{
+    chat__batch *batch = shard->spare_batches;
+    if (batch == NULL)
+        return chat__batch_new(chat__shard_allocator(shard), kind, shard->index);
+    shard->spare_batches = batch->next;
+    shard->n_spare_batches--;
+    batch->next = NULL;
+    batch->kind = kind;
+    batch->from = shard->index;
+    return batch;
+}
+
+void chat__shard_drop_batch(chat__shard *shard, chat__batch *batch)
+{
+    chat__buf bytes = batch->bytes;
+    if (batch->guest != NULL || bytes.cap == 0 || bytes.cap > SPARE_BATCH_BYTES ||
+        shard->n_spare_batches >= MAX_SPARE_BATCHES) {
+        chat__batch_free(chat__shard_allocator(shard), batch);
+        return;
+    }
+    memset(batch, 0, sizeof *batch);
+    batch->bytes = bytes;
+    batch->bytes.len = 0;
+    batch->next = shard->spare_batches;
+    shard->spare_batches = batch;
+    shard->n_spare_batches++;
+}
+
+void chat__shard_free_batches(chat__shard *shard)
+{
+    while (shard->spare_batches != NULL) {
+        chat__batch *next = shard->spare_batches->next;
+        chat__batch_free(chat__shard_allocator(shard), shard->spare_batches);
+        shard->spare_batches = next;
+    }
+    shard->n_spare_batches = 0;
 }
 
 static size_t padded(size_t len)

@@ -60,7 +60,7 @@ static void settle_mail(chat__shard *shard)
 {
     while (shard->done != NULL) {
         chat__batch *next = shard->done->next;
-        chat__batch_free(chat__shard_allocator(shard), shard->done);
+        chat__shard_drop_batch(shard, shard->done);
         shard->done = next;
         if (atomic_fetch_sub(&shard->server->n_mail, 1) == 1 && shard->is_draining)
             chat__server_wake_control(shard->server);
@@ -348,6 +348,7 @@ void chat__shard_done(chat__shard *shard)
         batch = next;
     }
     settle_mail(shard);
+    chat__shard_free_batches(shard);
     chat__batch_free(allocator, shard->appends);
     chat__batch_free(allocator, shard->newcomers);
     for (uint32_t i = 0; shard->links != NULL && i < shard->server->n_shards; i++)

@@ -76,7 +76,7 @@ void chat__map_done(chat__map *map)
     map->n_items = 0;
 }
 
-static uint32_t hash_of(const chat__map *map, chat_view key)
+uint32_t chat__map_hash(const chat__map *map, chat_view key)
 {
     return (uint32_t)chat__siphash(map->seed, key.data, key.len);
 }
@@ -100,7 +100,7 @@ void *chat__map_get(const chat__map *map, chat_view key)
 {
     if (map->n_items == 0)
         return NULL;
-    return find(map, key, hash_of(map, key))->value;
+    return find(map, key, chat__map_hash(map, key))->value;
 }
 
 static chat_status grow(chat__map *map)
@@ -122,10 +122,10 @@ static chat_status grow(chat__map *map)
     return CHAT_OK;
 }
 
-chat_status chat__map_put(chat__map *map, chat_view key, void *value)
+chat_status chat__map_put_hashed(chat__map *map, chat_view key, uint32_t hash, void *value)
 {
-    uint32_t hash = hash_of(map, key);
-    if (map->n_items > 0 && find(map, key, hash)->value != NULL)
+    chat__map_slot *slot = map->n_slots > 0 ? find(map, key, hash) : NULL;
+    if (slot != NULL && slot->value != NULL)
         return CHAT_ERR_EXISTS;
     if (map->n_items >= map->max_items || key.len > UINT32_MAX)
         return CHAT_ERR_LIMIT;
@@ -134,8 +134,8 @@ chat_status chat__map_put(chat__map *map, chat_view key, void *value)
         chat_status status = grow(map);
         if (status != CHAT_OK)
             return status;
+        slot = find(map, key, hash);
     }
-    chat__map_slot *slot = find(map, key, hash);
     slot->key = key.data;
     slot->key_len = (uint32_t)key.len;
     slot->hash = hash;
@@ -144,17 +144,15 @@ chat_status chat__map_put(chat__map *map, chat_view key, void *value)
     return CHAT_OK;
 }
 
-void *chat__map_remove(chat__map *map, chat_view key)
+chat_status chat__map_put(chat__map *map, chat_view key, void *value)
 {
-    if (map->n_items == 0)
-        return NULL;
-    chat__map_slot *slot = find(map, key, hash_of(map, key));
-    void *value = slot->value;
-    if (value == NULL)
-        return NULL;
-    /* Close the hole: move back each later slot of the run whose home is not behind the hole. */
+    return chat__map_put_hashed(map, key, chat__map_hash(map, key), value);
+}
+
+/* Close the hole: move back each later slot of the run whose home is not behind the hole. */
+static void empty_slot(chat__map *map, size_t hole)
+{
     size_t mask = map->n_slots - 1;
-    size_t hole = (size_t)(slot - map->slots);
     for (size_t i = (hole + 1) & mask; map->slots[i].value != NULL; i = (i + 1) & mask) {
         size_t home = map->slots[i].hash & mask;
         if (((i - home) & mask) >= ((i - hole) & mask)) {
@@ -164,7 +162,32 @@ void *chat__map_remove(chat__map *map, chat_view key)
     }
     memset(&map->slots[hole], 0, sizeof map->slots[hole]);
     map->n_items--;
+}
+
+void *chat__map_remove(chat__map *map, chat_view key)
+{
+    if (map->n_items == 0)
+        return NULL;
+    chat__map_slot *slot = find(map, key, chat__map_hash(map, key));
+    void *value = slot->value;
+    if (value != NULL)
+        empty_slot(map, (size_t)(slot - map->slots));
     return value;
+}
+
+void chat__map_drop(chat__map *map, uint32_t hash, const void *value)
+{
+    size_t mask = map->n_slots - 1;
+    size_t i = hash & mask;
+    while (map->slots[i].value != value)
+        i = (i + 1) & mask;
+    empty_slot(map, i);
+}
+
+void chat__map_prefetch(const chat__map *map, uint32_t hash)
+{
+    if (map->n_slots > 0)
+        __builtin_prefetch(&map->slots[hash & (map->n_slots - 1)], 1);
 }
 
 void *chat__map_next(const chat__map *map, size_t *cursor)

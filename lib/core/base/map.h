@@ -43,6 +43,18 @@ chat_status chat__map_put(chat__map *map, chat_view key, void *value);
 /* Take a value out; NULL when there is none. */
 void *chat__map_remove(chat__map *map, chat_view key);
 
+/* What the map finds the key by. */
+uint32_t chat__map_hash(const chat__map *map, chat_view key);
+
+/* chat__map_put() of a key of which the hash is known. */
+chat_status chat__map_put_hashed(chat__map *map, chat_view key, uint32_t hash, void *value);
+
+/* Take out a value that is there, by the hash of its key: the key is not looked at. */
+void chat__map_drop(chat__map *map, uint32_t hash, const void *value);
+
+/* Have the place of a key come near, before it is needed. */
+void chat__map_prefetch(const chat__map *map, uint32_t hash);
+
 /*
  * Walk in no special order: start with `*cursor` 0, NULL at the end. Nothing may be put meanwhile;
  * the value just returned may be removed only after the walk.

@@ -38,6 +38,11 @@ static void drop_oldest(chat__node *node)
     while (node->cids.n_items >= node->options.dedupe_count && node->cid_first != NULL &&
            node->cid_first->op == NULL && !node->cid_first->is_open)
         chat__cid_forget(node, node->cid_first);
+    /* The next to go went out of all caches long ago. */
+    if (node->cid_first != NULL) {
+        chat__map_prefetch(&node->cids, node->cid_first->hash);
+        __builtin_prefetch(node->cid_first->next);
+    }
 }
 
 static void link_last(chat__node *node, chat__cid *entry)
@@ -87,13 +92,15 @@ chat__cid *chat__cid_new(chat__node *node, chat_view user, chat_view chat, chat_
     uint8_t buffer[KEY_MAX_BYTES];
     chat_view key = key_of(user, chat, cid, buffer);
     drop_oldest(node);
-    chat__cid *entry = chat__node_alloc(node, sizeof *entry + key.len);
+    chat__cid *entry = chat__pool_get(&node->pool, sizeof *entry + key.len, sizeof *entry);
     if (entry == NULL)
         return NULL;
     memcpy(entry->key, key.data, key.len);
-    entry->key_len = (uint32_t)key.len;
-    if (chat__map_put(&node->cids, chat__view(entry->key, entry->key_len), entry) != CHAT_OK) {
-        chat__node_dealloc(node, entry);
+    entry->key_len = (uint16_t)key.len;
+    entry->hash = chat__map_hash(&node->cids, key);
+    if (chat__map_put_hashed(&node->cids, chat__view(entry->key, entry->key_len), entry->hash,
+                             entry) != CHAT_OK) {
+        chat__pool_put(&node->pool, entry);
         return NULL;
     }
     link_last(node, entry);
@@ -102,7 +109,7 @@ chat__cid *chat__cid_new(chat__node *node, chat_view user, chat_view chat, chat_
 
 void chat__cid_forget(chat__node *node, chat__cid *entry)
 {
-    (void)chat__map_remove(&node->cids, chat__view(entry->key, entry->key_len));
+    chat__map_drop(&node->cids, entry->hash, entry);
     unlink_entry(node, entry);
-    chat__node_dealloc(node, entry);
+    chat__pool_put(&node->pool, entry);
 }

@@ -9,6 +9,7 @@
 #include "base/bucket.h"
 #include "base/heap.h"
 #include "base/map.h"
+#include "base/pool.h"
 #include "base/view.h"
 #include "session/session.h"
 
@@ -191,8 +192,9 @@ struct chat__cid {
     chat__cid *prev, *next;
     chat__op *op;         /* NULL: done */
     uint64_t id, seq, ts; /* 0: it left no record */
-    uint32_t key_len;
-    uint32_t is_open; /* a search that goes on */
+    uint32_t hash;        /* of the key */
+    uint16_t key_len;
+    uint16_t is_open; /* a search that goes on */
     uint8_t key[];    /* user, 0, chat, 0, cid */
 };
 
@@ -205,6 +207,7 @@ struct chat__node {
     chat_decoder *decoder;     /* for what comes from outside */
     chat_decoder *row_decoder; /* for payloads, while an outside frame is in use */
     chat__arena arena;
+    chat__pool pool; /* what comes and goes with a message: ops, msgs, cids */
     chat__effect *effects;
     size_t n_effects, next_effect, effects_cap;
     chat__heap timers;

@@ -18,7 +18,8 @@ static void append_view(uint8_t **at, chat_view from, chat_view *out)
 chat__msg *chat__msg_new(chat__node *node, const chat_frame *frame)
 {
     size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, frame);
-    chat__msg *msg = chat__node_alloc(node, sizeof *msg + frame->chat.len + frame->from.len + cap);
+    size_t bytes = sizeof(chat__msg) + frame->chat.len + frame->from.len + cap;
+    chat__msg *msg = chat__pool_get(&node->pool, bytes, sizeof *msg);
     size_t len = 0;
     if (msg == NULL)
         return NULL;
@@ -34,7 +35,7 @@ chat__msg *chat__msg_new(chat__node *node, const chat_frame *frame)
     msg->is_receipt_wanted = frame->type == CHAT_FRAME_MSG && CHAT_FRAME_HAS(frame, COUNT) &&
                              frame->count < RECEIPT_MEMBERS;
     if (chat__frame_encode_own(frame, at, cap, &len) != CHAT_OK) {
-        chat__node_dealloc(node, msg);
+        chat__pool_put(&node->pool, msg);
         return NULL;
     }
     msg->bytes[CHAT_ENCODING_CBOR] = chat__view(at, len);

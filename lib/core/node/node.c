@@ -81,6 +81,7 @@ chat_status chat__node_new(const chat__node_options *options, chat__node **out)
         return CHAT_ERR_NOMEM;
     node->allocator = allocator;
     take_limits(node, options);
+    chat__pool_init(&node->pool, &node->allocator);
     chat__arena_init(&node->arena, &node->allocator, ARENA_MAX_BYTES);
     chat__heap_init(&node->timers, &node->allocator, options->max_connections);
     chat__map_init(&node->users, &node->allocator, options->max_connections, options->seed);
@@ -115,7 +116,7 @@ static void free_dead(chat__node *node)
         chat__msg *msg = node->dead;
         node->dead = msg->next_dead;
         chat__node_dealloc(node, (void *)(uintptr_t)msg->bytes[CHAT_ENCODING_JSON].data);
-        chat__node_dealloc(node, msg);
+        chat__pool_put(&node->pool, msg);
     }
 }
 
@@ -139,6 +140,7 @@ void chat__node_free(chat__node *node)
     chat__map_done(&node->cids);
     chat__heap_done(&node->timers);
     chat__arena_done(&node->arena);
+    chat__pool_done(&node->pool);
     chat_decoder_free(node->decoder);
     chat_decoder_free(node->row_decoder);
     chat__alloc_free(&allocator, node->effects);
@@ -247,7 +249,7 @@ chat__op *chat__op_new(chat__node *node, chat__op_type type, size_t extra)
 {
     if (node->n_ops >= node->options.max_pending)
         return NULL;
-    chat__op *op = chat__node_alloc(node, sizeof *op + extra);
+    chat__op *op = chat__pool_get(&node->pool, sizeof *op + extra, sizeof *op);
     if (op == NULL)
         return NULL;
     op->type = type;
@@ -269,7 +271,7 @@ void chat__op_free(chat__node *node, chat__op *op)
         op->next_all->prev_all = op->prev_all;
     node->n_ops--;
     chat__node_dealloc(node, op->roster);
-    chat__node_dealloc(node, op);
+    chat__pool_put(&node->pool, op);
 }
 
 void chat__op_keep(chat__op *op, chat_view bytes)

@@ -132,6 +132,31 @@ static void keys_are_bytes(void **state)
     chat__map_done(&map);
 }
 
+static void what_is_known_by_its_hash_goes_in_and_out_without_its_key(void **state)
+{
+    enum { N_NAMES = 500 };
+    static const uint64_t SEED[2] = {5, 6};
+    static char names[N_NAMES][16];
+    chat__map map;
+    (void)state;
+    chat__map_init(&map, NULL, N_NAMES, SEED);
+    for (unsigned i = 0; i < N_NAMES; i++) {
+        snprintf(names[i], sizeof names[i], "k%u", i);
+        chat_view key = chat__view_str(names[i]);
+        uint32_t hash = chat__map_hash(&map, key);
+        chat__map_prefetch(&map, hash);
+        assert_int_equal(chat__map_put_hashed(&map, key, hash, names[i]), CHAT_OK);
+        assert_int_equal(chat__map_put_hashed(&map, key, hash, names[i]), CHAT_ERR_EXISTS);
+    }
+    for (unsigned i = 0; i < N_NAMES; i += 2)
+        chat__map_drop(&map, chat__map_hash(&map, chat__view_str(names[i])), names[i]);
+    for (unsigned i = 0; i < N_NAMES; i++)
+        assert_ptr_equal(chat__map_get(&map, chat__view_str(names[i])),
+                         i % 2 == 0 ? NULL : names[i]);
+    assert_int_equal(map.n_items, N_NAMES / 2);
+    chat__map_done(&map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +166,7 @@ int main(void)
         cmocka_unit_test(siphash_equals_an_independent_one),
         cmocka_unit_test(without_memory_it_stays_as_it_was),
         cmocka_unit_test(keys_are_bytes),
+        cmocka_unit_test(what_is_known_by_its_hash_goes_in_and_out_without_its_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
