@@ -117,7 +117,7 @@ static chat_status start_node(chat_test_server *server)
     options.max_group_members = MAX_MEMBERS;
     options.max_frame_bytes = MAX_FRAME_BYTES;
     options.seed[0] = server->world.rng;
-    options.not_before_id = chat__sim_storage_max_id(&server->world);
+    options.not_before_id = chat__sim_storage_max_id(&server->world, 0);
     chat_status status = chat__node_new(&options, &server->world.nodes[0]);
     begin(server);
     return status;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UNIX_BASE_MS  (CHAT_EPOCH_MS + UINT64_C(86400000))
+#define UNIX_BASE_MS  (CHAT_EPOCH_MS + UINT64_C(8640000000))
 #define SECOND_MS     1000u
 #define SETTLE_MS     600000u
 #define ACTIVE_MS     60000u
@@ -37,19 +37,14 @@ void chat_sim_options_init(chat_sim_options *options)
 
 /* --- nodes --- */
 
-static uint64_t unix_ms(const sim *s)
-{
-    return s->unix_base_ms + s->now_ms;
-}
-
 void chat__sim_begin(sim *s, uint32_t node)
 {
-    chat__node_begin(s->nodes[node], s->now_ms, unix_ms(s));
+    chat__node_begin(s->nodes[node], s->now_ms, chat__sim_unix_ms(s, node));
 }
 
 static void renew_lease(sim *s, uint32_t node)
 {
-    s->lease_until_ms[node] = unix_ms(s) + LEASE_MS;
+    s->lease_until_ms[node] = chat__sim_unix_ms(s, node) + LEASE_MS;
     chat__node_set_lease(s->nodes[node],
                          s->plant == SIM_PLANT_NO_LEASE ? UINT64_MAX : s->lease_until_ms[node]);
 }
@@ -73,8 +68,9 @@ static chat_status start_nodes(sim *s)
     options.notify_users = SIM_MAX_CLIENTS;
     options.notify_interval_ms = 1000;
     options.seed[0] = s->rng;
-    options.not_before_id = s->plant == SIM_PLANT_CLOCK_FLOOR ? 0 : chat__sim_storage_max_id(s);
     for (uint32_t i = 0; i < s->options.n_nodes; i++) {
+        options.not_before_id =
+            s->plant == SIM_PLANT_CLOCK_FLOOR ? 0 : chat__sim_storage_max_id(s, i);
         options.self = i;
         options.snowflake_node = i;
         chat_status status = chat__node_new(&options, &s->nodes[i]);
@@ -170,11 +166,15 @@ static void to_node(sim *s, uint32_t node, const chat__effect *effect)
     if (at_ms < *last_ms)
         at_ms = *last_ms;
     *last_ms = at_ms;
-    sim_event *event = chat__sim_schedule(s, SIM_EV_LINK, at_ms, effect->bytes);
-    if (event == NULL)
-        return;
-    event->node = effect->to_node;
-    event->from_node = node;
+    uint8_t newer[SIM_NEWER_BYTES];
+    chat_view bytes = chat__sim_newer_frame(s, node, effect->bytes, newer);
+    do {
+        sim_event *event = chat__sim_schedule(s, SIM_EV_LINK, at_ms, bytes);
+        if (event == NULL)
+            return;
+        event->node = effect->to_node;
+        event->from_node = node;
+    } while (chat__sim_newer_type(s, node, &bytes));
 }
 
 static void to_storage(sim *s, uint32_t node, const chat__effect *effect)
@@ -206,7 +206,7 @@ void chat__sim_run_effects(sim *s, uint32_t node)
             to_node(s, node, &effect);
             break;
         case CHAT__EFFECT_APPEND:
-            if (unix_ms(s) >= s->lease_until_ms[node])
+            if (chat__sim_unix_ms(s, node) >= s->lease_until_ms[node])
                 chat__sim_violate(s, "ids: node %u gave one after its lease had ended", node);
             chat__sim_storage_append(s, node, &effect);
             break;
@@ -460,6 +460,7 @@ chat_status chat_sim_run(const chat_sim_options *given, chat_sim_report *out)
     s->n_to_send = options->n_messages;
     s->offline_limit = chat__sim_chance(s, 40) ? 1 + chat__sim_random(s, 12) : 0;
     s->offline_ttl_ms = chat__sim_chance(s, 20) ? 200 + chat__sim_random(s, 5000) : 0;
+    chat__sim_mixed_init(s);
     chat_status status = chat_decoder_new(NULL, MAX_FRAME, &s->decoder);
     if (status == CHAT_OK)
         status = chat_history_new(&s->history);

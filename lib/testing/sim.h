@@ -10,6 +10,7 @@
 
 #define SIM_MAX_NODES    16u
 #define SIM_MAX_CLIENTS  64u
+#define SIM_NEWER_BYTES  4096u
 #define SIM_MAX_USERS    16u /* a, b, ... */
 #define SIM_PARTITIONS   8u
 #define SIM_NAME_BYTES   (CHAT_ID_MAX_BYTES + 1)
@@ -206,6 +207,8 @@ typedef struct sim {
     chat__node *nodes[SIM_MAX_NODES];
     uint64_t link_ms[SIM_MAX_NODES][SIM_MAX_NODES];
     uint64_t lease_until_ms[SIM_MAX_NODES]; /* unix; of the node numbers */
+    int64_t skew_ms[SIM_MAX_NODES];         /* of their clocks */
+    int is_newer[SIM_MAX_NODES];            /* version */
     uint32_t epoch, next_wire, next_cid;
     uint32_t n_clients, n_to_send;
     uint64_t offline_limit, offline_ttl_ms; /* 0: none */
@@ -233,6 +236,15 @@ chat_view chat__sim_view(const char *name);
 /* Room for one more element; 0 when out of memory. */
 int chat__sim_grow(sim *s, void **items, size_t *cap, size_t n, size_t size);
 
+/* --- mixed.c: nodes that are not alike --- */
+void chat__sim_mixed_init(sim *s);
+uint64_t chat__sim_unix_ms(const sim *s, uint32_t node);
+/* A frame (CBOR) as the node sends or writes it: in `out` if it is of a newer version. */
+chat_view chat__sim_newer_frame(const sim *s, uint32_t node, chat_view bytes,
+                                uint8_t out[SIM_NEWER_BYTES]);
+/* Whether it sends one more, of a type that nobody knows. */
+int chat__sim_newer_type(sim *s, uint32_t node, chat_view *out);
+
 /* --- plants.c --- */
 /* SIM_PLANT_NONE: there is no such plant, or `name` is NULL. */
 sim_plant chat__sim_plant_named(const char *name);
@@ -252,7 +264,8 @@ void chat__sim_storage_take(sim *s, sim_answer *answer);
 void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer);
 void chat__sim_answer_free(sim_answer *answer);
 void chat__sim_storage_free(sim *s);
-uint64_t chat__sim_storage_max_id(const sim *s);
+/* The greatest id that the node has given. */
+uint64_t chat__sim_storage_max_id(const sim *s, uint32_t node);
 
 /* --- members.c: who is in a chat, by the records alone --- */
 typedef struct sim_member {

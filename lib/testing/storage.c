@@ -61,7 +61,9 @@ void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect)
     if (!chat__sim_grow(s, (void **)&storage->records, &storage->cap, storage->n_records,
                         sizeof *storage->records))
         return;
-    uint8_t *payload = malloc(effect->bytes.len);
+    uint8_t newer[SIM_NEWER_BYTES];
+    chat_view bytes = chat__sim_newer_frame(s, node, effect->bytes, newer);
+    uint8_t *payload = malloc(bytes.len);
     if (payload == NULL) {
         s->is_out_of_memory = 1;
         return;
@@ -76,8 +78,8 @@ void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect)
     record->id = effect->id;
     record->tag = effect->tag;
     record->payload = payload;
-    record->len = effect->bytes.len;
-    memcpy(payload, effect->bytes.data, effect->bytes.len);
+    record->len = bytes.len;
+    memcpy(payload, bytes.data, bytes.len);
     uint64_t *last = &storage->last_seq[effect->partition];
     record->seq = effect->id > *last + 1 ? effect->id : *last + 1;
     *last = record->seq;
@@ -181,11 +183,12 @@ void chat__sim_storage_crash(sim *s)
                     n_kept);
 }
 
-uint64_t chat__sim_storage_max_id(const sim *s)
+uint64_t chat__sim_storage_max_id(const sim *s, uint32_t node)
 {
     uint64_t max_id = 0;
     for (size_t i = 0; i < s->storage.n_records; i++) {
-        if (s->storage.records[i].id > max_id)
+        if (s->storage.records[i].id > max_id &&
+            chat_snowflake_decode(s->storage.records[i].id).node == node)
             max_id = s->storage.records[i].id;
     }
     return max_id;

@@ -51,7 +51,7 @@ def test_watchers_hear_of_the_first_and_the_last_device(connect):
     assert presence(alice, "bob")["bob"]["ts"] == gone["ts"]
 
 
-def test_a_crashed_client_is_gone_within_the_stated_time(quick, connect):
+def test_presence_bound_of_a_crashed_client(quick, connect):
     alice = connect("alice", server=quick)
     alice.request("presence.watch", users=["bob"])
     bob = subprocess.Popen([chat_path(), "--url", quick.url, "--token", quick.token("bob"),

@@ -58,6 +58,31 @@ def test_it_is_told_after_a_restart_too(server, connect):
     assert resumed(connect("alice")) == {"state": "recovered", "count": 0}
 
 
+def test_durable_resume(server, connect):
+    """Away over kills, clean stops and another number of shards: each message once, in order."""
+    bob = connect("bob")
+    assert resumed(bob)["state"] == "reset"
+    bob.abandon()
+    sent = []
+    options = list(server.options)
+    for turn, shards in enumerate((1, 4, 3)):
+        alice = connect("alice")
+        for i in range(N_MISSED // 3):
+            sent.append(f"{turn} {i}")
+            alice.send(sent[-1], to="bob")
+        sent.append(f"{turn} last")
+        alice.say(sent[-1], to="bob")
+        if turn % 2 == 0:
+            server.kill()
+        else:
+            assert server.stop() == 0
+        server.options = [*options, "--shards", str(shards)]
+        server.start()
+    bob = connect("bob")
+    assert resumed(bob) == {"state": "recovered", "count": len(sent)}
+    assert [f["body"] for f in bob.inbox if f["t"] == "msg"] == sent
+
+
 def test_listen_prints_it_once_a_connection(server, connect):
     connect("alice").say("missed", to="bob")
     run = Process([chat_path(), "--url", server.url, "--token", server.token("bob"), "--json",

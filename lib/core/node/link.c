@@ -63,16 +63,45 @@ static int is_valid_answer(const chat_frame *frame)
     return has_all(frame, chat__frame_required((uint32_t)frame->kind));
 }
 
-chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view bytes)
+/* Whether only a newer version knows what is forwarded. */
+static int is_of_newer_kind(const chat_frame *frame)
 {
-    chat_frame frame;
+    return CHAT_FRAME_HAS(frame, KIND) &&
+           (frame->kind > UINT32_MAX || chat_frame_direction((uint32_t)frame->kind) == 0);
+}
+
+/* A request ends with an answer; a record cannot be given to the users of this node. */
+static void pass_over(chat__node *node, uint32_t from_node, const chat_frame *frame)
+{
+    if (frame->type == CHAT_FRAME_SUBMIT && frame->node == from_node)
+        chat__owner_refuse(node, frame, CHAT_ERR_UNSUPPORTED,
+                           "the node that owns this chat is of an older version");
+}
+
+/* CHAT_EMPTY: it was passed over. */
+static chat_status take_in(chat__node *node, uint32_t from_node, chat_view bytes, chat_frame *out)
+{
     chat_status status = node->options.links_are_own
-                             ? chat__frame_decode_own(node->decoder, bytes, &frame)
-                             : chat_frame_decode(node->decoder, CHAT_ENCODING_CBOR, bytes, &frame);
+                             ? chat__frame_decode_own(node->decoder, bytes, out)
+                             : chat_frame_decode(node->decoder, CHAT_ENCODING_CBOR, bytes, out);
+    if (status == CHAT_ERR_UNSUPPORTED)
+        return CHAT_EMPTY; /* of a newer version, which does not count on it */
     if (status != CHAT_OK)
         return status;
     if (from_node >= node->options.n_nodes)
         return CHAT_ERR_ARG;
+    if (!is_of_newer_kind(out))
+        return CHAT_OK;
+    pass_over(node, from_node, out);
+    return CHAT_EMPTY;
+}
+
+chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view bytes)
+{
+    chat_frame frame;
+    chat_status status = take_in(node, from_node, bytes, &frame);
+    if (status != CHAT_OK)
+        return status == CHAT_EMPTY ? CHAT_OK : status;
     switch (frame.type) {
     case CHAT_FRAME_SUBMIT:
         if (!is_valid_submit(node, &frame, from_node))

@@ -246,7 +246,8 @@ void chat__node_closed(chat__node *node, chat__conn conn);
    was not 0. */
 void chat__node_unsent(chat__node *node, chat__conn conn, size_t bytes);
 
-/* What another node sent by LINK. CHAT_OK; CHAT_ERR_SYNTAX, CHAT_ERR_ARG: drop the link. */
+/* What another node sent by LINK. CHAT_OK, also for what only a newer version knows;
+   CHAT_ERR_SYNTAX, CHAT_ERR_ARG: drop the link. */
 chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view bytes);
 
 /* Answers to effects. Views are borrowed during the call. */

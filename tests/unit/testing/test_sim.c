@@ -20,9 +20,12 @@ static const struct {
     const char *words;
     size_t n_at_least;
 } FAULTS[] = {
-    {"fdatasync fails", 5},        {"the disk is full", 5}, {"the disk takes", 20},
-    {"were not acknowledged", 20}, {"does not reach", 20},  {"cuts its connection", 50},
-    {"is half-open", 50},          {"(again)", 20},         {"is told of a gap", 10},
+    {"fdatasync fails", 5},     {"the disk is full", 5},
+    {"the disk takes", 20},     {"were not acknowledged", 20},
+    {"does not reach", 20},     {"cuts its connection", 50},
+    {"is half-open", 50},       {"(again)", 20},
+    {"is told of a gap", 10},   {"its clock is", 10},
+    {"of a newer version", 10},
 };
 
 #define N_FAULTS (sizeof FAULTS / sizeof *FAULTS)
