@@ -279,6 +279,11 @@ def suite_unit(result):
     meson_suite("unit", result)
 
 
+def suite_contract(result):
+    """one suite for each backend interface, on every backend"""
+    meson_suite("contract", result)
+
+
 def suite_oom(result):
     """every public call with each allocation failing in turn"""
     meson_suite("oom", result)
@@ -340,7 +345,7 @@ def has_threads(name):
 
 def suite_other(result):
     """tests that are registered in meson under any other suite"""
-    known = {"unit", "oom", "sim", "fuzz"}
+    known = {"unit", "contract", "oom", "sim", "fuzz"}
     names = [name for name in registered(BUILDER.get("plain")) if name not in known]
     if not names:
         raise Absent("no other suites are registered")

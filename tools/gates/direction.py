@@ -38,8 +38,8 @@ MAY_USE = {
 OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["client"],
                  "client_thread": ["client"], "client_store": ["client"], "token": ["client", "net"],
                  "server": ["server"], "testing": ["testing"],
-                 "testing_server": ["testing"], "history": ["testing"],
-                 "backend": ["server", "store", "testing"]}
+                 "testing_server": ["testing"], "testing_notifier": ["testing"],
+                 "history": ["testing"], "backend": ["server", "store", "testing"]}
 
 INCLUDE_PATHS = ["include", "lib", "lib/core", "lib/server"]
 SUFFIXES = (".c", ".h")
