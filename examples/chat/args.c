@@ -15,7 +15,7 @@ enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_HELP, KIND_VERSION };
 
 #define NET                                                                                        \
     "send listen history chats create update join leave add remove role members presence watch "   \
-    "hide read receipts why mute unmute reply edit delete react reactions interactive"
+    "hide read receipts why mute unmute reply edit delete react reactions outbox interactive"
 #define ALL NET " token"
 
 static const struct option {
@@ -32,6 +32,8 @@ static const struct option {
     {"--ca", KIND_TEXT, offsetof(struct args, ca_file), 0, NET},
     {"--pin", KIND_TEXT, offsetof(struct args, pin), 0, NET},
     {"--proxy", KIND_TEXT, offsetof(struct args, proxy), 0, NET},
+    {"--store", KIND_TEXT, offsetof(struct args, store_file), 0, NET},
+    {"--offline", KIND_FLAG, offsetof(struct args, is_offline), 0, "send history chats outbox"},
     {"--insecure", KIND_FLAG, offsetof(struct args, is_insecure), 0, NET},
     {"--encoding", KIND_TEXT, offsetof(struct args, encoding), 0, NET},
     {"--timeout", KIND_NUMBER, offsetof(struct args, timeout_s), offsetof(struct args, has_timeout),
@@ -86,6 +88,7 @@ static const struct {
     {"delete", 2, 2, "delete CHAT/MESSAGE   (or CHAT MESSAGE: its id)"},
     {"react", 2, 3, "react CHAT/MESSAGE [REACTION]   (or CHAT MESSAGE: its id)"},
     {"reactions", 2, 2, "reactions CHAT/MESSAGE   (or CHAT MESSAGE: its id)"},
+    {"outbox", 0, 2, "outbox --store FILE [retry CID | drop CID]"},
     {"token", 0, 4, "token --secret-file F --user U [--ttl SECONDS]"},
 };
 
@@ -208,7 +211,7 @@ static int check_verb(struct args *args, int argc, char **argv)
             "Verbs: send, listen, history, chats, create, update, join, leave, add, remove, role, "
             "members, presence, watch, hide, read, receipts, why, mute, unmute, reply, edit, "
             "delete, "
-            "react, reactions, "
+            "react, reactions, outbox, "
             "token. See chat --help.");
     if (strstr(verbs[i].usage, "CHAT/MESSAGE") != NULL)
         split_message(args, verbs[i].min_items, verbs[i].max_items);
@@ -218,6 +221,11 @@ static int check_verb(struct args *args, int argc, char **argv)
         return refuse("too many arguments", NULL, verbs[i].usage);
     if (args->has_before && args->has_after)
         return refuse("--before and --after exclude each other", NULL, verbs[i].usage);
+    if (strcmp(args->verb, "outbox") == 0)
+        args->is_offline = 1;
+    if (args->is_offline && args->store_file == NULL)
+        return refuse("without a connection there is only what a file has", NULL,
+                      "Name it: --store FILE.");
     return check_options(args->verb, argc, argv);
 }
 

@@ -5,6 +5,7 @@
 
 #include <chat/chat.h>
 #include <chat/client.h>
+#include <chat/client_store.h>
 #include <chat/token.h>
 
 #include <stdio.h>
@@ -21,11 +22,11 @@ struct args {
     const char *items[CLI_MAX_ARGS];
     size_t n_items;
     const char *url, *token, *token_file, *device, *ca_file, *encoding;
-    const char *pin, *proxy;
+    const char *pin, *proxy, *store_file;
     const char *secret_file, *user, *title;
     uint64_t count, limit, before, after, ttl_s, timeout_s;
     int has_before, has_after, has_timeout, has_limit;
-    int is_json, is_insecure, is_signature_only, is_open;
+    int is_json, is_insecure, is_signature_only, is_open, is_offline;
 };
 
 struct cli;
@@ -86,7 +87,8 @@ chat_view cli_view(const char *text);
 
 /* show.c: events for programs and for people. */
 void show_json(FILE *out, const chat_event *event);
-void show_text(FILE *out, chat_view text); /* nothing in it can steer the terminal */
+void show_json_text(FILE *out, chat_view text); /* quoted */
+void show_text(FILE *out, chat_view text);      /* nothing in it can steer the terminal */
 void show_chat_name(FILE *out, const struct cli *cli, chat_view chat);
 void show_row(FILE *out, const struct cli *cli, const chat_frame *frame);
 void show_presence(FILE *out, const chat_frame *frame);
@@ -109,6 +111,11 @@ void oneshot_on_event(struct cli *cli, const chat_event *event);
 /* What a message that is sent comes to. */
 void send_on_event(struct cli *cli, const chat_event *event);
 void send_on_tick(struct cli *cli);
+
+/* outbox.c */
+extern const struct verb verb_outbox;
+/* The item that `cid` names: it waits for a run with a connection. */
+void outbox_show_waiting(const struct cli *cli, const chat_client_cid *cid);
 
 /* presence.c */
 extern const struct verb verb_presence, verb_watch, verb_hide;

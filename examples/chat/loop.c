@@ -150,6 +150,18 @@ static void turn(struct cli *cli)
         cli->exit_code = EXIT_LOCAL;
 }
 
+/* A file belongs to one device, whatever is done with it. */
+static const char *device_of(const struct cli *cli)
+{
+    if (cli->args->device != NULL)
+        return cli->args->device;
+    if (cli->args->store_file != NULL)
+        return "cli";
+    if (cli->verb == &verb_watch)
+        return "cli-watch";
+    return cli->is_one_shot ? "cli-once" : "cli";
+}
+
 static int make_client(struct cli *cli)
 {
     const struct args *args = cli->args;
@@ -160,19 +172,19 @@ static int make_client(struct cli *cli)
     chat_client_options_init(&options);
     options.url = args->url != NULL ? args->url : getenv("CHAT_URL");
     options.token = args->token;
-    options.device = args->device != NULL       ? args->device
-                     : cli->verb == &verb_watch ? "cli-watch"
-                     : cli->is_one_shot         ? "cli-once"
-                                                : "cli";
+    options.device = device_of(cli);
     options.ignore_stream = (uint32_t)cli->is_one_shot;
     options.agent = "chat/" CHAT_CLI_VERSION;
     options.ca_file = args->ca_file;
     options.pin = args->pin;
     options.proxy = args->proxy;
+    options.store_file = args->store_file;
     options.insecure_tls = (uint32_t)args->is_insecure;
     options.log = &log;
     if (args->encoding != NULL && strcmp(args->encoding, "json") == 0)
         options.encoding = CHAT_ENCODING_JSON;
+    if (options.url == NULL && args->is_offline)
+        options.url = "ws://offline";
     if (options.url == NULL) {
         fprintf(stderr, "chat: no server\nSay --url ws://HOST:PORT or set CHAT_URL.\n");
         return EXIT_USAGE;
@@ -192,6 +204,26 @@ static int make_client(struct cli *cli)
         return -1;
     fprintf(stderr, "chat: cannot start: %s\n", chat_status_text(status));
     return status == CHAT_ERR_ARG ? EXIT_USAGE : EXIT_LOCAL;
+}
+
+/* Without a look at the network: what the file says at once. */
+static void run_offline(struct cli *cli)
+{
+    const chat_event *event;
+    while (cli->exit_code < 0 && cli->result < 0) {
+        if (cli->wants_input)
+            cli->verb->on_input(cli);
+        else if (chat_client_next_event(cli->client, &event) == CHAT_OK)
+            on_event(cli, event);
+        else
+            break;
+    }
+    if (cli->exit_code < 0)
+        cli->exit_code = cli->result >= 0    ? cli->result
+                         : cli->n_failed > 0 ? EXIT_REFUSED
+                                             : EXIT_OK;
+    if (fflush(stdout) != 0)
+        cli->exit_code = EXIT_LOCAL;
 }
 
 static void catch_signals(struct cli *cli)
@@ -226,6 +258,8 @@ int cli_run(const struct args *args, const struct verb *verb, int is_one_shot)
     code = verb->start(&cli);
     if (code >= 0)
         cli.exit_code = code;
+    if (args->is_offline && cli.exit_code < 0)
+        run_offline(&cli);
     while (cli.exit_code < 0)
         turn(&cli);
     signal(SIGINT, SIG_DFL);

@@ -33,10 +33,13 @@ static void show_error(const struct cli *cli, const chat_event *event)
 static void send_line(struct cli *cli, chat_view line)
 {
     chat_target target = args_target(cli->args->items[0]);
-    chat_status status = chat_client_send(cli->client, &target, line, NULL);
+    chat_client_cid cid;
+    chat_status status = chat_client_send(cli->client, &target, line, &cid);
     if (status != CHAT_OK) {
         (void)oneshot_refuse(status, "a line was not sent");
         cli->n_failed++;
+    } else if (cli->args->is_offline) {
+        outbox_show_waiting(cli, &cid);
     }
 }
 
@@ -48,16 +51,22 @@ static int send_start(struct cli *cli)
         return -1;
     }
     cli->is_input_over = 1;
+    chat_client_cid cid;
     chat_status status =
-        chat_client_send(cli->client, &target, cli_view(cli->args->items[1]), NULL);
+        chat_client_send(cli->client, &target, cli_view(cli->args->items[1]), &cid);
+    if (status == CHAT_OK && cli->args->is_offline)
+        outbox_show_waiting(cli, &cid);
     return status == CHAT_OK ? -1 : oneshot_refuse(status, "the chat or the text cannot be used");
 }
 
 void send_on_event(struct cli *cli, const chat_event *event)
 {
-    if (event->type == CHAT_EVENT_SENT && !cli->args->is_json)
-        printf("sent \xe2\x9c\x93 id=%" PRIu64 " seq=%" PRIu64 " %s/%" PRIu64 "\n",
-               event->frame->id, event->frame->seq, cli->args->items[0], event->frame->id);
+    if (event->type == CHAT_EVENT_SENT && !cli->args->is_json) {
+        printf("sent \xe2\x9c\x93 id=%" PRIu64 " seq=%" PRIu64 " ", event->frame->id,
+               event->frame->seq);
+        show_chat_name(stdout, cli, event->frame->chat);
+        printf("/%" PRIu64 "\n", event->frame->id);
+    }
     if (event->type == CHAT_EVENT_FAILED) {
         show_error(cli, event);
         cli->n_failed++;
@@ -125,6 +134,7 @@ static int history_start(struct cli *cli)
     memset(&query, 0, sizeof query);
     query.struct_size = sizeof query;
     query.target = args_target(cli->args->items[0]);
+    query.source = cli->args->is_offline ? CHAT_HISTORY_CACHE : CHAT_HISTORY_SERVER;
     query.limit = cli->args->limit > UINT32_MAX ? UINT32_MAX : (uint32_t)cli->args->limit;
     if (cli->args->has_before) {
         query.direction = CHAT_HISTORY_BEFORE;
@@ -139,6 +149,9 @@ static int history_start(struct cli *cli)
 
 void oneshot_on_event(struct cli *cli, const chat_event *event)
 {
+    if (event->cached == CHAT_CACHED_PART && event->type == CHAT_EVENT_RESULT &&
+        !cli->args->is_json)
+        printf("-- what this device has; there may be more --\n");
     if (event->type == CHAT_EVENT_ERROR) {
         show_error(cli, event);
         if (event->status == CHAT_ERR_TIMEOUT)
@@ -167,15 +180,28 @@ static void history_on_event(struct cli *cli, const chat_event *event)
 
 const struct verb verb_history = {history_start, history_on_event, NULL, 1, NULL};
 
-static int chats_start(struct cli *cli)
+static int ask_chats(struct cli *cli)
 {
     uint32_t limit = cli->args->limit > UINT32_MAX ? UINT32_MAX : (uint32_t)cli->args->limit;
     chat_status status = chat_client_chats(cli->client, limit, NULL);
     return status == CHAT_OK ? -1 : oneshot_refuse(status, "cannot ask");
 }
 
+/* Before there is a connection the file would answer. */
+static int chats_start(struct cli *cli)
+{
+    int is_early = cli->args->store_file != NULL && !cli->args->is_offline;
+    return is_early ? -1 : ask_chats(cli);
+}
+
 static void chats_on_event(struct cli *cli, const chat_event *event)
 {
+    int is_online = event->type == CHAT_EVENT_STATE && event->state == CHAT_CLIENT_ONLINE;
+    if (is_online && cli->args->store_file != NULL) {
+        int code = ask_chats(cli);
+        if (code >= 0)
+            cli_finish(cli, code);
+    }
     if (!cli->args->is_json && event->type == CHAT_EVENT_ROW)
         show_row(stdout, cli, event->frame);
     oneshot_on_event(cli, event);

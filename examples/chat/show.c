@@ -10,7 +10,7 @@
 static const char *const state_names[] = {"",       "waiting", "connecting",
                                           "online", "refused", "closed"};
 
-static void put_json_text(FILE *out, chat_view text)
+void show_json_text(FILE *out, chat_view text)
 {
     fputc('"', out);
     for (size_t i = 0; i < text.len; i++) {
@@ -31,7 +31,7 @@ static void put_json_state(FILE *out, const chat_event *event)
             chat_status_wire((chat_status)event->status));
     if (event->text.len > 0) {
         fprintf(out, ",\"text\":");
-        put_json_text(out, event->text);
+        show_json_text(out, event->text);
     }
     if (event->state == CHAT_CLIENT_WAITING)
         fprintf(out, ",\"retry_ms\":%" PRIu64, event->retry_ms);
@@ -60,10 +60,13 @@ void show_json(FILE *out, const chat_event *event)
         put_json_state(out, event);
     if (event->gap_after != 0) {
         fprintf(out, "{\"t\":\"gap\",\"chat\":");
-        put_json_text(out, event->frame->chat);
+        show_json_text(out, event->frame->chat);
         fprintf(out, ",\"after\":\"%" PRIu64 "\",\"before\":\"%" PRIu64 "\"}\n", event->gap_after,
                 event->frame->seq);
     }
+    if (event->type == CHAT_EVENT_RESULT && event->cached != CHAT_CACHED_NO)
+        fprintf(out, "{\"t\":\"cached\",\"whole\":%s}\n",
+                event->cached == CHAT_CACHED_WHOLE ? "true" : "false");
     if (event->frame != NULL)
         put_json_frame(out, event->frame);
     fflush(out);
@@ -90,7 +93,7 @@ void show_text(FILE *out, chat_view text)
 void show_chat_name(FILE *out, const struct cli *cli, chat_view chat)
 {
     chat_view members[2];
-    if (chat_direct_members(chat, members) != CHAT_OK) {
+    if (cli->user[0] == '\0' || chat_direct_members(chat, members) != CHAT_OK) {
         show_text(out, chat);
         return;
     }

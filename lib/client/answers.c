@@ -124,7 +124,7 @@ static chat_cached choose(chat_client *client, const chat_frame *request, uint32
     if (request->type == CHAT_FRAME_HISTORY) {
         make_query(client, request, &direct, &query);
         query.limit = limit_of(request);
-        if (chat__cache_covers(client->cache, &query, is_online))
+        if (!(is_online && client->is_deaf) && chat__cache_covers(client->cache, &query, is_online))
             return CHAT_CACHED_WHOLE;
     }
     return is_online && source != CHAT_HISTORY_CACHE ? CHAT_CACHED_NO : CHAT_CACHED_PART;

@@ -70,6 +70,7 @@ struct chat_client {
     struct chat__cache *cache; /* NULL: no `store_file` */
     chat__client_page page;
     chat_status keep_loss; /* what was received could not be written: it must come again */
+    int is_deaf;           /* `ignore_stream`: what is new is not kept here */
     int is_restore_due;    /* what waits in the file may not be in the machine */
     chat__client_local local;
     chat__client_item *shown; /* what an item of the outbox borrows from */

@@ -40,6 +40,7 @@ chat_status chat__keep_open(chat_client *client, const chat_client_options *opti
     uint64_t count = 0;
     uint64_t bytes = 0;
     client->local.max_answers = options->max_requests;
+    client->is_deaf = options->ignore_stream != 0;
     if (options->store_file == NULL)
         return CHAT_OK;
     chat_status status = open_cache(client, options, core);

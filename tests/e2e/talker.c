@@ -3,7 +3,7 @@
  * For the fault tests: sends numbered messages to a user until a line is on its input, and prints
  * what comes until its input ends. Waits are short, so that a test sees many connections. Prints
  * "online", "sent N SEQ", "got FROM SEQ BODY", "resumed", "failed N", and "memory KB" (of the heap)
- * at that line. Usage: talker URL CA TOKEN TO
+ * at that line. Usage: talker URL CA TOKEN TO [STORE]
  */
 #include <chat/client.h>
 
@@ -119,13 +119,14 @@ int main(int argc, char **argv)
 {
     static struct talker talker;
     chat_client_options options;
-    if (argc != 5)
+    if (argc != 5 && argc != 6)
         return 2;
     chat_client_options_init(&options);
     options.url = argv[1];
     options.ca_file = argv[2];
     options.token = argv[3];
     options.device = "talker";
+    options.store_file = argv[5]; /* NULL behind the last one */
     options.backoff_first_ms = 10;
     options.backoff_max_ms = 50;
     options.connect_timeout_ms = 1000;

@@ -25,13 +25,13 @@ static size_t texts_of(chat_frame *frame, chat_view **out)
     return n;
 }
 
-static size_t tail_bytes(const chat_frame *frame, chat_view *const *texts, size_t n_texts)
+static size_t tail_bytes(chat_view_list users, chat_view *const *texts, size_t n_texts)
 {
-    size_t bytes = frame->users.n_items * sizeof(chat_view);
+    size_t bytes = users.n_items * sizeof(chat_view);
     for (size_t i = 0; i < n_texts; i++)
         bytes += texts[i]->len;
-    for (size_t i = 0; i < frame->users.n_items; i++)
-        bytes += frame->users.items[i].len;
+    for (size_t i = 0; i < users.n_items; i++)
+        bytes += users.items[i].len;
     return bytes;
 }
 
@@ -50,18 +50,21 @@ chat_status chat__client_item_new(const chat_allocator *allocator, const chat_fr
     chat_frame copy = *frame;
     chat_view *texts[N_TEXTS];
     size_t n_texts = texts_of(&copy, texts);
-    size_t bytes = sizeof(chat__client_item) + tail_bytes(frame, texts, n_texts);
+    const chat_view_list none = {NULL, 0};
+    chat_view_list from = CHAT_FRAME_HAS(frame, USERS) ? frame->users : none;
+    size_t bytes = sizeof(chat__client_item) + tail_bytes(from, texts, n_texts);
     chat__client_item *item = chat__alloc_zero(allocator, bytes);
     if (item == NULL)
         return CHAT_ERR_NOMEM;
     chat_view *users = (chat_view *)(item + 1);
-    uint8_t *at = (uint8_t *)(users + frame->users.n_items);
+    uint8_t *at = (uint8_t *)(users + from.n_items);
     for (size_t i = 0; i < n_texts; i++)
         *texts[i] = move(*texts[i], &at);
     item->frame = copy;
-    for (size_t i = 0; i < frame->users.n_items; i++)
-        users[i] = move(frame->users.items[i], &at);
+    for (size_t i = 0; i < from.n_items; i++)
+        users[i] = move(from.items[i], &at);
     item->frame.users.items = users;
+    item->frame.users.n_items = from.n_items;
     item->state = CHAT__ITEM_QUEUED;
     item->bytes = bytes;
     *out = item;
