@@ -197,6 +197,23 @@ static chat_status fill(chat_history *history, const cJSON *line, const char *t,
     return status;
 }
 
+/* What a record says, and what it does to a message. */
+static chat_status fill_record(chat_history *history, const cJSON *line, const char *t,
+                               chat__happening *item)
+{
+    const char *what = text_of(line, "what");
+    int is_note = strcmp(t, "note") == 0 && what != NULL;
+    item->is_message = strcmp(t, "msg") == 0;
+    item->is_edit = is_note && strcmp(what, "edit") == 0;
+    item->is_deletion = is_note && strcmp(what, "delete") == 0;
+    item->is_edited = (uint8_t)cJSON_HasObjectItem(line, "edited");
+    item->is_deleted = (uint8_t)cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "deleted"));
+    chat_status status = CHAT_OK;
+    if (item->is_edit || item->is_deletion)
+        status = number_of(line, "re_seq", &item->re_seq);
+    return status == CHAT_OK ? name_of(history, line, "body", &item->body) : status;
+}
+
 /* A row of an answer is no news of the stream, and what has no place is no record. */
 static int is_wanted(const cJSON *line, const chat__happening *item, int is_record)
 {
@@ -218,8 +235,12 @@ static chat_status add_item(chat_history *history, const cJSON *line, const char
     chat_status status = fill(history, line, t, &item);
     if (status != CHAT_OK)
         return status;
-    if (by == CHAT__NO_NAME)
+    if (by == CHAT__NO_NAME && KINDS[i].is_record) {
         item.type = CHAT__HAPPENED_STORED;
+        status = fill_record(history, line, t, &item);
+        if (status != CHAT_OK)
+            return status;
+    }
     if (!is_wanted(line, &item, KINDS[i].is_record) || (by == CHAT__NO_NAME && !KINDS[i].is_record))
         return CHAT_OK;
     if (!grow((void **)&history->items, &history->items_cap, history->n_items,

@@ -31,6 +31,9 @@ typedef struct chat__happening {
     uint32_t by; /* observer, CHAT__NO_NAME: the log */
     uint32_t chat, from, cid;
     uint64_t seq, id;
+    uint64_t re_seq; /* of a record: the message that is edited or deleted, 0: none is */
+    uint32_t body;   /* of a record */
+    uint8_t is_message, is_edit, is_deletion, is_edited, is_deleted;
     uint8_t is_chat, is_joining, is_leaving;
     uint32_t n_users, users_at; /* in `users` */
 } chat__happening;

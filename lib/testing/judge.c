@@ -332,6 +332,62 @@ static void check_members(judge *j, members *m)
     }
 }
 
+/* --- messages as they are at the end --- */
+
+/* What the notes of the chat have made of a message. */
+typedef struct fate {
+    const chat__happening *edit, *deletion;
+} fate;
+
+static void take_note(judge *j, const chat__happening *note, fate *fates)
+{
+    const chat__happening *message =
+        find(j->log, j->n_log, CHAT__NO_NAME, note->chat, note->re_seq);
+    if (message == NULL || !message->is_message)
+        return;
+    fate *of = &fates[message - j->log];
+    if (of->deletion != NULL)
+        violate(j, note->line, "as it is: seq %llu of %s is about a message that was deleted",
+                (unsigned long long)note->seq, name(j, note->chat));
+    else if (note->is_deletion)
+        of->deletion = note;
+    else
+        of->edit = note;
+}
+
+static void check_message(judge *j, const chat__happening *message, const fate *of)
+{
+    int is_deleted = of->deletion != NULL;
+    int is_edited = of->edit != NULL && !is_deleted;
+    int is_right = message->is_deleted == is_deleted && (!is_edited || message->is_edited) &&
+                   (of->edit != NULL || !message->is_edited) &&
+                   (!is_deleted || message->body == CHAT__NO_NAME) &&
+                   (!is_edited || message->body == of->edit->body);
+    if (!is_right)
+        violate(j, message->line, "as it is: seq %llu of %s is not what its notes made of it",
+                (unsigned long long)message->seq, name(j, message->chat));
+}
+
+/* The last edit counts, of what was deleted nothing is left, of its edits neither. */
+static void check_fates(judge *j, fate *fates)
+{
+    for (size_t i = 0; i < j->n_log; i++) {
+        if (j->log[i].is_edit || j->log[i].is_deletion)
+            take_note(j, &j->log[i], fates);
+    }
+    for (size_t i = 0; i < j->n_log; i++) {
+        const chat__happening *item = &j->log[i];
+        const chat__happening *message =
+            item->is_edit ? find(j->log, j->n_log, CHAT__NO_NAME, item->chat, item->re_seq) : NULL;
+        if (item->is_message)
+            check_message(j, item, &fates[i]);
+        else if (message != NULL && fates[message - j->log].deletion != NULL &&
+                 item->body != CHAT__NO_NAME)
+            violate(j, item->line, "as it is: seq %llu of %s says what was deleted",
+                    (unsigned long long)item->seq, name(j, item->chat));
+    }
+}
+
 /* --- resuming, reading --- */
 
 static void check_resumed(judge *j)
@@ -368,7 +424,9 @@ static chat_status judge_all(judge *j)
     chat__happening *scratch = malloc((n_most + 1) * sizeof *scratch);
     members m = {.cap = j->history->n_names + 1};
     m.users = malloc(m.cap * sizeof *m.users);
-    chat_status status = scratch != NULL && m.users != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
+    fate *fates = calloc(j->n_log + 1, sizeof *fates);
+    chat_status status =
+        scratch != NULL && m.users != NULL && fates != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
     if (status == CHAT_OK) {
         check_orders(j);
         check_answers(j, scratch);
@@ -379,7 +437,9 @@ static chat_status judge_all(judge *j)
         for (size_t i = 0; i < j->n_seen && j->n_log > 0; i++)
             check_against_log(j, &j->seen[i]);
         check_members(j, &m);
+        check_fates(j, fates);
     }
+    free(fates);
     free(scratch);
     free(m.users);
     return status;

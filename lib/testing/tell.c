@@ -5,6 +5,7 @@
 #include <chat/history.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LINE_BYTES 4096u
@@ -60,21 +61,32 @@ void chat__sim_tell_read(sim *s, const sim_client *client, const chat_frame *res
     add_line(s, client, rest, (size_t)n);
 }
 
+/* As history gives it. */
+static void tell_record(sim *s, const sim_record *record)
+{
+    chat_frame frame;
+    sim_answer *answer = calloc(1, sizeof *answer);
+    chat__node_row row = {record->seq, record->prev, {record->payload, record->len}};
+    if (answer != NULL)
+        chat__sim_notes_apply(s, answer, record, &row);
+    if (answer == NULL ||
+        chat_frame_decode(s->decoder, CHAT_ENCODING_CBOR, row.payload, &frame) != CHAT_OK) {
+        s->is_out_of_memory = 1;
+    } else {
+        CHAT_FRAME_SET(&frame, SEQ, seq, record->seq);
+        chat__sim_tell_frame(s, NULL, &frame);
+    }
+    if (answer != NULL)
+        chat__sim_answer_free(answer);
+}
+
 /* What the chats have at the end. Self streams are nobody's to read. */
 static void tell_log(sim *s)
 {
     for (size_t i = 0; i < s->storage.n_records; i++) {
         const sim_record *record = &s->storage.records[i];
-        chat_view payload = {record->payload, record->len};
-        chat_frame frame;
-        if (!record->is_durable || record->kind == CHAT_FRAME_MARKER)
-            continue;
-        if (chat_frame_decode(s->decoder, CHAT_ENCODING_CBOR, payload, &frame) != CHAT_OK) {
-            s->is_out_of_memory = 1;
-            return;
-        }
-        CHAT_FRAME_SET(&frame, SEQ, seq, record->seq);
-        chat__sim_tell_frame(s, NULL, &frame);
+        if (record->is_durable && record->kind != CHAT_FRAME_MARKER)
+            tell_record(s, record);
     }
 }
 

@@ -64,6 +64,8 @@ class Device(threading.Thread):
         self.dice = random.Random(seed)
         self.codec = self.dice.choice(["json", "cbor"])
         self.open = {}  # cid -> (chat, body), without an answer
+        self.asked = {}  # r -> an edit, a deletion, a reaction without an answer
+        self.sent = []  # chat and id of own messages
         self.n = self.n_r = 0
         self.refused = set()
         self.quiet, self.stop, self.is_known = (threading.Event() for _ in range(3))
@@ -85,6 +87,8 @@ class Device(threading.Thread):
         try:
             for cid, (chat, body) in list(self.open.items()):
                 client.send(body, chat=chat, cid=cid, resend=True)
+            for frame in self.asked.values():
+                client.put({**frame, "resend": True})
             while not self.stop.is_set():
                 self.act(client)
                 self.listen(client, 0.02)
@@ -103,8 +107,21 @@ class Device(threading.Thread):
         if self.dice.random() < 0.05 and self.app.last:
             chat = self.dice.choice(list(self.app.last))
             self.ask(client, "read", chat=chat, seq=self.app.last[chat])
+        if self.dice.random() < 0.1 and self.sent and len(self.asked) < self.WINDOW:
+            self.note(client)
         if self.dice.random() < 0.02:
             raise EOFError("the phone is in a tunnel")
+
+    def note(self, client):
+        """Do something to a message of its own, often one to which something was done before."""
+        chat, message = self.dice.choice(self.sent[:5] + self.sent[-20:])
+        kind = self.dice.choice(["edit", "edit", "react", "delete"])
+        more = {"edit": {"body": f"{self.user} edit {self.n_r}"}, "delete": {},
+                "react": {"reaction": self.dice.choice("+-")}}[kind]
+        self.n_r += 1
+        self.asked[self.n_r] = {"t": kind, "r": self.n_r, "chat": chat, "re": message,
+                                "cid": f"{self.device}-note-{self.n_r}", **more}
+        client.put(self.asked[self.n_r])
 
     def ask(self, client, kind, **fields):
         self.n_r += 1
@@ -121,8 +138,16 @@ class Device(threading.Thread):
                 client.inbox.clear()
 
     def take(self, frame):
+        if frame["t"] in ("result", "error") and frame.get("r") in self.asked:
+            if "retry_after_ms" in frame:
+                raise EOFError("told to try later: over a new connection")
+            self.asked.pop(frame["r"])
+            if "id" in frame:  # else it was so already, or is refused
+                self.app.saw(frame)
+            return
         if frame["t"] == "sent":
-            self.open.pop(frame["cid"], None)
+            if self.open.pop(frame["cid"], None) is not None:
+                self.sent.append((frame["chat"], frame["id"]))
         elif frame["t"] == "error" and "cid" in frame and "retry_after_ms" not in frame:
             self.open.pop(frame["cid"], None)  # no member any more
             self.refused.add(frame["code"])

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """kill -9 of chatd, of clients, and of both, with groups whose members change, several devices of a
-user and read markers; judged by tools/check-history. LIBCHAT_SEED repeats the choices of a run.
+user, read markers, edits, deletions and reactions; judged by tools/check-history. LIBCHAT_SEED
+repeats the choices of a run.
 """
+import json
 import os
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -61,7 +64,7 @@ def settle(server, devices, listeners):
     for device in devices:
         device.quiet.set()
     end = time.monotonic() + DEADLINE_S
-    while any(device.open for device in devices) and time.monotonic() < end:
+    while any(device.open or device.asked for device in devices) and time.monotonic() < end:
         threading.Event().wait(0.05)
     with Client(server, "alice", "maker") as maker:
         _, answer = maker.request("chat.add", chat="team", users=["dave"])
@@ -119,4 +122,7 @@ def test_every_guarantee_survives_kill_9_of_servers_and_clients(make_server, wor
     is_right, words = history.judge(os.path.join(workdir, "history.jsonl"))
     assert is_right, f"{words} (LIBCHAT_SEED={seed})"
     assert sum(device.n for device in devices) > ROUNDS, "nobody could write anything"
+    notes = [json.loads(line) for line in history.lines if '"by": "log"' in line]
+    counts = Counter(line.get("what") for line in notes if line["t"] == "note")
+    assert min(counts[what] for what in ("edit", "delete", "react")) > 0, counts
     print(f"{words.strip()}; {ROUNDS} rounds, {time.monotonic() - started:.1f} s")

@@ -22,6 +22,12 @@
 #define GROUP(t, more, n)                                                                          \
     "{\"by\":\"log\",\"t\":\"" t "\",\"chat\":\"g\",\"from\":\"a\",\"id\":\"" n "\",\"seq\":\"" n  \
     "\"" more "}"
+#define LOG_SAYS(n, more)                                                                          \
+    "{\"by\":\"log\",\"t\":\"msg\",\"chat\":\"dm:1:a:b\",\"from\":\"a\",\"id\":\"" n               \
+    "\",\"seq\":\"" n "\"," more "}"
+#define LOG_NOTE(what, n, re, more)                                                                \
+    "{\"by\":\"log\",\"t\":\"note\",\"chat\":\"dm:1:a:b\",\"from\":\"a\",\"what\":\"" what         \
+    "\",\"id\":\"" n "\",\"seq\":\"" n "\",\"re\":\"" re "\",\"re_seq\":\"" re "\"" more "}"
 #define SAW_GROUP(by, n) "{\"by\":\"" by "\",\"t\":\"msg\",\"chat\":\"g\",\"seq\":\"" n "\"}"
 
 static const struct {
@@ -33,6 +39,45 @@ static const struct {
      {OPEN("a/p"), RESUMED, OPEN("b/p"), RESUMED, SENT("a/p", "c", "8"), SAW("b/p", "8"),
       LOG("a", "c", "8"), END},
      NULL},
+    {"the last edit counts",
+     {LOG_SAYS("8", "\"body\":\"two\",\"edited\":5"),
+      LOG_NOTE("edit", "9", "8", ",\"body\":\"one\""),
+      LOG_NOTE("edit", "10", "8", ",\"body\":\"two\"")},
+     NULL},
+    {"an edit that does not count",
+     {LOG_SAYS("8", "\"body\":\"one\",\"edited\":5"),
+      LOG_NOTE("edit", "9", "8", ",\"body\":\"one\""),
+      LOG_NOTE("edit", "10", "8", ",\"body\":\"two\"")},
+     "as it is: seq 8 of dm:1:a:b is not"},
+    {"an edit that nobody made",
+     {LOG_SAYS("8", "\"body\":\"one\",\"edited\":5")},
+     "as it is: seq 8 of dm:1:a:b is not"},
+    {"a tombstone",
+     {LOG_SAYS("8", "\"body\":\"\",\"deleted\":true"), LOG_NOTE("edit", "9", "8", ""),
+      LOG_NOTE("delete", "10", "8", "")},
+     NULL},
+    {"what was deleted is still there",
+     {LOG_SAYS("8", "\"body\":\"one\""), LOG_NOTE("delete", "10", "8", "")},
+     "as it is: seq 8 of dm:1:a:b is not"},
+    {"a tombstone with a text",
+     {LOG_SAYS("8", "\"body\":\"one\",\"deleted\":true"), LOG_NOTE("delete", "10", "8", "")},
+     "as it is: seq 8 of dm:1:a:b is not"},
+    {"a tombstone that nobody made",
+     {LOG_SAYS("8", "\"body\":\"\",\"deleted\":true")},
+     "as it is: seq 8 of dm:1:a:b is not"},
+    {"an edit says what was deleted",
+     {LOG_SAYS("8", "\"body\":\"\",\"deleted\":true"),
+      LOG_NOTE("edit", "9", "8", ",\"body\":\"one\""), LOG_NOTE("delete", "10", "8", "")},
+     "as it is: seq 9 of dm:1:a:b says"},
+    {"an edit behind the deletion",
+     {LOG_SAYS("8", "\"body\":\"\",\"deleted\":true"), LOG_NOTE("delete", "9", "8", ""),
+      LOG_NOTE("edit", "10", "8", "")},
+     "as it is: seq 10 of dm:1:a:b is about"},
+    {"a note is stored twice",
+     {LOG_SAYS("8", "\"body\":\"one\",\"edited\":5"),
+      LOG_NOTE("edit", "9", "8", ",\"body\":\"one\",\"cid\":\"e\""),
+      LOG_NOTE("edit", "10", "8", ",\"body\":\"one\",\"cid\":\"e\"")},
+     "once: e of a is stored twice"},
     {"an acknowledged message is not there",
      {SENT("a/p", "c", "8"), LOG("a", "d", "9")},
      "acknowledged is durable: c of a/p"},
