@@ -107,15 +107,18 @@ class Device(threading.Thread):
         if self.dice.random() < 0.05 and self.app.last:
             chat = self.dice.choice(list(self.app.last))
             self.ask(client, "read", chat=chat, seq=self.app.last[chat])
-        if self.dice.random() < 0.1 and self.sent and len(self.asked) < self.WINDOW:
+        while self.dice.random() < 0.5 and self.sent and len(self.asked) < self.WINDOW:
             self.note(client)
         if self.dice.random() < 0.02:
             raise EOFError("the phone is in a tunnel")
 
     def note(self, client):
-        """Do something to a message of its own, often one to which something was done before."""
-        chat, message = self.dice.choice(self.sent[:5] + self.sent[-20:])
-        kind = self.dice.choice(["edit", "edit", "react", "delete"])
+        """Do something to a message of its own. Mostly one of few: what is sent again must meet what
+        was done meanwhile. Those are edited and not deleted."""
+        is_one_of_few = self.dice.random() < 0.7
+        among = self.sent[:2] if is_one_of_few or len(self.sent) < 3 else self.sent[2:][-20:]
+        chat, message = self.dice.choice(among)
+        kind = self.dice.choice(["edit", "edit", "react", "edit" if is_one_of_few else "delete"])
         more = {"edit": {"body": f"{self.user} edit {self.n_r}"}, "delete": {},
                 "react": {"reaction": self.dice.choice("+-")}}[kind]
         self.n_r += 1
