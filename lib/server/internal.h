@@ -153,16 +153,16 @@ typedef struct chat__peer {
     chat__tls *tls;
     chat__out *out;
     struct chat__peer *next_dirty;
-    chat__due due;           /* while closing */
-    uint32_t place;          /* in shard->peers */
-    uint32_t reported_bytes; /* what the node was told is unsent */
+    chat__due due;  /* while closing */
+    uint32_t place; /* in shard->peers */
     uint8_t encoding;
-    uint8_t events;       /* polled for */
-    uint8_t is_dirty;     /* in the dirty list */
-    uint8_t is_ending;    /* a close frame is out or on its way */
-    uint8_t is_shut;      /* everything is out, waiting for the peer's end */
-    uint8_t is_closing;   /* the handle is */
-    uint8_t is_peer_done; /* its close frame was read */
+    uint8_t events;           /* polled for */
+    uint8_t is_dirty : 1;     /* in the dirty list */
+    uint8_t is_unsent : 1;    /* the node knows of bytes that the socket did not take */
+    uint8_t is_ending : 1;    /* a close frame is out or on its way */
+    uint8_t is_shut : 1;      /* everything is out, waiting for the peer's end */
+    uint8_t is_closing : 1;   /* the handle is */
+    uint8_t is_peer_done : 1; /* its close frame was read */
 } chat__peer;
 
 /* --- the log thread and the state thread (commit.c) --- */

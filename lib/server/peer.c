@@ -244,9 +244,9 @@ static void shut(chat__peer *peer)
 static void report_unsent(chat__shard *shard, chat__peer *peer)
 {
     size_t unsent = unsent_bytes(peer);
-    if (unsent == peer->reported_bytes || peer->id == 0)
+    if ((unsent == 0 && !peer->is_unsent) || peer->id == 0)
         return;
-    peer->reported_bytes = (uint32_t)unsent;
+    peer->is_unsent = unsent > 0;
     chat__node_unsent(shard->node, peer->id, unsent);
 }
 

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define MAP_MIN_SLOTS 16u
+#define MAP_MIN_SLOTS  16u
+#define MAP_KEEP_SLOTS 4096u /* a larger table is given back when it is empty */
 
 static inline uint64_t rotl(uint64_t x, unsigned n)
 {
@@ -162,6 +163,8 @@ static void empty_slot(chat__map *map, size_t hole)
     }
     memset(&map->slots[hole], 0, sizeof map->slots[hole]);
     map->n_items--;
+    if (map->n_items == 0 && map->n_slots > MAP_KEEP_SLOTS)
+        chat__map_done(map);
 }
 
 void *chat__map_remove(chat__map *map, chat_view key)

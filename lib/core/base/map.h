@@ -40,7 +40,7 @@ void *chat__map_get(const chat__map *map, chat_view key);
  */
 chat_status chat__map_put(chat__map *map, chat_view key, void *value);
 
-/* Take a value out; NULL when there is none. */
+/* Take a value out; NULL when there is none. A large map that is empty then has no table either. */
 void *chat__map_remove(chat__map *map, chat_view key);
 
 /* What the map finds the key by. */

@@ -75,6 +75,26 @@ chat_view chat__conn_user(const chat__node_conn *conn)
     return chat__view(conn->user->id, conn->user->id_len);
 }
 
+chat_view chat__conn_device(const chat__node_conn *conn)
+{
+    int is_near = conn->device_len <= sizeof conn->device.near;
+    return chat__view(is_near ? conn->device.near : conn->device.far, conn->device_len);
+}
+
+chat_status chat__conn_set_device(chat__node *node, chat__node_conn *conn, chat_view device)
+{
+    uint8_t *at = conn->device.near;
+    if (device.len > sizeof conn->device.near) {
+        at = chat__node_alloc(node, device.len);
+        if (at == NULL)
+            return CHAT_ERR_NOMEM;
+        conn->device.far = at;
+    }
+    memcpy(at, device.data, device.len);
+    conn->device_len = (uint8_t)device.len;
+    return CHAT_OK;
+}
+
 static chat__user *get_user(chat__node *node, chat_view id)
 {
     chat__user *user = chat__map_get(&node->users, id);
@@ -141,7 +161,7 @@ chat_status chat__node_open(chat__node *node, chat_view user, chat_encoding enco
     conn->next = conn->user->conns;
     conn->user->conns = conn;
     conn->encoding = (uint8_t)encoding;
-    chat__session_init(&conn->session, &node->limits, &node->allocator, node->mono_ms);
+    chat__session_init(&conn->session, &node->limits, node->mono_ms);
     conn->session.expires_ms = mono_of_unix(node, expires_unix_ms);
     chat_status status = take_slot(node, conn);
     if (status == CHAT_OK)
@@ -161,6 +181,8 @@ void chat__conn_destroy(chat__node *node, chat__node_conn *conn)
 {
     chat__presence_leave(node, conn);
     chat__node_dealloc(node, conn->typing);
+    if (conn->device_len > sizeof conn->device.near)
+        chat__node_dealloc(node, conn->device.far);
     chat__deliver_drop_all(node, conn);
     (void)chat__session_step(&conn->session, CHAT__SESSION_EV_CLOSE);
     chat__session_done(&conn->session);
@@ -248,8 +270,10 @@ static int is_over_turn_limit(chat__node *node, chat__node_conn *conn, size_t le
         conn->turn = node->turn;
         conn->turn_bytes = 0;
     }
-    conn->turn_bytes += len;
-    return conn->turn_bytes + conn->session.unsent_bytes > unsent_limit(node);
+    if (len > UINT32_MAX - conn->turn_bytes)
+        return 1;
+    conn->turn_bytes += (uint32_t)len;
+    return (size_t)conn->turn_bytes + conn->session.unsent_bytes > unsent_limit(node);
 }
 
 void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes)
@@ -283,7 +307,9 @@ void chat__conn_write_frame(chat__node *node, chat__node_conn *conn, const chat_
 
 void chat__conn_write_hint(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
-    size_t waiting = conn->session.unsent_bytes + (conn->turn == node->turn ? conn->turn_bytes : 0);
+    size_t waiting = conn->session.unsent_bytes;
+    if (conn->turn == node->turn)
+        waiting += conn->turn_bytes;
     if (conn->session.state != CHAT__SESSION_HELLO && waiting <= node->limits.max_unsent_bytes / 2)
         chat__conn_write_frame(node, conn, frame);
 }

@@ -44,9 +44,8 @@ static chat_status push(chat__node *node, chat__node_conn *conn, chat__msg *msg,
 /* Without memory for it, the device is sent the records again, some day. */
 static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view chat, uint64_t seq)
 {
-    chat__effect *effect =
-        chat__node_emit_about(node, CHAT__EFFECT_CURSOR, chat, chat__conn_user(conn),
-                              chat__view(conn->device, conn->device_len));
+    chat__effect *effect = chat__node_emit_about(node, CHAT__EFFECT_CURSOR, chat,
+                                                 chat__conn_user(conn), chat__conn_device(conn));
     if (effect != NULL)
         effect->seq = seq;
 }

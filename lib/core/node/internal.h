@@ -70,6 +70,7 @@ typedef struct chat__live {
     int must_wait; /* it is to be read back, even if there is room */
 } chat__live;
 
+/* Idle ones are most of what a node holds: keep it below 256 bytes. */
 typedef struct chat__node_conn {
     chat__heap_item timer; /* first: the heap gives it back */
     chat__session session;
@@ -81,12 +82,17 @@ typedef struct chat__node_conn {
     chat__gap *gaps;       /* not filled yet */
     chat__lookup *lookups; /* questions about presence that are not answered */
     chat__typing *typing;  /* what was passed on lately, may be NULL */
-    size_t turn_bytes;     /* written in turn `turn` */
+    uint32_t turn_bytes;   /* written in turn `turn` */
     uint32_t turn;
     uint32_t n_submitted; /* requests whose answer is outstanding */
-    uint64_t n_resumed;   /* records read back of what `resumed` waits for */
+    uint32_t n_resumed;   /* records read back of what `resumed` waits for */
     uint64_t fan_from;    /* what was in the fair queue at hello comes from storage */
     chat__bucket questions;
+    /* See chat__conn_device(). A long name has memory of its own. */
+    union {
+        uint8_t near[16];
+        uint8_t *far;
+    } device;
     uint8_t encoding;
     uint8_t is_reading;
     int8_t broken; /* a status: close it for that in the next turn */
@@ -96,7 +102,6 @@ typedef struct chat__node_conn {
     uint8_t is_reset;    /* the device was not known */
     uint8_t has_gap;     /* it was told of one */
     uint8_t device_len;
-    uint8_t device[CHAT_ID_MAX_BYTES];
 } chat__node_conn;
 
 /* What a user may still ask to be stored: over all of his connections. */
@@ -268,6 +273,10 @@ void chat__op_keep(chat__op *op, chat_view bytes);
 /* --- conn.c --- */
 chat__node_conn *chat__conn_of(const chat__node *node, chat__conn id);
 chat_view chat__conn_user(const chat__node_conn *conn);
+/* Empty before hello. */
+chat_view chat__conn_device(const chat__node_conn *conn);
+/* Once. CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__conn_set_device(chat__node *node, chat__node_conn *conn, chat_view device);
 void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes);
 /* `share`: of the effect, 0: none. */
 void chat__conn_write_shared(chat__node *node, chat__node_conn *conn, chat_view bytes,

@@ -62,6 +62,7 @@ static int options_are_sane(const chat__node_options *options)
 static void take_limits(chat__node *node, const chat__node_options *options)
 {
     node->options = *options;
+    node->limits.allocator = &node->allocator;
     node->limits.heartbeat_ms = options->heartbeat_ms;
     node->limits.hello_timeout_ms = options->hello_timeout_ms;
     node->limits.ack_timeout_ms = options->ack_timeout_ms;

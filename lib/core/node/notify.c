@@ -450,8 +450,7 @@ void chat__notify_arrive(chat__node *node, const chat__node_conn *conn)
         return;
     chat_view name = chat__conn_user(conn);
     away *user = chat__map_get(&node->notify->users, name);
-    uint64_t *gone =
-        find_gone(node, chat__trail_user(node, name), chat__view(conn->device, conn->device_len));
+    uint64_t *gone = find_gone(node, chat__trail_user(node, name), chat__conn_device(conn));
     if (user != NULL)
         forget(node, user);
     if (gone != NULL)

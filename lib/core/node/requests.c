@@ -120,8 +120,7 @@ static void replace_same_device(chat__node *node, chat__node_conn *conn)
     while (other != NULL) {
         chat__node_conn *next = other->next;
         if (other != conn && other->session.state != CHAT__SESSION_HELLO &&
-            other->device_len == conn->device_len &&
-            memcmp(other->device, conn->device, conn->device_len) == 0)
+            chat__view_equal(chat__conn_device(other), chat__conn_device(conn)))
             chat__conn_close(node, other, CHAT_ERR_REPLACED, "this device connected again");
         other = next;
     }
@@ -132,7 +131,7 @@ static void write_welcome(chat__node *node, chat__node_conn *conn)
     chat_frame welcome;
     chat_frame_init(&welcome, CHAT_FRAME_WELCOME);
     CHAT_FRAME_SET(&welcome, USER, user, chat__conn_user(conn));
-    CHAT_FRAME_SET(&welcome, DEVICE, device, chat__view(conn->device, conn->device_len));
+    CHAT_FRAME_SET(&welcome, DEVICE, device, chat__conn_device(conn));
     CHAT_FRAME_SET(&welcome, HEARTBEAT, heartbeat_ms, node->options.heartbeat_ms);
     CHAT_FRAME_SET(&welcome, MAX_BODY, max_body_bytes, node->options.max_body_bytes);
     CHAT_FRAME_SET(&welcome, AGENT, agent, chat__view_str(AGENT));
@@ -150,8 +149,10 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
         chat__conn_close(node, conn, CHAT_ERR_VERSION, "a needed capability is not supported");
         return;
     }
-    memcpy(conn->device, frame->device.data, frame->device.len);
-    conn->device_len = (uint8_t)frame->device.len;
+    if (chat__conn_set_device(node, conn, frame->device) != CHAT_OK) {
+        chat__conn_close(node, conn, CHAT_ERR_NOMEM, "out of memory");
+        return;
+    }
     (void)chat__session_step(&conn->session, CHAT__SESSION_EV_HELLO);
     conn->fan_from = node->n_fanned;
     chat__notify_arrive(node, conn);

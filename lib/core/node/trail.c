@@ -62,7 +62,7 @@ void chat__trail_count(chat__node *node, chat__event event, const chat__node_con
     chat__count(&node->counts, event);
     if (msg->trail_key != 0)
         chat__trail_put(node, event, msg->trail_key, conn->user->trail_user,
-                        chat__view(conn->device, conn->device_len));
+                        chat__conn_device(conn));
 }
 
 void chat__trail_away(chat__node *node, chat__event event, chat_view user, chat_view chat,

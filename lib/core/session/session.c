@@ -28,12 +28,10 @@ static const session_step STEPS[] = {
 /* HLD section 4: retry at once, after 1 s, after 2 s. */
 static const uint32_t RETRY_AFTER_MS[MAX_RETRIES] = {1000, 2000, 0};
 
-void chat__session_init(chat__session *session, const chat__session_limits *limits,
-                        const chat_allocator *allocator, uint64_t now_ms)
+void chat__session_init(chat__session *session, const chat__session_limits *limits, uint64_t now_ms)
 {
     memset(session, 0, sizeof *session);
     session->limits = limits;
-    session->allocator = allocator;
     session->state = CHAT__SESSION_HELLO;
     session->seen_ms = now_ms;
     session->hello_due_ms = now_ms + limits->hello_timeout_ms;
@@ -45,7 +43,7 @@ void chat__session_init(chat__session *session, const chat__session_limits *limi
 void chat__session_done(chat__session *session)
 {
     assert(session->n_entries == 0);
-    chat__alloc_free(session->allocator, session->entries);
+    chat__alloc_free(session->limits->allocator, session->entries);
     session->entries = NULL;
     session->cap = 0;
 }
@@ -84,12 +82,13 @@ static chat_status grow(chat__session *session)
     uint32_t cap = session->cap == 0 ? RING_MIN : session->cap * 2;
     if (session->n_entries >= session->limits->window_count * RING_WINDOWS)
         return CHAT_ERR_LIMIT;
-    chat__window_entry *entries = chat__alloc_zero(session->allocator, cap * sizeof *entries);
+    chat__window_entry *entries =
+        chat__alloc_zero(session->limits->allocator, cap * sizeof *entries);
     if (entries == NULL)
         return CHAT_ERR_NOMEM;
     for (uint32_t i = 0; i < session->n_entries; i++)
         entries[i] = *entry_at(session, i);
-    chat__alloc_free(session->allocator, session->entries);
+    chat__alloc_free(session->limits->allocator, session->entries);
     session->entries = entries;
     session->cap = cap;
     session->first = 0;
@@ -140,7 +139,7 @@ chat_status chat__session_drop(chat__session *session, chat__window_entry *out)
     session->n_entries--;
     session->bytes -= out->bytes;
     if (session->n_entries == 0 && session->cap > RING_KEEP) {
-        chat__alloc_free(session->allocator, session->entries);
+        chat__alloc_free(session->limits->allocator, session->entries);
         session->entries = NULL;
         session->cap = 0;
         session->first = 0;
@@ -168,7 +167,7 @@ chat__window_entry *chat__session_renumber(chat__session *session, uint32_t i)
 
 void chat__session_unsent(chat__session *session, size_t bytes, uint64_t now_ms)
 {
-    session->unsent_bytes = bytes;
+    session->unsent_bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
     if (bytes <= session->limits->max_unsent_bytes)
         session->slow_due_ms = NEVER;
     else if (session->slow_due_ms == NEVER)

@@ -22,7 +22,9 @@ typedef enum chat__session_event {
     CHAT__SESSION_EV_CLOSE
 } chat__session_event;
 
+/* What all sessions of an owner share. */
 typedef struct chat__session_limits {
+    const chat_allocator *allocator;
     uint32_t heartbeat_ms;
     uint32_t hello_timeout_ms;
     uint32_t ack_timeout_ms;
@@ -41,7 +43,6 @@ typedef struct chat__window_entry {
 
 typedef struct chat__session {
     const chat__session_limits *limits;
-    const chat_allocator *allocator;
     chat__window_entry *entries; /* ring of `cap`, from `first` on */
     uint64_t seen_ms;            /* last sign of life */
     uint64_t hello_due_ms;
@@ -50,16 +51,16 @@ typedef struct chat__session {
     uint64_t slow_due_ms; /* UINT64_MAX: not slow */
     uint64_t pushed;      /* stream frames since welcome */
     uint64_t acked;
-    size_t unsent_bytes;
-    size_t bytes; /* in the window */
+    uint32_t unsent_bytes;
+    uint32_t bytes; /* in the window */
     uint32_t cap, first, n_entries;
     uint8_t state;
     uint8_t retries;
 } chat__session;
 
-/* `limits` and `allocator` are borrowed for the life of the session. */
+/* `limits` are borrowed for the life of the session. */
 void chat__session_init(chat__session *session, const chat__session_limits *limits,
-                        const chat_allocator *allocator, uint64_t now_ms);
+                        uint64_t now_ms);
 
 /* Release the ring; the items must have been taken out with chat__session_drop(). */
 void chat__session_done(chat__session *session);

@@ -132,6 +132,28 @@ static void keys_are_bytes(void **state)
     chat__map_done(&map);
 }
 
+static void a_large_table_goes_when_it_is_empty(void **state)
+{
+    static const uint64_t SEED[2] = {7, 8};
+    chat__map map;
+    (void)state;
+    chat__map_init(&map, NULL, N, SEED);
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < N; i++) {
+            snprintf(keys[i], sizeof keys[i], "k%u", i);
+            assert_int_equal(chat__map_put(&map, chat__view_str(keys[i]), keys[i]), CHAT_OK);
+        }
+        assert_true(map.n_slots > 4096);
+        for (unsigned i = 0; i < N; i++)
+            assert_ptr_equal(chat__map_remove(&map, chat__view_str(keys[i])), keys[i]);
+        assert_int_equal(map.n_slots, 0);
+        assert_null(map.slots);
+        assert_null(chat__map_get(&map, chat__view_str(keys[0])));
+        assert_null(chat__map_remove(&map, chat__view_str(keys[0])));
+    }
+    chat__map_done(&map);
+}
+
 static void what_is_known_by_its_hash_goes_in_and_out_without_its_key(void **state)
 {
     enum { N_NAMES = 500 };
@@ -166,6 +188,7 @@ int main(void)
         cmocka_unit_test(siphash_equals_an_independent_one),
         cmocka_unit_test(without_memory_it_stays_as_it_was),
         cmocka_unit_test(keys_are_bytes),
+        cmocka_unit_test(a_large_table_goes_when_it_is_empty),
         cmocka_unit_test(what_is_known_by_its_hash_goes_in_and_out_without_its_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

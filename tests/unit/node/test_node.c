@@ -315,6 +315,20 @@ static void same_device_replaces_its_older_connection(void **state)
     assert_int_equal(w.closed[1], CHAT_OK);
 }
 
+static void devices_are_told_apart_by_long_names_too(void **state)
+{
+    static const char A[] = "0123456789012345678901234567890123456789012345678901234567890123";
+    static const char B[] = "0123456789012345678901234567890123456789012345678901234567890124";
+    (void)state;
+    join(&w, 0, "alice", A);
+    join(&w, 1, "alice", B);
+    assert_int_equal(w.closed[0], CHAT_OK);
+    assert_written(&w, 1, B);
+    join(&w, 2, "alice", A);
+    assert_int_equal(w.closed[0], CHAT_ERR_REPLACED);
+    assert_int_equal(w.closed[1], CHAT_OK);
+}
+
 typedef struct bad_row {
     const char *frame;
     const char *answer; /* NULL: closed with `closed` */
@@ -398,6 +412,7 @@ int main(void)
         TEST(groups_reach_every_member_and_device),
         TEST(history_pages_both_ways),
         TEST(same_device_replaces_its_older_connection),
+        TEST(devices_are_told_apart_by_long_names_too),
         TEST(bad_input_costs_the_sender_only),
         TEST(draining_finishes_what_was_accepted),
     };

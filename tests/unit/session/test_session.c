@@ -5,7 +5,10 @@
 
 #include <string.h>
 
+static chat_allocator libc_allocator;
+
 static const chat__session_limits LIMITS = {
+    .allocator = &libc_allocator,
     .heartbeat_ms = 30000,
     .hello_timeout_ms = 10000,
     .ack_timeout_ms = 5000,
@@ -15,13 +18,12 @@ static const chat__session_limits LIMITS = {
     .max_unsent_bytes = 4000,
 };
 
-static chat_allocator libc_allocator;
 static int items[64];
 
 static void open_live(chat__session *session)
 {
     libc_allocator = chat__alloc_or_libc(NULL);
-    chat__session_init(session, &LIMITS, &libc_allocator, 0);
+    chat__session_init(session, &LIMITS, 0);
     assert_int_equal(chat__session_step(session, CHAT__SESSION_EV_HELLO), CHAT_OK);
     assert_int_equal(chat__session_step(session, CHAT__SESSION_EV_LOADED), CHAT_OK);
 }
@@ -162,7 +164,7 @@ static void ends_when_nothing_comes_in_time(void **state)
     chat_status why = CHAT_OK;
     (void)state;
     libc_allocator = chat__alloc_or_libc(NULL);
-    chat__session_init(&session, &LIMITS, &libc_allocator, 0);
+    chat__session_init(&session, &LIMITS, 0);
     assert_int_equal(chat__session_due(&session, 10000, &why), CHAT__SESSION_DUE_CLOSE);
     assert_int_equal(why, CHAT_ERR_TIMEOUT);
     open_live(&session);
