@@ -3,6 +3,7 @@
  * The owner's way from an accepted request to a record: id, payload, append; and when the record is
  * durable, on to the nodes where the members live.
  */
+#include "node/cid.h"
 #include "node/note.h"
 #include "node/self.h"
 #include "wire/wire.h"

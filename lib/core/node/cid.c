@@ -4,7 +4,7 @@
  * dropped first. What has been dropped is found in the chat's history instead, when a
  * client says that it sends again.
  */
-#include "node/internal.h"
+#include "node/cid.h"
 
 #include <string.h>
 

@@ -6,6 +6,7 @@
  * and who manages the group delete, every member reacts, and nothing happens to what was deleted.
  * What is so already leaves no record.
  */
+#include "node/cid.h"
 #include "node/note.h"
 
 #include <string.h>

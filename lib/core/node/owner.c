@@ -3,6 +3,7 @@
  * The node that owns a chat: takes what users submit to it in order, refuses who is no member,
  * answers what was sent before as the first time, and appends the others (append.c).
  */
+#include "node/cid.h"
 #include "node/note.h"
 #include "node/self.h"
 #include "wire/wire.h"

@@ -3,6 +3,7 @@
  * Looks through a chat's history for what a user sends again, and remembers all that this user sent
  * and it comes by, so that one search serves all resends of a reconnect.
  */
+#include "node/cid.h"
 #include "node/internal.h"
 
 /* Looked for in so many pages of history, and no further back than 24 hours. */
