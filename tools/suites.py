@@ -305,7 +305,7 @@ def suite_install(result):
 
 
 def suite_api(result):
-    """the reference of the API without a gap, the ABI against the last version tag"""
+    """the reference of the API without a gap, the ABI against the one in tests/abi"""
     script_suite("tools/api-docs", result)
     script_suite("tools/api-check", result, args=("{build}",))
 

@@ -67,10 +67,13 @@ class Connection(Requests):
 
     def __init__(self, url: str, token: str | None = None, *, device: str = "python",
                  agent: str | None = "libchat-python", connect_timeout: float | None = 10.0,
-                 max_events: int = 1024, clock: Clock = boot_ms, **options: Any) -> None:
+                 max_events: int = 1024, store: str | os.PathLike[str] | None = None,
+                 clock: Clock = boot_ms, **options: Any) -> None:
         if max_events < 1:
             raise CallerError(message="max_events is at least 1")
-        self._native = self._new(dict(options, url=url, token=token, device=device, agent=agent))
+        self._native = self._new(dict(
+            options, url=url, token=token, device=device, agent=agent,
+            store_file=None if store is None else os.fspath(store)))
         self._pid, self._clock = os.getpid(), clock
         self._connect_timeout, self._max_events = connect_timeout, max_events
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -16,9 +16,9 @@ from typing import Any, AsyncIterator, Iterable, TypeVar
 from . import _text
 from ._connection import Connection
 from ._native import ffi, lib
-from .errors import CallerError, check
-from .events import (Answer, Chat, ClientState, Frame, Member, Note, Pong, Presence, Receipt, Sent,
-                     State, Trail, User)
+from .errors import CallerError, Status, check
+from .events import (Answer, Chat, ClientState, Frame, Member, Note, OutboxItem, Pong, Presence,
+                     Receipt, Sent, State, Trail, User, outbox_item_of)
 
 _F = TypeVar("_F")
 
@@ -33,7 +33,9 @@ class Client(Connection):
     `device` names this installation and is stable over restarts: the server keeps its position.
     `connect_timeout` is for entering ``async with`` only (None: go on without waiting); later on
     the client reconnects for ever. At most about `max_events` events are kept unread: what a
-    consumer does not take stays with the server. `options` are the other fields of the C struct
+    consumer does not take stays with the server. `store` is a file for outbox and cache: what was not
+    sent is sent by the next client that has it, and `history()` and `chats()` answer without a
+    connection. `options` are the other fields of the C struct
     `chat_client_options`, such as `ca_file`, `pin`, `proxy`, `backoff_max_ms`.
 
     Waiting for an answer may be cancelled, or given up by a timeout: the client goes on, and a
@@ -71,18 +73,69 @@ class Client(Connection):
             if self._sends.get(name) is future:
                 del self._sends[name]
 
+    async def post(self, chat: str | User, text: str, *, reply_to: int | None = None) -> str:
+        """Put a message into the outbox and return its `cid` at once.
+
+        Its `Sent` or `Failed` becomes an event. With `store` it is on disk when this returns, and
+        outlives the process.
+        """
+        native = self._handle()
+        target, _keep = _text.target(chat)
+        body = _text.view(text)
+        if reply_to is None:
+            check(lib.chat_client_send(native, target, body, self._cid))
+        else:
+            check(lib.chat_client_reply(native, target, _text.number(reply_to, 64, "reply_to"),
+                                        body, self._cid))
+        self._kick()
+        return bytes(ffi.string(self._cid.text)).decode()
+
+    async def outbox(self) -> list[OutboxItem]:
+        """What waits, is unanswered or (with `store`) failed, in the order of sending."""
+        item = ffi.new("chat_outbox_item *")
+        items: list[OutboxItem] = []
+        item.struct_size = ffi.sizeof("chat_outbox_item")
+        while True:
+            status = lib.chat_client_outbox_next(self._handle(), item.number, item)
+            if status == Status.EMPTY:
+                return items
+            check(status)
+            items.append(outbox_item_of(item))
+
+    async def outbox_find(self, cid: str) -> OutboxItem | None:
+        """One message by its `cid`; a sent one too, as long as the `store` has it."""
+        item = ffi.new("chat_outbox_item *")
+        item.struct_size = ffi.sizeof("chat_outbox_item")
+        status = lib.chat_client_outbox_find(self._handle(), _text.view(cid), item)
+        if status == Status.ERR_NOT_FOUND:
+            return None
+        check(status)
+        return outbox_item_of(item)
+
+    async def outbox_retry(self, cid: str) -> None:
+        """Send a message again that failed, behind the others."""
+        check(lib.chat_client_outbox_retry(self._handle(), _text.view(cid)))
+        self._kick()
+
+    async def outbox_drop(self, cid: str) -> None:
+        """Forget a message that failed."""
+        check(lib.chat_client_outbox_drop(self._handle(), _text.view(cid)))
+
     async def history(self, chat: str | User, *, before: int | None = None,
                       after: int | None = None, limit: int | None = None,
-                      page: int = 0) -> AsyncIterator[Frame]:
+                      page: int = 0, stored: bool = False) -> AsyncIterator[Frame]:
         """Records of a chat, newest first; with `after`, oldest first from there on.
 
-        Pages are fetched as they are needed; `page` is the size of one (0: the server's).
+        Pages are fetched as they are needed; `page` is the size of one (0: the server's). With
+        `store`, what is there without a hole is not asked for, and without a connection it is all
+        that comes; `stored`: the server is not asked at all.
         """
         target, _keep = _text.target(chat)
         query = ffi.new("chat_history_query *")
         query.struct_size = ffi.sizeof("chat_history_query")
         query.target = target[0]
         query.direction = lib.CHAT_HISTORY_NEWEST
+        query.source = lib.CHAT_HISTORY_CACHE if stored else lib.CHAT_HISTORY_ANY
         if before is not None and after is not None:
             raise CallerError(message="either `before` or `after`")
         if before is not None or after is not None:

@@ -66,7 +66,37 @@ class Failed:
     text: str = ""
 
 
-Event = Union[Frame, State, TokenWanted, Failed]
+@dataclass(frozen=True)
+class StoreRenewed:
+    """The file named by `store` was damaged and begun anew; `text` says what became of it."""
+
+    text: str
+
+
+class OutboxState(IntEnum):
+    """How far a message of the outbox is."""
+
+    WAITING = 1
+    WRITTEN = 2  #: sent, and not answered yet
+    SENT = 3  #: durable; in no list, only found
+    FAILED = 4  #: will not be sent, for `status`
+
+
+@dataclass(frozen=True)
+class OutboxItem:
+    """A message in the outbox. `chat` is a chat's id or a `User`; `id`, `seq` are of a sent one."""
+
+    cid: str
+    chat: str | User
+    body: str
+    state: OutboxState
+    status: Status = Status.OK
+    reply_to: int = 0
+    id: int = 0
+    seq: int = 0
+
+
+Event = Union[Frame, State, TokenWanted, Failed, StoreRenewed]
 
 
 def frame_of(event: Any) -> Frame | None:
@@ -77,15 +107,26 @@ def frame_of(event: Any) -> Frame | None:
     return reader(event.frame, event.gap_after) if reader else None
 
 
-def own_event_of(event: Any) -> State | TokenWanted:
+def own_event_of(event: Any) -> State | TokenWanted | StoreRenewed:
     """An event that is not a frame's."""
     status = status_of(event.status)
     if event.type == lib.CHAT_EVENT_TOKEN_WANTED:
         return TokenWanted(status)
+    if event.type == lib.CHAT_EVENT_STORE:
+        return StoreRenewed(_frames.text(event.text))
     frame = frame_of(event)
     return State(ClientState(event.state), status, event.retry_ms / 1000,
                  _frames.text(event.text), frame if isinstance(frame, Welcome) else None)
 
 
-__all__ = ["Answer", "ClientState", "Event", "Failed", "Frame", "State", "TokenWanted", "User"]
+def outbox_item_of(item: Any) -> OutboxItem:
+    """An item of C, copied."""
+    text = _frames.text
+    return OutboxItem(text(item.cid), text(item.chat) if item.chat.len else User(text(item.to)),
+                      text(item.body), OutboxState(item.state), status_of(item.status),
+                      item.re, item.id, item.seq)
+
+
+__all__ = ["Answer", "ClientState", "Event", "Failed", "Frame", "OutboxItem", "OutboxState",
+           "State", "StoreRenewed", "TokenWanted", "User"]
 __all__ += _frames.__all__
