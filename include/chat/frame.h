@@ -139,6 +139,10 @@ extern "C" {
       "I have read everything up to `seq`; `result` says what counts now.")                        \
     X(RECEIPTS, 25, "receipts", CLIENT, F(R) | F(ID), F(CHAT) | F(TO),                             \
       "Who has message `id`? `receipt` rows with `r`, then `result`.")                             \
+    X(DEVICES, 26, "devices", CLIENT, F(R), 0,                                                     \
+      "My devices: `device` rows with `r`, then `result`.")                                        \
+    X(DEVICE_REMOVE, 27, "device.remove", CLIENT, F(R) | F(DEVICE), 0,                             \
+      "Forget my device and close its connection; answered by `result`.")                          \
     X(MUTE, 31, "mute", CLIENT, F(R), F(CHAT) | F(TO) | F(UNTIL),                                  \
       "Do not notify me of this chat until then; without `until`, or with 0: no longer muted.")    \
     X(WELCOME, 32, "welcome", SERVER, F(USER) | F(DEVICE) | F(HEARTBEAT) | F(MAX_BODY),            \
@@ -174,6 +178,8 @@ extern "C" {
     X(MARKER, 46, "marker", SERVER, F(OF) | F(READ_SEQ),                                           \
       F(CHAT) | F(FROM) | F(ID) | F(TS) | F(SEQ) | F(PREV),                                        \
       "Stream. I have read the chat `of` up to `read_seq`, here or on another device.")            \
+    X(DEVICE, 47, "device", SERVER, F(R) | F(DEVICE) | F(ONLINE) | F(TS), 0,                       \
+      "A row of `devices`: connected now, or last seen at `ts`.")                                  \
     X(RESUMED, 49, "resumed", SERVER, F(STATE) | F(COUNT), F(CHAT) | F(AFTER) | F(BEFORE),         \
       "What this device lacked at `hello` was pushed: `count` records; once a connection.")        \
     X(SETTING, 50, "setting", SERVER, F(OF) | F(UNTIL),                                            \

@@ -117,7 +117,11 @@ extern "C" {
     X(notify_interval_ms, "notify-interval-ms", NUMBER, 60000, 1, 86400000, "ms",                  \
       "Above 10 undelivered messages a user is notified once in so long, of all together.")        \
     X(notify_users, "notify-users", NUMBER, 65536, 16, 16777216, "users",                          \
-      "Users of a shard who are away and of whom it is remembered what they were told.")
+      "Users of a shard who are away and of whom it is remembered what they were told.")           \
+    X(max_devices, "max-devices", NUMBER, 32, 1, 10000, "devices",                                 \
+      "Devices of a user; above it the one longest away is forgotten for a new one.")              \
+    X(device_ttl_ms, "device-ttl", NUMBER, 2592000000, 0, 315360000000, "ms",                      \
+      "A device that was away for so long is forgotten; 0: never.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

@@ -53,7 +53,9 @@ extern "C" {
     X(ERR_UNACKED, -26, PEER, "unacked", 4006, "the peer acknowledges nothing")                    \
     X(ERR_EXPIRED, -27, PEER, "expired", 4001, "the token has expired")                            \
     X(ERR_NETWORK, -28, RETRY, "network", 0, "the network or the peer's host cannot be reached")   \
-    X(ERR_TLS, -29, PEER, "tls", 0, "the TLS handshake or certificate check failed")
+    X(ERR_TLS, -29, PEER, "tls", 0, "the TLS handshake or certificate check failed")               \
+    X(ERR_REMOVED, -30, PEER, "removed", 4007, "the user has removed this device")                 \
+    X(ERR_DEVICES, -31, LIMIT, "too_many_devices", 4008, "as many devices as may be are connected")
 
 /** Result of a call. Zero done, positive an expected outcome, negative an error. */
 typedef enum chat_status {

@@ -12,6 +12,8 @@
 
 /* A commit that took longer is left to the log thread, so that a shard does not wait for a disk. */
 #define FAST_COMMIT_NS 250000u
+/* Devices that are forgotten between two flushes. */
+#define FORGET_COUNT 256u
 
 chat_status chat__committer_init(chat__committer *committer, chat_server *server)
 {
@@ -223,6 +225,17 @@ static void flush_for(chat__committer *committer, chat__batch *waiting)
     }
 }
 
+static void forget_unseen(chat_server *server)
+{
+    chat_status status =
+        chat__store_forget_unseen(server->store, chat__server_unix_ms(), FORGET_COUNT);
+    if (status < 0)
+        chat__server_log(server, CHAT_LOG_WARN,
+                         "%s: devices that are away for long could not be forgotten (%s); it is "
+                         "tried again",
+                         server->options.data, chat_status_text(status));
+}
+
 void chat__committer_flush(chat__committer *committer, chat__batch *batch)
 {
     uv_mutex_lock(&committer->mutex);
@@ -245,6 +258,7 @@ static void state_main(void *arg)
         flush_for(committer, chat__mailbox_take(&committer->flush_box));
         if (is_stopping)
             return;
+        forget_unseen(server);
     }
 }
 

@@ -105,12 +105,22 @@ static void on_user_chat(void *ctx, const chat__store_user_chat *row)
     all->n_rows++;
 }
 
+static chat__store_visit visit_of(const chat__effect *effect)
+{
+    chat__store_visit visit = {.user = effect->user,
+                               .device = effect->device,
+                               .now_unix_ms = chat__server_unix_ms(),
+                               .connected = effect->names.items,
+                               .n_connected = effect->names.n_items};
+    return visit;
+}
+
 void chat__shard_answer_user(chat__shard *shard, const chat__effect *effect, int is_new)
 {
     rows all;
     rows_init(&all, shard, effect->limit);
-    chat_status status = chat__store_load_user(shard->server->store, effect->user, effect->device,
-                                               chat__server_unix_ms(), on_user_chat, &all);
+    chat__store_visit visit = visit_of(effect);
+    chat_status status = chat__store_load_user(shard->server->store, &visit, on_user_chat, &all);
     if (status >= 0 && all.status != CHAT_OK)
         status = all.status;
     if (status == CHAT_EMPTY) {
@@ -130,6 +140,43 @@ void chat__shard_answer_user(chat__shard *shard, const chat__effect *effect, int
     }
     chat__node_user_loaded(shard->node, effect->tag, status, chats, n_chats);
     rows_done(&all);
+}
+
+static void on_device(void *ctx, chat_view device, uint64_t seen_ms)
+{
+    rows *all = ctx;
+    chat__node_device copy = {keep(all, device), seen_ms};
+    if (all->status == CHAT_OK)
+        all->status = chat__buf_append(&all->rows, &copy, sizeof copy);
+    all->n_rows++;
+}
+
+static void answer_devices(chat__shard *shard, const chat__effect *effect)
+{
+    rows all;
+    rows_init(&all, shard, 0);
+    chat_status status = chat__store_load_devices(shard->server->store, effect->user,
+                                                  chat__server_unix_ms(), on_device, &all);
+    if (status == CHAT_OK)
+        status = all.status;
+    chat__node_device *list = (chat__node_device *)(void *)all.rows.data;
+    uint32_t n_rows = status == CHAT_OK ? all.n_rows : 0;
+    for (uint32_t i = 0; i < n_rows; i++)
+        list[i].device = settle(&all, list[i].device);
+    chat__node_devices_loaded(shard->node, effect->tag, status, list, n_rows);
+    rows_done(&all);
+}
+
+static void forget_device(chat__shard *shard, const chat__effect *effect)
+{
+    chat__store_visit visit = visit_of(effect);
+    chat_status status = chat__store_forget_device(shard->server->store, &visit);
+    if (status == CHAT_OK)
+        status = chat__newcomers_hold(shard, effect);
+    else if (status != CHAT_ERR_NOT_FOUND)
+        status = CHAT_ERR_BUSY;
+    if (status != CHAT_OK)
+        chat__node_forgotten(shard->node, effect->tag, status);
 }
 
 static void on_row(void *ctx, const chat__store_row *row)
@@ -201,7 +248,8 @@ static void on_away(void *ctx, const chat__store_away *away)
 static void answer_load_away(chat__shard *shard, const chat__effect *effect)
 {
     load_chat load = {shard->node, chat__shard_allocator(shard), effect->tag};
-    chat_status status = chat__store_load_away(shard->server->store, effect->user, effect->chat,
+    chat__store_visit visit = visit_of(effect);
+    chat_status status = chat__store_load_away(shard->server->store, &visit, effect->chat,
                                                effect->seq, on_away, &load);
     if (status != CHAT_OK)
         chat__node_away_loaded(shard->node, effect->tag, status, NULL);
@@ -265,6 +313,15 @@ static void put_cursor(chat__shard *shard, const chat__effect *effect)
                          chat_status_text(status));
 }
 
+static void see_device(chat__shard *shard, const chat__effect *effect)
+{
+    chat__store_visit visit = visit_of(effect);
+    chat_status status = chat__store_see_device(shard->server->store, &visit);
+    if (status != CHAT_OK)
+        chat__server_log(shard->server, CHAT_LOG_WARN,
+                         "when a device was last here was not kept (%s)", chat_status_text(status));
+}
+
 static void close_peer(chat__shard *shard, const chat__effect *effect)
 {
     chat__peer *peer = chat__peers_find(shard, effect->conn);
@@ -277,49 +334,48 @@ static void close_peer(chat__shard *shard, const chat__effect *effect)
     chat__peer_end(shard, peer, code, effect->text);
 }
 
+static void write_peer(chat__shard *shard, const chat__effect *effect)
+{
+    chat__peer *peer = chat__peers_find(shard, effect->conn);
+    if (peer != NULL)
+        chat__peer_write(shard, peer, effect->bytes, effect->share);
+}
+
+static void load_user(chat__shard *shard, const chat__effect *effect)
+{
+    chat__shard_answer_user(shard, effect, 0);
+}
+
+static void notify(chat__shard *shard, const chat__effect *effect)
+{
+    chat__herald_put(shard->server, effect);
+}
+
+static void write_log(chat__shard *shard, const chat__effect *effect)
+{
+    chat__server_log(shard->server, CHAT_LOG_WARN, "%s", effect->text);
+}
+
 static void do_effect(chat__shard *shard, const chat__effect *effect)
 {
-    chat__peer *peer;
-    switch (effect->type) {
-    case CHAT__EFFECT_WRITE:
-        peer = chat__peers_find(shard, effect->conn);
-        if (peer != NULL)
-            chat__peer_write(shard, peer, effect->bytes, effect->share);
-        break;
-    case CHAT__EFFECT_CLOSE:
-        close_peer(shard, effect);
-        break;
-    case CHAT__EFFECT_LINK:
-        collect_link(shard, effect);
-        break;
-    case CHAT__EFFECT_APPEND:
-        collect_append(shard, effect);
-        break;
-    case CHAT__EFFECT_LOAD_CHAT:
-        answer_load_chat(shard, effect);
-        break;
-    case CHAT__EFFECT_LOAD_MARKS:
-        answer_load_marks(shard, effect);
-        break;
-    case CHAT__EFFECT_LOAD_AWAY:
-        answer_load_away(shard, effect);
-        break;
-    case CHAT__EFFECT_LOAD_USER:
-        chat__shard_answer_user(shard, effect, 0);
-        break;
-    case CHAT__EFFECT_READ:
-        answer_read(shard, effect);
-        break;
-    case CHAT__EFFECT_CURSOR:
-        put_cursor(shard, effect);
-        break;
-    case CHAT__EFFECT_NOTIFY:
-        chat__herald_put(shard->server, effect);
-        break;
-    case CHAT__EFFECT_LOG:
-        chat__server_log(shard->server, CHAT_LOG_WARN, "%s", effect->text);
-        break;
-    }
+    static void (*const DO[])(chat__shard *, const chat__effect *) = {
+        [CHAT__EFFECT_WRITE] = write_peer,
+        [CHAT__EFFECT_CLOSE] = close_peer,
+        [CHAT__EFFECT_LINK] = collect_link,
+        [CHAT__EFFECT_APPEND] = collect_append,
+        [CHAT__EFFECT_LOAD_CHAT] = answer_load_chat,
+        [CHAT__EFFECT_LOAD_MARKS] = answer_load_marks,
+        [CHAT__EFFECT_LOAD_AWAY] = answer_load_away,
+        [CHAT__EFFECT_LOAD_USER] = load_user,
+        [CHAT__EFFECT_LOAD_DEVICES] = answer_devices,
+        [CHAT__EFFECT_FORGET] = forget_device,
+        [CHAT__EFFECT_SEEN] = see_device,
+        [CHAT__EFFECT_READ] = answer_read,
+        [CHAT__EFFECT_CURSOR] = put_cursor,
+        [CHAT__EFFECT_NOTIFY] = notify,
+        [CHAT__EFFECT_LOG] = write_log,
+    };
+    DO[effect->type](shard, effect);
 }
 
 int chat__shard_take_effects(chat__shard *shard)

@@ -299,8 +299,8 @@ static void tell(chat__herald *herald, const news *item)
     char text[TEXT_BYTES];
     badge all = {.item = item, .is_known = 1};
     chat_view none = {NULL, 0};
-    chat_status status = chat__store_load_user(herald->server->store, item->user, none,
-                                               chat__server_unix_ms(), on_chat, &all);
+    chat__store_visit visit = {.user = item->user, .now_unix_ms = chat__server_unix_ms()};
+    chat_status status = chat__store_load_user(herald->server->store, &visit, on_chat, &all);
     if (all.is_read) {
         note(herald, CHAT__FATE_READ, &item->trace, none);
         return;

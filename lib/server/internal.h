@@ -39,7 +39,7 @@ typedef enum chat__mail_kind {
     CHAT__MAIL_LINK = 1,  /* frames for this shard's node: length (4 bytes), frame */
     CHAT__MAIL_APPEND,    /* chat__append_head with its bytes, to the log and back */
     CHAT__MAIL_GUEST,     /* a connection that lives here */
-    CHAT__MAIL_NEWCOMERS, /* devices that were not known, to the state thread and back */
+    CHAT__MAIL_NEWCOMERS, /* devices that came or were removed, to the state thread and back */
     CHAT__MAIL_TOLD       /* what became of notifications */
 } chat__mail_kind;
 
@@ -415,7 +415,7 @@ chat_status chat__secret_develop(const chat_server_options *options, chat__jwt_k
 /* Print ready-made tokens for the secret of the options. */
 chat_status chat__secret_print_tokens(const chat_server_options *options, chat_view secret);
 
-/* --- newcomers.c: devices that were not known --- */
+/* --- newcomers.c: devices that came or were removed --- */
 /* Keep the question until the device is on disk. CHAT_OK, CHAT_ERR_NOMEM, CHAT_ERR_LIMIT. */
 chat_status chat__newcomers_hold(chat__shard *shard, const chat__effect *effect);
 /* At the end of a turn. */

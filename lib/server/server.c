@@ -190,6 +190,8 @@ static chat_status open_store(chat_server *server)
     options.is_volatile = from->is_volatile != 0;
     options.offline_ttl_ms = from->offline_ttl_ms;
     options.offline_limit = from->offline_limit;
+    options.device_ttl_ms = from->device_ttl_ms;
+    options.max_devices = (uint32_t)from->max_devices;
     chat_status status = chat__store_open(&options, &report, &server->store);
     if (status == CHAT_OK) {
         server->max_id = report.max_id;

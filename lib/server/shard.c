@@ -14,6 +14,7 @@
 #define MAX_FRAGMENTS        1024u
 #define DEFLATE_MIN_BYTES    512u
 #define MIN_NODE_CONNECTIONS 64u
+#define SEEN_PER_TTL         4u /* so often at least is storage told of a connected device */
 
 chat_allocator *chat__shard_allocator(chat__shard *shard)
 {
@@ -231,6 +232,8 @@ static chat_status make_node(chat__shard *shard)
     options.fanout_sync_members = (uint32_t)from->fanout_sync_members;
     options.presence_count = (uint32_t)from->presence_count;
     options.max_watched = (uint32_t)from->presence_max_watched;
+    if (from->device_ttl_ms > 0 && from->device_ttl_ms / SEEN_PER_TTL < options.device_seen_ms)
+        options.device_seen_ms = from->device_ttl_ms / SEEN_PER_TTL + 1;
     options.rate_msgs = (uint32_t)from->rate_messages;
     options.burst_msgs = (uint32_t)from->burst_messages;
     options.rate_requests = (uint32_t)from->rate_requests;

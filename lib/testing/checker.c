@@ -25,12 +25,18 @@ static int has_seen(const sim_seen *seen, uint64_t seq)
     return 0;
 }
 
+int chat__sim_has_seen(const sim_client *client, const char *chat, uint64_t seq)
+{
+    return has_seen(seen_of(client, chat), seq);
+}
+
 /* The first device of a user gets everything; a later one starts where the user is. */
 int chat__sim_is_first_device(const sim *s, const sim_client *client)
 {
     for (size_t i = 0; i < s->storage.n_devices; i++) {
-        if (strcmp(s->storage.devices[i][0], client->user) == 0)
-            return strcmp(s->storage.devices[i][1], client->device) == 0;
+        const sim_device *device = &s->storage.devices[i];
+        if (strcmp(device->user, client->user) == 0)
+            return strcmp(device->device, client->device) == 0 && device->n_hellos <= 1;
     }
     return 1;
 }
@@ -58,6 +64,8 @@ static void check_device(sim *s, const sim_client *client, const char *chat)
             continue;
         if (!chat__sim_is_first_device(s, client) && (seen == NULL || record->seq < seen->seqs[0]))
             continue;
+        if (record->seq <= chat__sim_storage_start(s, client->user, client->device, chat))
+            continue;
         chat__sim_violate(s, "delivered or queued: %s/%s never saw %s seq %llu", client->user,
                           client->device, chat, (unsigned long long)record->seq);
         return;
@@ -74,6 +82,7 @@ void chat__sim_check(sim *s)
 {
     chat__sim_judge(s);
     chat__sim_marks_check(s);
+    chat__sim_devices_check(s);
     for (size_t i = 0; i < s->storage.n_records; i++) {
         const sim_record *record = &s->storage.records[i];
         if (!chat__sim_is_first(s, record))

@@ -55,6 +55,7 @@ void chat__sim_client_lost(sim *s, sim_client *client)
 {
     if (client->is_welcome)
         chat__sim_tell(s, client, "lost");
+    chat__sim_devices_lost(client);
     client->wire = 0;
     client->conn = 0;
     client->is_welcome = 0;
@@ -333,6 +334,7 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
         chat__sim_violate(s, "the server sent a bad frame: %s", chat_status_name(status));
         return;
     }
+    chat__sim_devices_frame(s, client, &frame);
     if (chat__sim_pages_frame(s, client, &frame) || chat__sim_gaps_frame(s, client, &frame))
         return;
     switch (frame.type) {
@@ -425,6 +427,7 @@ static void online_step(sim *s, sim_client *client)
     chat__sim_marks_step(s, client);
     chat__sim_gaps_step(s, client);
     chat__sim_pages_step(s, client);
+    chat__sim_devices_step(s, client);
     ack(s, client);
     if (s->now_ms > client->said_ms + PING_MS) {
         chat_frame_init(&ping, CHAT_FRAME_PING);
@@ -437,7 +440,7 @@ void chat__sim_client_step(sim *s, sim_client *client)
     chat_view none = {NULL, 0};
     if (client->wire != 0)
         online_step(s, client);
-    else if (s->is_settling || chat__sim_chance(s, 30))
+    else if (!chat__sim_devices_is_away(s, client) && (s->is_settling || chat__sim_chance(s, 30)))
         connect_client(s, client);
     else if (s->n_to_send > 0 && chat__sim_chance(s, 20))
         write_message(s, client);

@@ -270,12 +270,38 @@ static void spoil(chat_history *history, uint32_t by, const char *what)
              chat__name_of(history, history->observers[by].name), what);
 }
 
+static chat_status begin_anew(chat_history *history, uint32_t by, uint64_t at_line)
+{
+    chat__happening item = {.type = CHAT__HAPPENED_FORGOTTEN, .line = at_line, .by = by};
+    item.chat = item.from = item.cid = CHAT__NO_NAME;
+    if (!grow((void **)&history->items, &history->items_cap, history->n_items,
+              sizeof *history->items))
+        return CHAT_ERR_NOMEM;
+    history->items[history->n_items++] = item;
+    return CHAT_OK;
+}
+
+/* A device that was forgotten is told `reset`, if it hears it; whoever knows more says `forgotten`.
+ */
+static chat_status follow_device(chat_history *history, uint32_t by, const char *t,
+                                 const char *state)
+{
+    const chat__observer *observer = &history->observers[by];
+    if (strcmp(t, "forgotten") == 0)
+        return begin_anew(history, by, history->n_lines);
+    if (strcmp(t, "resumed") == 0 && observer->has_resumed && state != NULL &&
+        strcmp(state, "reset") == 0)
+        return begin_anew(history, by, observer->open_line);
+    return CHAT_OK;
+}
+
 static void follow_connection(chat_history *history, uint32_t by, const char *t)
 {
     chat__observer *observer = &history->observers[by];
     if (strcmp(t, "open") == 0) {
         if (observer->first_line == 0)
             observer->first_line = history->n_lines;
+        observer->open_line = history->n_lines;
         observer->is_open = 1;
         observer->n_resumed = 0;
     } else if (strcmp(t, "lost") == 0) {
@@ -308,6 +334,9 @@ static chat_status take(chat_history *history, const cJSON *line)
     if (status != CHAT_OK || observer == CHAT__NO_NAME)
         return status;
     history->by = observer;
+    status = follow_device(history, observer, t, text_of(line, "state"));
+    if (status != CHAT_OK)
+        return status;
     follow_connection(history, observer, t);
     return add_item(history, line, t, observer);
 }

@@ -16,11 +16,12 @@ typedef struct chat__name {
 } chat__name;
 
 typedef enum chat__happening_type {
-    CHAT__HAPPENED_STORED, /* a record that its chat had at the end */
-    CHAT__HAPPENED_SEEN,   /* an application got a record */
-    CHAT__HAPPENED_SENT,   /* it was told that its record is durable */
-    CHAT__HAPPENED_GAP,    /* records between `seq` and `id` were said to be left out */
-    CHAT__HAPPENED_READ    /* its user has read `chat` up to `seq` */
+    CHAT__HAPPENED_STORED,    /* a record that its chat had at the end */
+    CHAT__HAPPENED_SEEN,      /* an application got a record */
+    CHAT__HAPPENED_SENT,      /* it was told that its record is durable */
+    CHAT__HAPPENED_GAP,       /* records between `seq` and `id` were said to be left out */
+    CHAT__HAPPENED_FORGOTTEN, /* the server forgot the device: it begins anew, where its user is */
+    CHAT__HAPPENED_READ       /* its user has read `chat` up to `seq` */
 } chat__happening_type;
 
 /* To add what the judge must know of a new kind of frame: a row in KINDS of history.c, and, when it
@@ -42,6 +43,7 @@ typedef struct chat__observer {
     uint32_t name, user;
     uint32_t n_resumed;                     /* since the last `open` */
     uint64_t first_line;                    /* of its first `open` */
+    uint64_t open_line;                     /* of its last */
     uint8_t is_open, has_resumed, is_first; /* of its user's devices */
 } chat__observer;
 

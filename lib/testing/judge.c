@@ -298,6 +298,34 @@ static uint64_t first_seen(const judge *j, uint32_t by, uint32_t chat)
     return 0;
 }
 
+/* Between what the device had when it was forgotten and where it began anew. */
+static int is_skipped(const judge *j, const chat__happening *forgotten,
+                      const chat__happening *record)
+{
+    uint64_t last = 0, first = UINT64_MAX;
+    for (size_t i = 0; i < j->n_seen; i++) {
+        const chat__happening *seen = &j->seen[i];
+        if (seen->type != CHAT__HAPPENED_SEEN || seen->by != forgotten->by ||
+            seen->chat != record->chat)
+            continue;
+        if (seen->line < forgotten->line)
+            last = seen->seq;
+        else if (first == UINT64_MAX)
+            first = seen->seq;
+    }
+    return record->seq > last && record->seq < first;
+}
+
+static int was_forgotten(const judge *j, uint32_t by, const chat__happening *record)
+{
+    for (size_t i = 0; i < j->history->n_items; i++) {
+        const chat__happening *item = &j->history->items[i];
+        if (item->type == CHAT__HAPPENED_FORGOTTEN && item->by == by && is_skipped(j, item, record))
+            return 1;
+    }
+    return 0;
+}
+
 static void check_delivery(judge *j, const chat__happening *record, const members *m, uint32_t by)
 {
     const chat__observer *observer = &j->history->observers[by];
@@ -315,7 +343,7 @@ static void check_delivery(judge *j, const chat__happening *record, const member
         return;
     /* A later device of a user starts where the user is. */
     uint64_t first = observer->is_first ? 1 : first_seen(j, by, record->chat);
-    if (first != 0 && record->seq >= first)
+    if (first != 0 && record->seq >= first && !was_forgotten(j, by, record))
         violate(j, record->line, "delivered or queued: %s never saw seq %llu of %s",
                 name(j, observer->name), (unsigned long long)record->seq, name(j, record->chat));
 }

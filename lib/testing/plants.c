@@ -22,6 +22,7 @@ static const struct {
     {"deleted-body-shown", SIM_PLANT_DELETED_SHOWN},
     {"deleted-edit-shown", SIM_PLANT_DELETED_EDIT_SHOWN},
     {"reactions-add-up", SIM_PLANT_REACTIONS_ADD_UP},
+    {"removed-device-stays", SIM_PLANT_REMOVED_STAYS},
 };
 
 #define N_PLANTS (sizeof PLANTS / sizeof PLANTS[0])

@@ -69,6 +69,9 @@ static void run_effect(chat_test_server *server, const chat__effect *effect)
     case CHAT__EFFECT_CURSOR:
         chat__sim_storage_cursor(world, effect);
         break;
+    case CHAT__EFFECT_SEEN:
+        chat__sim_devices_seen(world, effect);
+        break;
     case CHAT__EFFECT_NOTIFY:
     case CHAT__EFFECT_LOG:
         break;

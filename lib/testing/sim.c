@@ -67,6 +67,8 @@ static chat_status start_nodes(sim *s)
     options.fanout_chat_records = 1 + chat__sim_random(s, 3);
     options.notify_users = SIM_MAX_CLIENTS;
     options.notify_interval_ms = 1000;
+    if (s->device_ttl_ms > 0)
+        options.device_seen_ms = s->device_ttl_ms / 4;
     options.seed[0] = s->rng;
     for (uint32_t i = 0; i < s->options.n_nodes; i++) {
         options.not_before_id =
@@ -131,6 +133,7 @@ static void to_client(sim *s, uint32_t node, const chat__effect *effect)
     if (client == NULL)
         return;
     int is_close = effect->type == CHAT__EFFECT_CLOSE;
+    chat__sim_devices_write(s, client, effect->bytes);
     if (chat__sim_pages_drop(s, client, effect->bytes))
         return;
     uint64_t at_ms = s->now_ms + 1 + chat__sim_random(s, 20);
@@ -216,6 +219,9 @@ void chat__sim_run_effects(sim *s, uint32_t node)
         case CHAT__EFFECT_CURSOR:
             chat__sim_storage_cursor(s, &effect);
             break;
+        case CHAT__EFFECT_SEEN:
+            chat__sim_devices_seen(s, &effect);
+            break;
         case CHAT__EFFECT_LOG:
             chat__sim_trace(s, "node %u: %s", node, effect.text);
             break;
@@ -249,6 +255,7 @@ static void crash(sim *s)
 static void on_second(sim *s)
 {
     chat_view none = {NULL, 0};
+    chat__sim_devices_sweep(s);
     if (chat__sim_chance(s, FLUSH_PERCENT))
         chat__sim_storage_flush(s);
     /* A log that failed is restarted, sooner or later. */
@@ -374,6 +381,7 @@ static void run(sim *s)
             chat__sim_answer_free(event.answer);
         if (!s->is_settling && (s->n_to_send == 0 || s->now_ms > ACTIVE_MS)) {
             s->is_settling = 1;
+            s->max_devices = 0; /* else some never come in */
             settled_since_ms = s->now_ms;
         }
         if (!s->is_settling)
@@ -461,6 +469,7 @@ chat_status chat_sim_run(const chat_sim_options *given, chat_sim_report *out)
     s->offline_limit = chat__sim_chance(s, 40) ? 1 + chat__sim_random(s, 12) : 0;
     s->offline_ttl_ms = chat__sim_chance(s, 20) ? 200 + chat__sim_random(s, 5000) : 0;
     chat__sim_mixed_init(s);
+    chat__sim_devices_init(s);
     chat_status status = chat_decoder_new(NULL, MAX_FRAME, &s->decoder);
     if (status == CHAT_OK)
         status = chat_history_new(&s->history);

@@ -34,7 +34,8 @@ typedef enum sim_plant {
     SIM_PLANT_HISTORY_OF_OTHERS,
     SIM_PLANT_DELETED_SHOWN,
     SIM_PLANT_DELETED_EDIT_SHOWN,
-    SIM_PLANT_REACTIONS_ADD_UP
+    SIM_PLANT_REACTIONS_ADD_UP,
+    SIM_PLANT_REMOVED_STAYS
 } sim_plant;
 
 typedef enum sim_event_type {
@@ -77,14 +78,22 @@ typedef struct sim_record {
 typedef struct sim_cursor {
     char user[SIM_NAME_BYTES], device[SIM_NAME_BYTES], chat[SIM_CHAT_BYTES];
     uint64_t seq, flushed_seq;
+    uint64_t start; /* where the device began, the last time that it was new */
 } sim_cursor;
+
+typedef struct sim_device {
+    char user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
+    uint64_t seen_ms, was_seen_ms; /* unix; on disk */
+    uint32_t n_hellos;             /* as a new device */
+    int is_known, was_known;
+} sim_device;
 
 typedef struct sim_storage {
     sim_record *records;
     size_t n_records, cap;
     sim_cursor *cursors;
     size_t n_cursors, cursors_cap;
-    char devices[SIM_MAX_CLIENTS][2][SIM_NAME_BYTES]; /* known: user, device */
+    sim_device devices[SIM_MAX_CLIENTS]; /* in the order in which they came first */
     size_t n_devices;
     uint64_t last_seq[SIM_PARTITIONS];
     int is_commit_due;
@@ -105,6 +114,9 @@ typedef struct sim_answer {
     chat__node_user_chat *chats;
     char *names; /* of `chats`, SIM_CHAT_BYTES each */
     chat__node_row *rows;
+    chat__node_device *devices;
+    char *connected; /* devices, SIM_NAME_BYTES each */
+    size_t n_connected;
     uint8_t **owned; /* payloads of rows that are not as in the log */
     size_t n_owned;
     size_t n_rows;
@@ -189,6 +201,8 @@ typedef struct sim_client {
     sim_gap gaps[SIM_MARKS];
     size_t n_gaps;
     uint32_t n_resumed; /* over this connection */
+    int is_removed;     /* it heard so, and is not back yet */
+    uint64_t away_until_ms;
     uint64_t n_pages;
     sim_walk walk;
     size_t n_walked;    /* chats, at the end */
@@ -212,6 +226,9 @@ typedef struct sim {
     uint32_t epoch, next_wire, next_cid;
     uint32_t n_clients, n_to_send;
     uint64_t offline_limit, offline_ttl_ms; /* 0: none */
+    uint64_t device_ttl_ms;                 /* 0: never */
+    uint32_t max_devices;                   /* 0: no limit */
+    int has_removals;
     int is_settling;
     int is_quiet; /* all is sent and arrived: history is looked at now */
     int is_calm;  /* a test server: nothing by chance */
@@ -266,6 +283,10 @@ void chat__sim_answer_free(sim_answer *answer);
 void chat__sim_storage_free(sim *s);
 /* The greatest id that the node has given. */
 uint64_t chat__sim_storage_max_id(const sim *s, uint32_t node);
+/* A device is forgotten: what it had, its user has. */
+void chat__sim_storage_keep_cursors(sim *s, const char *user, const char *device);
+uint64_t chat__sim_storage_start(const sim *s, const char *user, const char *device,
+                                 const char *chat);
 
 /* --- members.c: who is in a chat, by the records alone --- */
 typedef struct sim_member {
@@ -309,6 +330,29 @@ int chat__sim_marks_has_asked(sim *s, const sim_client *client, const sim_record
 uint64_t chat__sim_storage_read(sim *s, const char *user, const char *chat);
 uint64_t chat__sim_storage_delivered(const sim *s, const char *user, const char *chat);
 int chat__sim_is_first_device(const sim *s, const sim_client *client);
+
+/* --- devices.c --- */
+void chat__sim_devices_init(sim *s);
+int chat__sim_device_is_known(sim *s, const char *user, const char *device);
+/* CHAT_OK; CHAT_EMPTY: it is new; CHAT_ERR_LIMIT: it is one too many. */
+chat_status chat__sim_device_hello(sim *s, const sim_answer *answer);
+void chat__sim_devices_seen(sim *s, const chat__effect *effect);
+int chat__sim_devices_are_asked(const sim_answer *answer);
+/* Whether it must be taken now. */
+int chat__sim_devices_ask(sim *s, sim_answer *answer, chat_view_list connected);
+void chat__sim_devices_take(sim *s, sim_answer *answer);
+void chat__sim_devices_give(sim *s, chat__node *node, const sim_answer *answer);
+void chat__sim_devices_flush(sim *s, int is_crash);
+void chat__sim_devices_sweep(sim *s);
+void chat__sim_devices_step(sim *s, sim_client *client);
+void chat__sim_devices_frame(sim *s, sim_client *client, const chat_frame *frame);
+void chat__sim_devices_lost(sim_client *client);
+int chat__sim_devices_is_away(const sim *s, sim_client *client);
+/* A node writes to the client: nothing of the stream, if its device is forgotten. */
+void chat__sim_devices_write(sim *s, const sim_client *client, chat_view bytes);
+/* Whether the device was new more than once. */
+int chat__sim_device_is_restarted(const sim *s, const sim_client *client);
+void chat__sim_devices_check(sim *s);
 
 /* --- gaps.c --- */
 /* Say what of a device's backlog is too much or too old. */
@@ -376,6 +420,7 @@ void chat__sim_judge(sim *s);
 
 /* --- checker.c --- */
 void chat__sim_check(sim *s);
+int chat__sim_has_seen(const sim_client *client, const char *chat, uint64_t seq);
 
 /* --- sim.c --- */
 void chat__sim_run_effects(sim *s, uint32_t node);

@@ -177,6 +177,7 @@ void chat__sim_storage_crash(sim *s)
     restore_last_seqs(storage);
     for (size_t i = 0; i < storage->n_cursors; i++)
         storage->cursors[i].seq = storage->cursors[i].flushed_seq;
+    chat__sim_devices_flush(s, 1);
     storage->is_commit_due = 0;
     storage->is_dead = 0;
     chat__sim_trace(s, "crash: %zu records were not acknowledged, %zu of them survived", n_lost,
@@ -230,18 +231,37 @@ void chat__sim_storage_flush(sim *s)
 {
     for (size_t i = 0; i < s->storage.n_cursors; i++)
         s->storage.cursors[i].flushed_seq = s->storage.cursors[i].seq;
+    chat__sim_devices_flush(s, 0);
 }
 
-/* --- questions --- */
-
-static int is_known(const sim *s, const char *user, const char *device)
+void chat__sim_storage_keep_cursors(sim *s, const char *user, const char *device)
 {
-    for (size_t i = 0; i < s->storage.n_devices; i++) {
-        if (is_text(s->storage.devices[i][0], user) && is_text(s->storage.devices[i][1], device))
-            return 1;
+    size_t n = s->storage.n_cursors;
+    for (size_t i = 0; i < n; i++) {
+        sim_cursor *cursor = &s->storage.cursors[i];
+        uint64_t seq = cursor->seq;
+        if (!is_text(cursor->user, user) || !is_text(cursor->device, device))
+            continue;
+        cursor->seq = 0;
+        sim_cursor *kept = cursor_of(s, user, "", cursor->chat);
+        if (kept != NULL && kept->seq < seq)
+            kept->seq = seq;
+    }
+}
+
+uint64_t chat__sim_storage_start(const sim *s, const char *user, const char *device,
+                                 const char *chat)
+{
+    for (size_t i = 0; i < s->storage.n_cursors; i++) {
+        const sim_cursor *cursor = &s->storage.cursors[i];
+        if (is_text(cursor->user, user) && is_text(cursor->device, device) &&
+            is_text(cursor->chat, chat))
+            return cursor->start;
     }
     return 0;
 }
+
+/* --- questions --- */
 
 uint64_t chat__sim_storage_delivered(const sim *s, const char *user, const char *chat)
 {
@@ -268,6 +288,7 @@ static void take_user_chat(sim *s, sim_answer *answer, const char *chat, int is_
     if (is_new) {
         cursor->seq = chat__sim_storage_delivered(s, answer->user, chat);
         cursor->flushed_seq = cursor->seq;
+        cursor->start = cursor->seq;
     }
     char *name = answer->names + (answer->n_rows - 1) * SIM_CHAT_BYTES;
     chat__sim_copy_name(name, SIM_CHAT_BYTES, chat__sim_view(chat));
@@ -282,8 +303,10 @@ static void take_user_chat(sim *s, sim_answer *answer, const char *chat, int is_
 static void take_user(sim *s, sim_answer *answer)
 {
     sim_storage *storage = &s->storage;
-    int is_new = !is_known(s, answer->user, answer->device);
-    answer->status = is_new ? CHAT_EMPTY : CHAT_OK;
+    answer->status = answer->device[0] != 0 ? chat__sim_device_hello(s, answer) : CHAT_OK;
+    int is_new = answer->status == CHAT_EMPTY;
+    if (answer->status < 0)
+        return;
     answer->chats = calloc(storage->n_records + 1, sizeof *answer->chats);
     answer->names = calloc(storage->n_records + 1, SIM_CHAT_BYTES);
     if (answer->chats == NULL || answer->names == NULL)
@@ -294,13 +317,6 @@ static void take_user(sim *s, sim_answer *answer)
             take_user_chat(s, answer, record->chat, is_new);
     }
     chat__sim_storage_cut(s, answer);
-    if (is_new && storage->n_devices < SIM_MAX_CLIENTS) {
-        chat__sim_copy_name(storage->devices[storage->n_devices][0], SIM_NAME_BYTES,
-                            chat__sim_view(answer->user));
-        chat__sim_copy_name(storage->devices[storage->n_devices][1], SIM_NAME_BYTES,
-                            chat__sim_view(answer->device));
-        storage->n_devices++;
-    }
 }
 
 /* Which records a user may read; all of them when there is no user. */
@@ -381,7 +397,9 @@ void chat__sim_storage_take(sim *s, sim_answer *answer)
 {
     answer->is_taken = 1;
     answer->status = CHAT_OK;
-    if (answer->type == CHAT__EFFECT_LOAD_CHAT) {
+    if (chat__sim_devices_are_asked(answer)) {
+        chat__sim_devices_take(s, answer);
+    } else if (answer->type == CHAT__EFFECT_LOAD_CHAT) {
         take_chat(s, answer);
     } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
         take_user(s, answer);
@@ -409,8 +427,9 @@ sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect)
     chat__sim_copy_name(answer->chat, sizeof answer->chat, effect->chat);
     chat__sim_copy_name(answer->user, sizeof answer->user, effect->user);
     chat__sim_copy_name(answer->device, sizeof answer->device, effect->device);
-    if (answer->type != CHAT__EFFECT_LOAD_CHAT && answer->type != CHAT__EFFECT_LOAD_MARKS &&
-        answer->type != CHAT__EFFECT_LOAD_AWAY && chat__sim_chance(s, 50))
+    if (chat__sim_devices_ask(s, answer, effect->names) ||
+        (answer->type != CHAT__EFFECT_LOAD_CHAT && answer->type != CHAT__EFFECT_LOAD_MARKS &&
+         answer->type != CHAT__EFFECT_LOAD_AWAY && chat__sim_chance(s, 50)))
         chat__sim_storage_take(s, answer);
     return answer;
 }
@@ -427,7 +446,9 @@ void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer)
     }
     if (!answer->is_taken)
         chat__sim_storage_take(s, answer);
-    if (answer->type == CHAT__EFFECT_LOAD_CHAT) {
+    if (chat__sim_devices_are_asked(answer)) {
+        chat__sim_devices_give(s, node, answer);
+    } else if (answer->type == CHAT__EFFECT_LOAD_CHAT) {
         chat__node_chat chat = {{NULL, 0}, answer->is_open, answer->members, answer->n_members};
         chat__node_chat_loaded(node, answer->tag, answer->status, &chat);
     } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
@@ -444,6 +465,8 @@ void chat__sim_answer_free(sim_answer *answer)
     free(answer->chats);
     free(answer->names);
     free(answer->rows);
+    free(answer->devices);
+    free(answer->connected);
     for (size_t i = 0; i < answer->n_owned; i++)
         free(answer->owned[i]);
     free(answer->owned);

@@ -32,8 +32,9 @@ static size_t lacking(const sim *s, const char *user, const sim_record *record, 
     size_t n = 0;
     *out_known = 0;
     for (size_t i = 0; i < s->storage.n_devices; i++) {
-        const char *const device[2] = {s->storage.devices[i][0], s->storage.devices[i][1]};
-        if (strcmp(device[0], user) != 0)
+        const sim_device *known = &s->storage.devices[i];
+        const char *const device[2] = {known->user, known->device};
+        if (strcmp(device[0], user) != 0 || !known->is_known)
             continue;
         ++*out_known;
         if (!has_cursor(s, device, record))

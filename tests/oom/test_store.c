@@ -94,14 +94,14 @@ static void on_away(void *ctx, const chat__store_away *away)
 static void find_away(run *r, oom_memory *memory)
 {
     size_t n_known = 99;
-    chat_view user = chat__view_str("bob");
+    chat__store_visit visit = {.user = chat__view_str("bob"), .now_unix_ms = 1};
     chat_view chat = chat__view_str("g");
-    chat_status status = chat__store_load_away(r->f->store, user, chat, 6, on_away, &n_known);
+    chat_status status = chat__store_load_away(r->f->store, &visit, chat, 6, on_away, &n_known);
     if (status != CHAT_OK) {
         assert_int_equal(status, CHAT_ERR_NOMEM);
         assert_int_equal(n_known, 99);
         oom_recover(memory);
-        status = chat__store_load_away(r->f->store, user, chat, 6, on_away, &n_known);
+        status = chat__store_load_away(r->f->store, &visit, chat, 6, on_away, &n_known);
     }
     assert_int_equal(status, CHAT_OK);
     assert_int_not_equal(n_known, 99);

@@ -2,6 +2,7 @@
 /* Chats that a connection reads back, and what is left when it goes. See behind.h. */
 #include "node/behind.h"
 #include "node/notify.h"
+#include "node/resume.h"
 #include "node/trail.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections of a node: opened, found by number, written to, timed, closed. */
+#include "node/devices.h"
 #include "node/limits.h"
 #include "node/trail.h"
 #include "node/internal.h"
@@ -180,6 +181,7 @@ chat_status chat__node_open(chat__node *node, chat_view user, chat_encoding enco
 void chat__conn_destroy(chat__node *node, chat__node_conn *conn)
 {
     chat__presence_leave(node, conn);
+    chat__devices_seen(node, conn);
     chat__node_dealloc(node, conn->typing);
     if (conn->device_len > sizeof conn->device.near)
         chat__node_dealloc(node, conn->device.far);
@@ -316,10 +318,16 @@ void chat__conn_write_hint(chat__node *node, chat__node_conn *conn, const chat_f
 
 /* --- time --- */
 
+static uint64_t deadline_of(const chat__node_conn *conn)
+{
+    uint64_t at_ms = chat__session_deadline(&conn->session);
+    return conn->seen_due_ms != 0 && conn->seen_due_ms < at_ms ? conn->seen_due_ms : at_ms;
+}
+
 void chat__conn_reschedule(chat__node *node, chat__node_conn *conn)
 {
     /* Later deadlines are found when the earlier one fires: no heap work for each frame. */
-    uint64_t at_ms = chat__session_deadline(&conn->session);
+    uint64_t at_ms = deadline_of(conn);
     if (conn->timer.place == 0 || at_ms < conn->timer.at_ms)
         (void)chat__heap_set(&node->timers, &conn->timer, at_ms);
 }
@@ -352,7 +360,9 @@ void chat__conn_timer_due(chat__node *node, chat__node_conn *conn)
     default:
         break;
     }
-    (void)chat__heap_set(&node->timers, &conn->timer, chat__session_deadline(&conn->session));
+    if (conn->seen_due_ms != 0 && conn->seen_due_ms <= node->mono_ms)
+        chat__devices_seen(node, conn);
+    (void)chat__heap_set(&node->timers, &conn->timer, deadline_of(conn));
 }
 
 void chat__node_since(chat__node *node, chat__conn id, uint64_t mono_ms)

@@ -5,7 +5,9 @@
  * the device's cursor. Acks move the cursor and become receipts.
  */
 #include "node/behind.h"
+#include "node/devices.h"
 #include "node/notify.h"
+#include "node/resume.h"
 #include "node/trail.h"
 
 #include <string.h>
@@ -44,8 +46,10 @@ static chat_status push(chat__node *node, chat__node_conn *conn, chat__msg *msg,
 /* Without memory for it, the device is sent the records again, some day. */
 static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view chat, uint64_t seq)
 {
-    chat__effect *effect = chat__node_emit_about(node, CHAT__EFFECT_CURSOR, chat,
-                                                 chat__conn_user(conn), chat__conn_device(conn));
+    chat__effect *effect = NULL;
+    if (!conn->is_removed)
+        effect = chat__node_emit_about(node, CHAT__EFFECT_CURSOR, chat, chat__conn_user(conn),
+                                       chat__conn_device(conn));
     if (effect != NULL)
         effect->seq = seq;
 }
@@ -62,7 +66,7 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
 {
     chat__msg *msg = live->msg;
     chat__behind *behind = chat__behind_of(conn, msg->chat);
-    if (conn->session.state == CHAT__SESSION_HELLO || conn->broken != 0)
+    if (conn->session.state == CHAT__SESSION_HELLO || conn->broken != 0 || conn->is_removed)
         return;
     if (behind != NULL) {
         chat__count(&node->counts, CHAT__EVENT_QUEUED);
@@ -276,7 +280,7 @@ static int is_same_stream(const chat__msg *a, const chat__msg *b)
 static void acked_run(chat__node *node, chat__node_conn *conn, const chat__msg *msg)
 {
     /* A receipt would say that the user has what is in the gap too. */
-    if (chat__resume_holds(conn, msg->chat, msg->seq))
+    if (chat__resume_holds(conn, msg->chat, msg->seq) || conn->is_removed)
         return;
     save_cursor(node, conn, msg->chat, msg->seq);
     if (msg->is_receipt_wanted && !chat__view_equal(msg->from, chat__conn_user(conn)))
@@ -326,6 +330,8 @@ void chat__deliver_filled(chat__node *node, chat__node_conn *conn, chat_view cha
 
 void chat__deliver_retry(chat__node *node, chat__node_conn *conn)
 {
+    if (conn->is_removed)
+        return;
     chat__window_entry *entry = chat__session_renumber(&conn->session, 0);
     chat__count(&node->counts, CHAT__EVENT_RETRIED);
     for (uint32_t i = 1; entry != NULL; i++) {
@@ -339,7 +345,7 @@ void chat__deliver_retry(chat__node *node, chat__node_conn *conn)
 
 void chat__deliver_pump(chat__node *node, chat__node_conn *conn)
 {
-    if (conn->behind == NULL || conn->is_reading || conn->broken != 0 ||
+    if (conn->behind == NULL || conn->is_reading || conn->broken != 0 || conn->is_removed ||
         !chat__session_has_room(&conn->session, 0))
         return;
     chat_view none = {NULL, 0};
@@ -366,8 +372,13 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
 {
     chat__node_conn *conn = chat__conn_of(node, op->conn);
     chat__op_free(node, op);
-    if (conn == NULL)
+    if (conn == NULL || conn->is_removed)
         return;
+    if (status == CHAT_ERR_LIMIT) {
+        chat__conn_close(node, conn, CHAT_ERR_DEVICES,
+                         "too many devices are connected: disconnect or remove one");
+        return;
+    }
     if (status < 0) {
         chat__conn_close(node, conn, CHAT_ERR_BUSY, "what this device has could not be read");
         return;
@@ -432,6 +443,8 @@ void chat__deliver_backlog_read(chat__node *node, chat__op *op, const chat__rows
     if (conn == NULL)
         return;
     conn->is_reading = 0;
+    if (conn->is_removed)
+        return;
     /* Not a member, as storage has it: there is nothing to read. */
     if (rows->status == CHAT_ERR_FORBIDDEN || rows->status == CHAT_ERR_NOT_FOUND) {
         chat__behind_drop_first(node, conn);

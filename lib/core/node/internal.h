@@ -86,6 +86,7 @@ typedef struct chat__node_conn {
     uint32_t turn;
     uint32_t n_submitted; /* requests whose answer is outstanding */
     uint32_t n_resumed;   /* records read back of what `resumed` waits for */
+    uint64_t seen_due_ms; /* tell storage again that the device is here; 0: not before hello */
     uint64_t fan_from;    /* what was in the fair queue at hello comes from storage */
     chat__bucket questions;
     /* See chat__conn_device(). A long name has memory of its own. */
@@ -98,6 +99,7 @@ typedef struct chat__node_conn {
     int8_t broken; /* a status: close it for that in the next turn */
     uint8_t is_bye_said;
     uint8_t is_watching; /* presence of others */
+    uint8_t is_removed;  /* its device is being forgotten: it is sent nothing more */
     uint8_t is_resuming; /* `resumed` is still to be said */
     uint8_t is_reset;    /* the device was not known */
     uint8_t has_gap;     /* it was told of one */
@@ -127,6 +129,8 @@ typedef enum chat__op_type {
     CHAT__OP_DEVICE,    /* user's node: what a device has */
     CHAT__OP_BACKLOG,   /* user's node: reading behind a device's cursor */
     CHAT__OP_CHATS,     /* user's node: request `chats` */
+    CHAT__OP_DEVICES,   /* user's node: request `devices` */
+    CHAT__OP_REMOVE,    /* user's node: request `device.remove` */
     CHAT__OP_MEMBERS,   /* user's node: request `chat.members` */
     CHAT__OP_HISTORY,   /* user's node: request `history` */
     CHAT__OP_FIND,      /* user's node: request `receipts`, looking for the message */
@@ -164,7 +168,8 @@ typedef struct chat__op {
     chat__room *room;
     chat__cid *cid;
     chat__roster *roster; /* APPEND: the members from this record on, NULL: as before */
-    chat_view bytes; /* WAIT: the submit frame; APPEND: the payload; MEMBERS, HISTORY: the chat */
+    chat_view bytes; /* WAIT: the submit frame; APPEND: the payload; MEMBERS, HISTORY: the chat;
+                        REMOVE: the device */
     uint8_t storage[];
 } chat__op;
 
@@ -452,23 +457,6 @@ int chat__fanout_serve(chat__node *node);
 /* The connection has read the chat back up to `seq`. */
 void chat__fanout_read(chat__node *node, const chat__node_conn *conn, chat_view chat, uint64_t seq);
 void chat__fanout_done(chat__node *node);
-
-/* --- resume.c: when a device has what it lacked at hello --- */
-/* What the connection is behind now is what it lacked. */
-void chat__resume_begin(chat__node_conn *conn, int is_reset);
-/* A record of the first chat behind was read back and pushed. */
-void chat__resume_count(chat__node_conn *conn, uint64_t seq);
-/* Tell of records behind `after` and up to `last` that are not sent. */
-void chat__resume_gap(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t after,
-                      uint64_t last);
-/* Whether the chat's cursor has to wait, for what is in front of `seq` is not all there. */
-int chat__resume_holds(chat__node_conn *conn, chat_view chat, uint64_t seq);
-/* The client has what it wants of the gap up to `seq`. Returns where the cursor is now, 0: where it
-   was. */
-uint64_t chat__resume_fill(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t seq);
-void chat__resume_drop_gaps(chat__node *node, chat__node_conn *conn);
-/* Say `resumed` if nothing is owed any more. */
-void chat__resume_settle(chat__node *node, chat__node_conn *conn);
 
 /* --- presence.c: who is online, asked and watched over all nodes --- */
 chat_status chat__presence_init(chat__node *node);

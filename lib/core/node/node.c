@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The turn: time in, effects out, and answers of storage on their way to who asked. See node.h. */
+#include "node/devices.h"
 #include "node/limits.h"
 #include "node/note.h"
 #include "node/lookup.h"
@@ -43,6 +44,7 @@ void chat__node_options_init(chat__node_options *options)
     options->chat_cache_count = 65536;
     options->presence_count = 65536;
     options->max_watched = 256;
+    options->device_seen_ms = 86400000;
     options->trail_count = 4096;
     options->notify_interval_ms = 60000;
     options->fanout_sync_members = 50;
@@ -54,7 +56,7 @@ static int options_are_sane(const chat__node_options *options)
 {
     return options->n_nodes > 0 && options->self < options->n_nodes && options->n_partitions > 0 &&
            options->max_frame_bytes >= 1024 && options->window_count > 0 &&
-           options->batch_count > 0 && options->heartbeat_ms > 0 &&
+           options->batch_count > 0 && options->heartbeat_ms > 0 && options->device_seen_ms > 0 &&
            options->fanout_turn_sockets > 0 && options->max_group_members >= 2 &&
            options->max_group_members <= CHAT_GROUP_MAX_MEMBERS && options->max_pending > 0;
 }
@@ -407,6 +409,17 @@ void chat__node_user_loaded(chat__node *node, uint64_t tag, chat_status status,
         chat__deliver_device_loaded(node, op, status, chats, n_chats);
     else
         chat__request_chats_loaded(node, op, status, chats, n_chats);
+}
+
+void chat__node_devices_loaded(chat__node *node, uint64_t tag, chat_status status,
+                               const chat__node_device *rows, size_t n_rows)
+{
+    chat__devices_loaded(node, op_of(tag), status, rows, n_rows);
+}
+
+void chat__node_forgotten(chat__node *node, uint64_t tag, chat_status status)
+{
+    chat__devices_forgotten(node, op_of(tag), status);
 }
 
 void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,

@@ -58,6 +58,7 @@ typedef struct chat__node_options {
     uint32_t chat_cache_count; /* 65,536: groups whose members are remembered */
     uint32_t presence_count;   /* 65,536: users who are watched or whose last sight is remembered */
     uint32_t max_watched;      /* 256: users that a connection may watch */
+    uint64_t device_seen_ms;   /* 86,400,000: how often storage is told of a connected device */
     uint32_t trail_count;      /* 4,096: events that are remembered for `why`; 0: none */
     uint32_t notify_users;     /* 0: nobody is notified; who are away and remembered */
     uint32_t notify_interval_ms;  /* 60,000: between two notifications of many messages */
@@ -91,10 +92,19 @@ typedef enum chat__effect_type {
     CHAT__EFFECT_APPEND,
     /* Who is in group `chat`? Answer: chat__node_chat_loaded(tag). */
     CHAT__EFFECT_LOAD_CHAT,
-    /* Chats of `user`, those left too, and what `device` has of each. Makes the device known.
+    /* Chats of `user`, those left too, and what `device` has of each. Makes the device known; if
+       there are too many, the one that was not seen for longest is forgotten, but none of `names`.
        Answer: chat__node_user_loaded(tag). `limit` rows at most when not 0. Without a device: how
        far the user has read each, and how much is unread. */
     CHAT__EFFECT_LOAD_USER,
+    /* Which devices has `user`? Answer: chat__node_devices_loaded(tag). */
+    CHAT__EFFECT_LOAD_DEVICES,
+    /* Forget `device` of `user` and its cursors, for good: a later CURSOR is of a new one. Answer,
+       when it is durable: chat__node_forgotten(tag). In the order of the effects with LOAD_USER,
+       SEEN and CURSOR of the same user. */
+    CHAT__EFFECT_FORGET,
+    /* `device` of `user` is here now. No answer; nothing if the device is not known. */
+    CHAT__EFFECT_SEEN,
     /* Records of `chat` with seq > `after` oldest first, or (when `after` is UINT64_MAX) with seq <
        `before` newest first; at most `limit`. With `user` only those that this user may read of a
        group: CHAT_ERR_FORBIDDEN: never was a member; CHAT_ERR_NOT_FOUND: no such group. Answer:
@@ -163,6 +173,11 @@ typedef struct chat__node_user_chat {
     uint64_t gap_seq;        /* above the cursor, up to here is not sent: see history; 0: nothing */
     uint64_t muted_until_ms; /* without a device: unix ms, 0: never muted */
 } chat__node_user_chat;
+
+typedef struct chat__node_device {
+    chat_view device;
+    uint64_t seen_unix_ms; /* last */
+} chat__node_device;
 
 /* A member of a chat and how far he is. */
 typedef struct chat__node_mark {
@@ -256,11 +271,17 @@ void chat__node_appended(chat__node *node, uint64_t tag, chat_status status, uin
 /* CHAT_ERR_NOT_FOUND: no such chat. `chat` is not read unless CHAT_OK. */
 void chat__node_chat_loaded(chat__node *node, uint64_t tag, chat_status status,
                             const chat__node_chat *chat);
-/* CHAT_EMPTY: as CHAT_OK, and the device was not known before. */
+/* CHAT_EMPTY: as CHAT_OK, and the device was not known before. CHAT_ERR_LIMIT: it would be one too
+   many, and all others are connected. */
 void chat__node_user_loaded(chat__node *node, uint64_t tag, chat_status status,
                             const chat__node_user_chat *chats, size_t n_chats);
 void chat__node_rows_read(chat__node *node, uint64_t tag, chat_status status,
                           const chat__node_row *rows, size_t n_rows, int has_more);
+
+void chat__node_devices_loaded(chat__node *node, uint64_t tag, chat_status status,
+                               const chat__node_device *rows, size_t n_rows);
+/* CHAT_ERR_NOT_FOUND: no such device. After any other error it is forgotten or not. */
+void chat__node_forgotten(chat__node *node, uint64_t tag, chat_status status);
 
 /* CHAT_ERR_NOT_FOUND: no such chat. */
 void chat__node_marks_loaded(chat__node *node, uint64_t tag, chat_status status,

@@ -120,8 +120,8 @@ static away *get_away(chat__node *node, chat_view name)
 int chat__notify_is_away(const chat__user *user, const chat__node_conn *but)
 {
     const chat__node_conn *conn = user != NULL ? user->conns : NULL;
-    while (conn != NULL &&
-           (conn == but || conn->broken != 0 || conn->session.state == CHAT__SESSION_HELLO))
+    while (conn != NULL && (conn == but || conn->broken != 0 || conn->is_removed ||
+                            conn->session.state == CHAT__SESSION_HELLO))
         conn = conn->next;
     return conn == NULL;
 }

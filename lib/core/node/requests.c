@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames of a client, on the node where its user lives: hello, send, ack, lists, ping. */
+#include "node/devices.h"
 #include "node/limits.h"
 #include "node/note.h"
 #include "node/notify.h"
@@ -162,9 +163,11 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
     }
     replace_same_device(node, conn);
     write_welcome(node, conn);
+    conn->seen_due_ms = node->mono_ms + node->options.device_seen_ms;
     chat__op *op = chat__request_op(node, conn, CHAT__OP_DEVICE, frame, chat__view(NULL, 0), 0);
     chat__effect *effect = NULL;
-    if (op != NULL)
+    chat_view_list connected;
+    if (op != NULL && chat__devices_connected(node, conn->user, &connected))
         effect = chat__node_emit_about(node, CHAT__EFFECT_LOAD_USER, chat__view(NULL, 0),
                                        chat__conn_user(conn), frame->device);
     if (effect == NULL) {
@@ -174,6 +177,7 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
         return;
     }
     effect->tag = (uint64_t)(uintptr_t)op;
+    effect->names = connected;
 }
 
 /* --- requests that the chat's owner answers --- */
@@ -413,6 +417,8 @@ void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *fr
         {CHAT_FRAME_PRESENCE_GET, chat__presence_on_get, 1},
         {CHAT_FRAME_PRESENCE_WATCH, chat__presence_on_watch, 1},
         {CHAT_FRAME_PRESENCE_HIDE, chat__presence_on_hide, 1},
+        {CHAT_FRAME_DEVICES, chat__devices_list, 1},
+        {CHAT_FRAME_DEVICE_REMOVE, chat__devices_remove, 1},
         {CHAT_FRAME_WHY, chat__why_request, 1},
         {CHAT_FRAME_READ, chat__self_read, 0},
         {CHAT_FRAME_MUTE, chat__self_mute, 0},

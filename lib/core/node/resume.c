@@ -8,7 +8,7 @@
  * filled the gap, the cursor of that chat stays in front of it, whatever is acked behind: a client
  * that dies on the way is told again.
  */
-#include "node/internal.h"
+#include "node/resume.h"
 
 #include <string.h>
 
@@ -92,7 +92,7 @@ void chat__resume_count(chat__node_conn *conn, uint64_t seq)
 void chat__resume_settle(chat__node *node, chat__node_conn *conn)
 {
     chat_frame out;
-    if (!conn->is_resuming || conn->broken != 0)
+    if (!conn->is_resuming || conn->broken != 0 || conn->is_removed)
         return;
     for (const chat__behind *behind = conn->behind; behind != NULL; behind = behind->next) {
         if (behind->after < behind->owed)

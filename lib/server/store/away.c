@@ -17,6 +17,7 @@ typedef struct devices {
     chat_view user, chat;
     chat__buf items; /* of `device` */
     size_t n;
+    chat_status status;
 } devices;
 
 static device *at(const devices *all, size_t i)
@@ -29,45 +30,15 @@ static chat_view id_of(const device *item)
     return chat__view(item->id, item->len);
 }
 
-static chat_status add(devices *all, chat_view id)
+static void add(void *ctx, chat_view id, uint64_t seen_ms)
 {
+    devices *all = ctx;
     device item = {.len = (uint8_t)id.len};
-    if (id.len == 0)
-        return CHAT_OK;
-    for (size_t i = 0; i < all->n; i++) {
-        if (chat__view_equal(id_of(at(all, i)), id))
-            return CHAT_OK;
-    }
+    (void)seen_ms;
     memcpy(item.id, id.data, id.len);
-    chat_status status = chat__buf_append(&all->items, &item, sizeof item);
-    all->n += status == CHAT_OK;
-    return status;
-}
-
-/* Memory first: what leaves it meanwhile is in SQLite by then. */
-static chat_status list_devices(devices *all)
-{
-    chat__state *state = &all->store->state;
-    chat_status status = CHAT_OK;
-    pthread_mutex_lock(&state->lock);
-    const chat__state_user *known = chat__state_user_of(state, all->user);
-    const chat__state_row *row = known == NULL ? NULL : known->rows;
-    for (; row != NULL && status == CHAT_OK; row = row->next_of_user) {
-        if (row->type == CHAT__ROW_DEVICE && row->node.epoch != 0)
-            status = add(all, chat__state_row_device(row));
-    }
-    pthread_mutex_unlock(&state->lock);
-    if (status != CHAT_OK)
-        return status;
-    pthread_mutex_lock(&all->store->read_lock);
-    sqlite3_stmt *statement = chat__db_use(&all->store->read_db, CHAT__DB_GET_DEVICES);
-    chat__sql_bind(statement, 1, all->user);
-    while (status == CHAT_OK && (status = chat__sql_step(statement)) == CHAT_OK)
-        status = add(all, chat__sql_text(statement, 0, CHAT_ID_MAX_BYTES));
-    if (status == CHAT_ERR_NOMEM)
-        (void)sqlite3_reset(statement);
-    pthread_mutex_unlock(&all->store->read_lock);
-    return chat__store_note(all->store, status == CHAT_EMPTY ? CHAT_OK : status);
+    if (all->status == CHAT_OK)
+        all->status = chat__buf_append(&all->items, &item, sizeof item);
+    all->n += all->status == CHAT_OK;
 }
 
 /* What the device has acknowledged of the chat. */
@@ -80,7 +51,10 @@ static chat_status cursor_of(const devices *all, chat_view id, uint64_t *out)
         chat__state_find_row(&store->state, CHAT__ROW_CURSOR, all->user, id, all->chat);
     if (row != NULL && row->node.epoch != 0)
         *out = row->value;
+    int is_gone = chat__store_device_rows(store, all->user, id).is_gone;
     pthread_mutex_unlock(&store->state.lock);
+    if (is_gone)
+        return CHAT_OK;
     pthread_mutex_lock(&store->read_lock);
     sqlite3_stmt *statement = chat__db_use(&store->read_db, CHAT__DB_GET_CURSOR);
     chat__sql_bind(statement, 1, all->user);
@@ -114,28 +88,30 @@ static chat_status keep_lacking(devices *all, uint64_t seq, size_t *out_n)
     return CHAT_OK;
 }
 
-static chat_status load(devices *all, uint64_t seq, chat__store_away *out)
+static chat_status load(devices *all, uint64_t now_unix_ms, uint64_t seq, chat__store_away *out)
 {
     chat_status status =
         chat__store_muted_until(all->store, all->user, all->chat, &out->muted_until_ms);
     if (status == CHAT_OK)
         status = chat__store_read_seq(all->store, all->user, all->chat, &out->read_seq);
     if (status == CHAT_OK)
-        status = list_devices(all);
+        status = chat__store_load_devices(all->store, all->user, now_unix_ms, add, all);
+    if (status == CHAT_OK)
+        status = all->status;
     out->n_known = all->n;
     if (status == CHAT_OK)
         status = keep_lacking(all, seq, &out->n_devices);
     return status;
 }
 
-chat_status chat__store_load_away(chat__store *store, chat_view user, chat_view chat, uint64_t seq,
-                                  chat__store_away_fn fn, void *ctx)
+chat_status chat__store_load_away(chat__store *store, const chat__store_visit *visit,
+                                  chat_view chat, uint64_t seq, chat__store_away_fn fn, void *ctx)
 {
-    devices all = {.store = store, .user = user, .chat = chat};
+    devices all = {.store = store, .user = visit->user, .chat = chat};
     chat__store_away away = {.n_devices = 0};
     chat_view *views = NULL;
     chat__buf_init(&all.items, &store->allocator, SIZE_MAX / 2);
-    chat_status status = load(&all, seq, &away);
+    chat_status status = load(&all, visit->now_unix_ms, seq, &away);
     if (status == CHAT_OK) {
         views = chat__alloc_resize(&store->allocator, NULL, (away.n_devices + 1) * sizeof *views);
         status = views != NULL ? CHAT_OK : CHAT_ERR_NOMEM;

@@ -24,6 +24,7 @@ static const char SCHEMA[] =
     "CREATE INDEX IF NOT EXISTS members_by_user ON members(user, chat, seq, role);"
     "CREATE TABLE IF NOT EXISTS devices(user TEXT NOT NULL, device TEXT NOT NULL,"
     " last_seen_ms INTEGER NOT NULL, PRIMARY KEY(user, device)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS devices_by_seen ON devices(last_seen_ms);"
     "CREATE TABLE IF NOT EXISTS cursors(user TEXT NOT NULL, device TEXT NOT NULL,"
     " chat TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(user, device, chat)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS reads(user TEXT NOT NULL, chat TEXT NOT NULL,"
@@ -33,7 +34,7 @@ static const char SCHEMA[] =
     " PRIMARY KEY(chat, re, what, user)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS mutes(user TEXT NOT NULL, chat TEXT NOT NULL,"
     " seq INTEGER NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY(user, chat)) WITHOUT ROWID;"
-    "PRAGMA user_version = 5;"
+    "PRAGMA user_version = 6;"
     "COMMIT";
 
 /* Versions 1 and 2 had no roles and no end of a membership. What devices have is kept; all the rest
@@ -56,6 +57,8 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
                                 " LEFT JOIN chats c ON c.id = m.chat WHERE m.user = ?1",
     [CHAT__DB_GET_DEVICE] = "SELECT last_seen_ms FROM devices WHERE user = ?1 AND device = ?2",
     [CHAT__DB_GET_DEVICES] = "SELECT device, last_seen_ms FROM devices WHERE user = ?1",
+    [CHAT__DB_GET_UNSEEN] = "SELECT user, device FROM devices WHERE last_seen_ms < ?1"
+                            " ORDER BY last_seen_ms LIMIT ?2",
     [CHAT__DB_GET_CURSORS] = "SELECT chat, seq FROM cursors WHERE user = ?1 AND device = ?2",
     [CHAT__DB_GET_CURSOR] = "SELECT seq FROM cursors WHERE user = ?1 AND device = ?2 AND chat = ?3",
     [CHAT__DB_GET_FURTHEST] = "SELECT chat, max(seq) FROM cursors WHERE user = ?1 GROUP BY chat",
@@ -78,6 +81,11 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
                             " SET last_seen_ms = max(last_seen_ms, ?4)",
     [CHAT__DB_PUT_CURSOR] = "INSERT INTO cursors VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE"
                             " SET seq = max(seq, ?4)",
+    [CHAT__DB_KEEP_CURSORS] = "INSERT INTO cursors SELECT user, '', chat, seq FROM cursors"
+                              " WHERE user = ?1 AND device = ?2 ON CONFLICT DO UPDATE"
+                              " SET seq = max(seq, excluded.seq)",
+    [CHAT__DB_DROP_CURSORS] = "DELETE FROM cursors WHERE user = ?1 AND device = ?2",
+    [CHAT__DB_DROP_DEVICE] = "DELETE FROM devices WHERE user = ?1 AND device = ?2",
     [CHAT__DB_PUT_READ] = "INSERT INTO reads VALUES(?1, ?3, ?4) ON CONFLICT DO UPDATE"
                           " SET seq = max(seq, ?4)",
     [CHAT__DB_PUT_MUTE] = "INSERT INTO mutes(user, seq, chat, until_ms) VALUES(?1, ?2, ?3, ?4)"
@@ -131,7 +139,7 @@ chat_status chat__db_open(chat__db *db, const char *path)
         status = exec(db, FROM_OLD);
         version = 0;
     }
-    /* Versions 3 and 4 lack tables, and their logs have nothing for them. */
+    /* Versions 3 to 5 lack tables, and their logs have nothing for them. */
     if (status == CHAT_OK && version < CHAT__DB_VERSION)
         status = exec(db, SCHEMA);
     if (status == CHAT_OK)

@@ -10,7 +10,7 @@
 #include "store/state.h"
 
 /* Raise with any change of the tables that an older version would misread. */
-#define CHAT__DB_VERSION 5
+#define CHAT__DB_VERSION 6
 
 typedef enum chat__db_statement {
     CHAT__DB_GET_CHAT,
@@ -20,6 +20,7 @@ typedef enum chat__db_statement {
     CHAT__DB_GET_USER_CHATS,
     CHAT__DB_GET_DEVICE,
     CHAT__DB_GET_DEVICES,
+    CHAT__DB_GET_UNSEEN,
     CHAT__DB_GET_CURSORS,
     CHAT__DB_GET_CURSOR,
     CHAT__DB_GET_FURTHEST,
@@ -35,6 +36,9 @@ typedef enum chat__db_statement {
     CHAT__DB_PUT_MEMBER,
     CHAT__DB_PUT_DEVICE,
     CHAT__DB_PUT_CURSOR,
+    CHAT__DB_KEEP_CURSORS,
+    CHAT__DB_DROP_CURSORS,
+    CHAT__DB_DROP_DEVICE,
     CHAT__DB_PUT_READ,
     CHAT__DB_PUT_MUTE,
     CHAT__DB_PUT_NOTE,

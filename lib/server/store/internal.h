@@ -104,6 +104,26 @@ chat_status chat__store_read_seq(chat__store *store, chat_view user, chat_view c
 chat_status chat__store_count_unread(chat__store *store, chat_view user, chat_view chat,
                                      uint64_t after, uint32_t *budget, uint32_t *out_count);
 
+/* devices.c: what is not in SQLite yet of a device. Under the lock. */
+typedef struct chat__device_rows {
+    uint64_t seen_ms; /* 0: nothing */
+    int is_gone;      /* what SQLite has of it does not count */
+} chat__device_rows;
+chat__device_rows chat__store_device_rows(chat__store *store, chat_view user, chat_view device);
+/* Whether a device that was seen then is forgotten now. */
+int chat__store_is_unseen(const chat__store *store, uint64_t seen_ms, uint64_t now_unix_ms);
+/* Forget it, known or not. CHAT_OK, CHAT_ERR_BUSY, CHAT_ERR_NOMEM. */
+chat_status chat__store_drop_device(chat__store *store, chat_view user, chat_view device);
+/* Have room for one more. CHAT_OK; CHAT_ERR_LIMIT: all are connected; else as load_devices. */
+chat_status chat__store_make_room(chat__store *store, const chat__store_visit *visit);
+/* Under the read lock: when SQLite has it that the device was seen; untouched if it has nothing. */
+chat_status chat__store_stored_seen(chat__store *store, chat_view user, chat_view device,
+                                    uint64_t *out_seen_ms);
+/* load.c: raise a row's value. CHAT_OK, CHAT_ERR_BUSY, CHAT_ERR_NOMEM. */
+chat_status chat__store_put_row(chat__store *store, chat__row_type type, chat_view user,
+                                chat_view device, chat_view chat, uint64_t value);
+uint64_t chat__store_count_flushes(chat__store *store);
+
 /* backlog.c: a chat of a device, to be cut to what it is still sent. */
 typedef struct chat__backlog {
     struct chat__backlog *next;

@@ -39,10 +39,13 @@ typedef struct loading {
     chat__store *store;
     chat_view user;
     chat_view device;
+    uint64_t now_unix_ms;
     chat__map by_chat;
     user_chat *first;
     user_chat **last;
-    int is_known; /* the device */
+    chat__device_rows rows; /* what memory has of the device */
+    uint64_t seen_ms;       /* when it was here last, 0: never */
+    int is_known;           /* seen, and not too long ago */
 } loading;
 
 static user_chat *entry_of(loading *load, chat_view chat)
@@ -123,15 +126,14 @@ static chat_status load_rows(loading *load, int is_first_walk)
     pthread_mutex_lock(&state->lock);
     const chat__state_user *user = chat__state_user_of(state, load->user);
     const chat__state_row *row = user == NULL ? NULL : user->rows;
+    if (is_first_walk && load->device.len > 0)
+        load->rows = chat__store_device_rows(load->store, load->user, load->device);
     for (; row != NULL && status == CHAT_OK; row = row->next_of_user) {
         if (row->node.epoch == 0)
             continue;
         if (is_first_walk && row->type == CHAT__ROW_MEMBER)
             status =
                 note_event(load, chat__state_row_chat(row), chat__state_row_seq(row), row->value);
-        if (is_first_walk && row->type == CHAT__ROW_DEVICE &&
-            chat__view_equal(chat__state_row_device(row), load->device))
-            load->is_known = 1;
         if (!is_first_walk && row->type == CHAT__ROW_CURSOR && counts(load, row))
             raise_cursor(load, chat__state_row_chat(row), row->value);
     }
@@ -162,19 +164,20 @@ static chat_status load_stored_chats(loading *load)
 
 static chat_status load_stored_device(loading *load)
 {
-    sqlite3_stmt *statement = chat__db_use(&load->store->read_db, CHAT__DB_GET_DEVICE);
-    chat__sql_bind(statement, 1, load->user);
-    chat__sql_bind(statement, 2, load->device);
-    chat_status status = chat__sql_step(statement);
-    if (status == CHAT_OK) {
-        load->is_known = 1;
-        (void)sqlite3_reset(statement);
-    }
-    return status == CHAT_EMPTY ? CHAT_OK : status;
+    chat_status status = CHAT_OK;
+    uint64_t stored_ms = 0;
+    if (!load->rows.is_gone)
+        status = chat__store_stored_seen(load->store, load->user, load->device, &stored_ms);
+    load->seen_ms = stored_ms > load->rows.seen_ms ? stored_ms : load->rows.seen_ms;
+    load->is_known =
+        load->seen_ms > 0 && !chat__store_is_unseen(load->store, load->seen_ms, load->now_unix_ms);
+    return status;
 }
 
 static chat_status load_stored_cursors(loading *load)
 {
+    if (load->is_known && load->rows.is_gone)
+        return CHAT_OK;
     sqlite3_stmt *statement = chat__db_use(
         &load->store->read_db, load->is_known ? CHAT__DB_GET_CURSORS : CHAT__DB_GET_FURTHEST);
     chat__sql_bind(statement, 1, load->user);
@@ -207,7 +210,7 @@ static chat_status load_stored(loading *load)
 {
     pthread_mutex_lock(&load->store->read_lock);
     chat_status status = load_stored_chats(load);
-    if (status == CHAT_OK && load->device.len > 0 && !load->is_known)
+    if (status == CHAT_OK && load->device.len > 0)
         status = load_stored_device(load);
     if (status == CHAT_OK && load->device.len > 0)
         status = load_stored_cursors(load);
@@ -252,7 +255,7 @@ static chat_status cut_backlog(loading *load, uint64_t now_unix_ms)
                                 : CHAT_OK;
 }
 
-static uint64_t count_flushes(chat__store *store)
+uint64_t chat__store_count_flushes(chat__store *store)
 {
     pthread_mutex_lock(&store->state.lock);
     uint64_t n = store->state.n_flushes;
@@ -265,7 +268,7 @@ static uint64_t count_flushes(chat__store *store)
 static chat_status load_all(loading *load)
 {
     for (;;) {
-        uint64_t n_flushes = count_flushes(load->store);
+        uint64_t n_flushes = chat__store_count_flushes(load->store);
         chat_status status = load_rows(load, 1);
         if (status == CHAT_OK)
             status = load_stored(load);
@@ -274,13 +277,13 @@ static chat_status load_all(loading *load)
         if (status != CHAT_OK)
             return status;
         load_heads(load);
-        if (count_flushes(load->store) == n_flushes)
+        if (chat__store_count_flushes(load->store) == n_flushes)
             return CHAT_OK;
     }
 }
 
-static chat_status put_row(chat__store *store, chat__row_type type, chat_view user,
-                           chat_view device, chat_view chat, uint64_t value)
+chat_status chat__store_put_row(chat__store *store, chat__row_type type, chat_view user,
+                                chat_view device, chat_view chat, uint64_t value)
 {
     chat__state *state = &store->state;
     chat_status status = CHAT_OK;
@@ -304,36 +307,40 @@ static chat_status put_row(chat__store *store, chat__row_type type, chat_view us
  * is the caller's to flush before the device gets anything: one that a kill makes unknown again
  * would start further on, where another device of its user is.
  */
-static chat_status introduce(loading *load, uint64_t now_unix_ms)
+static chat_status introduce(loading *load, const chat__store_visit *visit)
 {
     chat_view none = {NULL, 0};
-    chat_status status = CHAT_OK;
+    chat_status status = load->is_known ? CHAT_OK : chat__store_make_room(load->store, visit);
     const user_chat *each = load->is_known ? NULL : load->first;
+    if (status == CHAT_OK && !load->is_known && load->seen_ms > 0)
+        status = chat__store_drop_device(load->store, load->user, load->device);
     for (; each != NULL && status == CHAT_OK; each = each->next) {
         chat_view chat = {each->chat, each->chat_len};
         if (each->cursor > 0)
-            status = put_row(load->store, CHAT__ROW_CURSOR, load->user, load->device, chat,
-                             each->cursor);
+            status = chat__store_put_row(load->store, CHAT__ROW_CURSOR, load->user, load->device,
+                                         chat, each->cursor);
     }
     if (status == CHAT_OK)
-        status =
-            put_row(load->store, CHAT__ROW_DEVICE, load->user, load->device, none, now_unix_ms);
+        status = chat__store_put_row(load->store, CHAT__ROW_DEVICE, load->user, load->device, none,
+                                     visit->now_unix_ms > 0 ? visit->now_unix_ms : 1);
     /* When it was last here is nothing to refuse a known device for. */
     return load->is_known && status == CHAT_ERR_BUSY ? CHAT_OK : status;
 }
 
-chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view device,
-                                  uint64_t now_unix_ms, chat__store_user_chat_fn fn, void *ctx)
+chat_status chat__store_load_user(chat__store *store, const chat__store_visit *visit,
+                                  chat__store_user_chat_fn fn, void *ctx)
 {
-    loading load = {.store = store, .user = user, .device = device};
-    if (!is_id(user) || device.len > CHAT_ID_MAX_BYTES || now_unix_ms > INT64_MAX)
+    chat_view device = visit->device;
+    loading load = {
+        .store = store, .user = visit->user, .device = device, .now_unix_ms = visit->now_unix_ms};
+    if (!is_id(visit->user) || device.len > CHAT_ID_MAX_BYTES || visit->now_unix_ms > INT64_MAX)
         return CHAT_ERR_ARG;
     load.last = &load.first;
     chat__map_init(&load.by_chat, &store->allocator, SIZE_MAX, store->state.chats.seed);
     chat_status status = load_all(&load);
     if (status == CHAT_OK)
-        status = device.len > 0 ? introduce(&load, now_unix_ms) : load_unread(&load);
-    chat_status cut_status = cut_backlog(&load, now_unix_ms);
+        status = device.len > 0 ? introduce(&load, visit) : load_unread(&load);
+    chat_status cut_status = cut_backlog(&load, visit->now_unix_ms);
     if (status == CHAT_OK)
         status = cut_status;
     while (load.first != NULL) {
@@ -365,5 +372,5 @@ chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view
     if (!is_id(user) || !is_id(device) || chat.len == 0 || chat.len > CHAT_CHAT_ID_MAX_BYTES ||
         seq > INT64_MAX)
         return CHAT_ERR_ARG;
-    return put_row(store, CHAT__ROW_CURSOR, user, device, chat, seq);
+    return chat__store_put_row(store, CHAT__ROW_CURSOR, user, device, chat, seq);
 }

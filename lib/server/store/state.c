@@ -218,6 +218,19 @@ int chat__state_is_full(chat__state *state)
     return is_full;
 }
 
+int chat__state_is_gone(const chat__state_node *node)
+{
+    return !node->is_chat && ((const chat__state_row *)(const void *)node)->type == CHAT__ROW_GONE;
+}
+
+static void prepend_node(chat__state_list *list, chat__state_node *node)
+{
+    node->prev = NULL;
+    node->next = list->first;
+    *(list->first != NULL ? &list->first->prev : &list->last) = node;
+    list->first = node;
+}
+
 static void append_node(chat__state_list *list, chat__state_node *node)
 {
     node->next = NULL;
@@ -231,7 +244,10 @@ void chat__state_mark_dirty(chat__state *state, chat__state_node *node)
     if (node->epoch == 0) {
         node->epoch = state->epoch;
         state->n_dirty_bytes += node->n_bytes;
-        append_node(&state->dirty, node);
+        if (chat__state_is_gone(node))
+            prepend_node(&state->dirty, node);
+        else
+            append_node(&state->dirty, node);
     } else if (node->epoch != state->epoch) {
         node->is_again = 1;
     }

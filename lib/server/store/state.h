@@ -55,8 +55,9 @@ typedef struct chat__state_chat {
 
 typedef enum chat__row_type {
     CHAT__ROW_MEMBER = 'm', /* user, chat, seq in place of a device; value: see chat__event */
-    CHAT__ROW_DEVICE = 'd', /* user, device; value: last seen */
-    CHAT__ROW_CURSOR = 'c', /* user, device, chat; value: seq */
+    CHAT__ROW_DEVICE = 'd', /* user, device; value: last seen, 0: forgotten */
+    CHAT__ROW_CURSOR = 'c', /* user, device (or none, see devices.c), chat; value: seq */
+    CHAT__ROW_GONE = 'g',   /* user, device: what SQLite has of it does not count */
     CHAT__ROW_READ = 'r',   /* user, chat; value: read up to this seq */
     CHAT__ROW_MUTE = 'q',   /* user, seq in place of a device, chat; value: until, unix ms */
     CHAT__ROW_NOTE = 'n' /* user, message's seq and what in place of a device, chat; value: seq */
@@ -65,7 +66,7 @@ typedef enum chat__row_type {
 struct chat__state_user;
 
 /* Values only grow (a membership's never changes), so the order in which they are written does not
-   matter. */
+   matter: but for those of a device that is forgotten, see devices.c. */
 typedef struct chat__state_row {
     chat__state_node node;
     struct chat__state_user *user;
@@ -180,6 +181,9 @@ uint64_t chat__state_row_seq(const chat__state_row *row);
 chat__state_user *chat__state_user_of(chat__state *state, chat_view user);
 chat__state_user *chat__state_group_of(chat__state *state, chat_view chat);
 void chat__state_mark_dirty(chat__state *state, chat__state_node *node);
+/* Whether it is a row CHAT__ROW_GONE: written first and given back first, so that as long as such a
+   row is in memory, so is all that is newer. */
+int chat__state_is_gone(const chat__state_node *node);
 /* Free a row that is neither dirty nor staged. */
 void chat__state_drop_row_if_idle(chat__state *state, chat__state_row *row);
 

@@ -20,6 +20,8 @@ void chat__store_options_init(chat__store_options *options)
     options->state_cache_bytes = 64u << 20;
     options->offline_ttl_ms = UINT64_C(604800000);
     options->offline_limit = 10000;
+    options->device_ttl_ms = UINT64_C(2592000000);
+    options->max_devices = 32;
 }
 
 void chat__store_say(chat__store *store, chat_log_level level, const char *format, ...)

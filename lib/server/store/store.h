@@ -26,6 +26,8 @@ typedef struct chat__store_options {
     uint64_t state_cache_bytes; /* 64 MiB */
     uint64_t offline_ttl_ms;    /* see gap_seq; 0: no limit */
     uint64_t offline_limit;     /* records; 0: no limit */
+    uint64_t device_ttl_ms;     /* a device that was not seen for so long is forgotten; 0: never */
+    uint32_t max_devices;       /* of a user; 0: no limit */
     int is_volatile;            /* commit without fdatasync: for benchmarks and tests only */
 } chat__store_options;
 
@@ -126,19 +128,61 @@ typedef struct chat__store_user_chat {
 } chat__store_user_chat;
 typedef void (*chat__store_user_chat_fn)(void *ctx, const chat__store_user_chat *row);
 
+/* Who asks. */
+typedef struct chat__store_visit {
+    chat_view user;
+    chat_view device; /* may be empty */
+    uint64_t now_unix_ms;
+    const chat_view *connected; /* devices of the user that must not be forgotten for this one */
+    size_t n_connected;
+} chat__store_visit;
+
 /*
  * @any All chats of a user (direct ones too, from their first record on). With a device: makes it
- * known; a new device starts where the user's furthest device is in each chat, the first at 0.
+ * known; a new device starts where the user's furthest device is or was, the first at 0. Above
+ * max_devices the one that was not seen for longest is forgotten for it.
  * What is behind the cursors is cut to offline_limit records over all chats, none older than
  * offline_ttl_ms: the oldest are named by gap_seq. Self streams are left whole.
  * An empty `device`: cursors are 0, and it is looked up how far the user has read and counted how
  * much is unread: 20,000 records for all chats together.
  * CHAT_OK; CHAT_EMPTY: the same, and the device was not known before: flush before it gets
- * anything, so that a kill does not make it unknown again; CHAT_ERR_IO, CHAT_ERR_NOMEM,
- * CHAT_ERR_BUSY, CHAT_ERR_ARG
+ * anything, so that a kill does not make it unknown again; CHAT_ERR_LIMIT: the user has
+ * max_devices, and all of them are connected; CHAT_ERR_IO, CHAT_ERR_NOMEM, CHAT_ERR_BUSY,
+ * CHAT_ERR_ARG
  */
-chat_status chat__store_load_user(chat__store *store, chat_view user, chat_view device,
-                                  uint64_t now_unix_ms, chat__store_user_chat_fn fn, void *ctx);
+chat_status chat__store_load_user(chat__store *store, const chat__store_visit *visit,
+                                  chat__store_user_chat_fn fn, void *ctx);
+
+/* @any Whether the device is known, and when it was seen last. CHAT_OK, CHAT_EMPTY; CHAT_ERR_ARG,
+   CHAT_ERR_IO. */
+chat_status chat__store_find_device(chat__store *store, const chat__store_visit *visit,
+                                    uint64_t *out_seen_ms);
+
+typedef void (*chat__store_device_fn)(void *ctx, chat_view device, uint64_t seen_ms);
+
+/* @any The devices of a user that are known, in the order of their names. CHAT_OK; CHAT_ERR_ARG,
+   CHAT_ERR_IO, CHAT_ERR_NOMEM. */
+chat_status chat__store_load_devices(chat__store *store, chat_view user, uint64_t now_unix_ms,
+                                     chat__store_device_fn fn, void *ctx);
+
+/*
+ * @any The device was seen at `now_unix_ms`; nothing happens when it is not known.
+ * CHAT_OK; CHAT_ERR_ARG, CHAT_ERR_BUSY, CHAT_ERR_IO, CHAT_ERR_NOMEM.
+ */
+chat_status chat__store_see_device(chat__store *store, const chat__store_visit *visit);
+
+/*
+ * @any Forget a device and its cursors; durable by a flush. What it had counts further as what its
+ * user has. CHAT_OK; CHAT_ERR_NOT_FOUND; CHAT_ERR_BUSY flush first; CHAT_ERR_ARG, CHAT_ERR_IO,
+ * CHAT_ERR_NOMEM: nothing changed.
+ */
+chat_status chat__store_forget_device(chat__store *store, const chat__store_visit *visit);
+
+/*
+ * @any Forget devices that were not seen for device_ttl_ms, `max` at most; no answer of the store
+ * depends on when. CHAT_OK: that was all; CHAT_MORE; CHAT_ERR_BUSY, CHAT_ERR_IO, CHAT_ERR_NOMEM.
+ */
+chat_status chat__store_forget_unseen(chat__store *store, uint64_t now_unix_ms, uint32_t max);
 
 /*
  * @any The device has everything of the chat up to `seq`; never backwards; durable by a flush.
@@ -165,10 +209,10 @@ typedef struct chat__store_away {
 } chat__store_away;
 typedef void (*chat__store_away_fn)(void *ctx, const chat__store_away *away);
 
-/* @any Which devices of `user` lack the record `seq` of `chat`. CHAT_OK after one call of `fn`;
-   CHAT_ERR_ARG, CHAT_ERR_IO, CHAT_ERR_NOMEM. */
-chat_status chat__store_load_away(chat__store *store, chat_view user, chat_view chat, uint64_t seq,
-                                  chat__store_away_fn fn, void *ctx);
+/* @any Which devices of the user lack the record `seq` of `chat`, in the order of their names.
+   CHAT_OK after one call of `fn`; CHAT_ERR_ARG, CHAT_ERR_IO, CHAT_ERR_NOMEM. */
+chat_status chat__store_load_away(chat__store *store, const chat__store_visit *visit,
+                                  chat_view chat, uint64_t seq, chat__store_away_fn fn, void *ctx);
 
 /* A member of a chat and how far he is. */
 typedef struct chat__store_mark {

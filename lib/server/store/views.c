@@ -150,6 +150,21 @@ static chat_status write_chat(chat__store *store, chat__state_chat *chat)
     return status;
 }
 
+/* Before all else, as the list has it: the device may be here again. */
+static chat_status write_gone(chat__store *store, const chat__state_row *row)
+{
+    static const chat__db_statement WHAT[] = {CHAT__DB_KEEP_CURSORS, CHAT__DB_DROP_CURSORS,
+                                              CHAT__DB_DROP_DEVICE};
+    chat_status status = CHAT_OK;
+    for (size_t i = 0; i < sizeof WHAT / sizeof *WHAT && status == CHAT_OK; i++) {
+        sqlite3_stmt *statement = chat__db_use(&store->flush_db, WHAT[i]);
+        chat__sql_bind(statement, 1, chat__state_row_user(row));
+        chat__sql_bind(statement, 2, chat__state_row_device(row));
+        status = chat__sql_run(statement);
+    }
+    return status;
+}
+
 static chat_status write_row(chat__store *store, chat__state_row *row)
 {
     chat__db_statement which = row->type == CHAT__ROW_MEMBER   ? CHAT__DB_PUT_MEMBER
@@ -161,6 +176,9 @@ static chat_status write_row(chat__store *store, chat__state_row *row)
     pthread_mutex_lock(&store->state.lock);
     uint64_t value = row->value;
     pthread_mutex_unlock(&store->state.lock);
+    int is_of_device = row->type == CHAT__ROW_DEVICE || row->type == CHAT__ROW_CURSOR;
+    if (is_of_device && value == 0)
+        return CHAT_OK;
     sqlite3_stmt *statement = chat__db_use(&store->flush_db, which);
     chat__sql_bind(statement, 1, chat__state_row_user(row));
     if (row->type == CHAT__ROW_MEMBER || row->type == CHAT__ROW_MUTE)
@@ -181,6 +199,8 @@ static chat_status write_nodes(chat__store *store)
 {
     chat_status status = CHAT_OK;
     chat__state_node *node = store->state.writing.first;
+    for (; node != NULL && status == CHAT_OK && chat__state_is_gone(node); node = node->next)
+        status = write_gone(store, (chat__state_row *)(void *)node);
     for (; node != NULL && status == CHAT_OK; node = node->next) {
         status = node->is_chat ? write_chat(store, (chat__state_chat *)(void *)node)
                                : write_row(store, (chat__state_row *)(void *)node);

@@ -50,7 +50,12 @@ typedef struct world {
     uint64_t gap_of_loaded;  /* 0: none */
     chat_status load_status; /* of a device; CHAT_EMPTY: it is new */
     size_t n_mark_loads;
-    int has_ids_as_seqs; /* else they are 10, 20, ... */
+    const char *devices[4]; /* what storage knows of each user; last seen at 1, 2, ... */
+    char connected[256];    /* "phone tablet ": with the last question about a device */
+    char seen[256];         /* "user/device;" */
+    char forgotten[256];    /* the same */
+    uint64_t forget_tag;    /* not answered yet */
+    int has_ids_as_seqs;    /* else they are 10, 20, ... */
 } world;
 
 static inline int conn_index(const world *w, chat__conn conn)
@@ -253,6 +258,48 @@ static inline void keep_cursor(world *w, const chat__effect *effect)
              (const char *)effect->chat.data, (int)effect->seq);
 }
 
+static inline void append_text(char *out, size_t cap, chat_view text, const char *end)
+{
+    size_t used = strlen(out);
+    snprintf(out + used, cap - used, "%.*s%s", (int)text.len, (const char *)text.data, end);
+}
+
+static inline void append_device(char *out, size_t cap, const chat__effect *effect)
+{
+    append_text(out, cap, effect->user, "/");
+    append_text(out, cap, effect->device, ";");
+}
+
+static inline void keep_connected(world *w, const chat__effect *effect)
+{
+    if (effect->device.len == 0)
+        return;
+    w->connected[0] = 0;
+    for (size_t i = 0; i < effect->names.n_items; i++)
+        append_text(w->connected, sizeof w->connected, effect->names.items[i], " ");
+}
+
+static inline void answer_load_devices(world *w, const chat__effect *effect)
+{
+    chat__node_device rows[4];
+    size_t n = 0;
+    for (; n < 4 && w->devices[n] != NULL; n++)
+        rows[n] = (chat__node_device){chat__view_str(w->devices[n]), n + 1};
+    chat__node_devices_loaded(w->node, effect->tag, CHAT_OK, rows, n);
+}
+
+static inline void run_device_effect(world *w, const chat__effect *effect)
+{
+    if (effect->type == CHAT__EFFECT_LOAD_DEVICES)
+        answer_load_devices(w, effect);
+    else if (effect->type == CHAT__EFFECT_SEEN)
+        append_device(w->seen, sizeof w->seen, effect);
+    else if (effect->type == CHAT__EFFECT_FORGET)
+        append_device(w->forgotten, sizeof w->forgotten, effect);
+    if (effect->type == CHAT__EFFECT_FORGET)
+        w->forget_tag = effect->tag;
+}
+
 static inline void run_effect(world *w, const chat__effect *effect)
 {
     switch (effect->type) {
@@ -270,6 +317,7 @@ static inline void run_effect(world *w, const chat__effect *effect)
         answer_read(w, effect);
         break;
     case CHAT__EFFECT_LOAD_USER:
+        keep_connected(w, effect);
         answer_load_user(w, effect);
         break;
     case CHAT__EFFECT_LOAD_MARKS:
@@ -288,6 +336,7 @@ static inline void run_effect(world *w, const chat__effect *effect)
         keep_cursor(w, effect);
         break;
     default:
+        run_device_effect(w, effect);
         break;
     }
 }

@@ -404,8 +404,9 @@ static void take_user_chat(void *ctx, const chat__store_user_chat *row)
 const char *user_text(fixture *f, const char *user, const char *device, uint64_t now)
 {
     names list = {.n_items = 0};
-    chat_status status = chat__store_load_user(f->store, chat__view_str(user),
-                                               chat__view_str(device), now, take_user_chat, &list);
+    chat__store_visit visit = {
+        .user = chat__view_str(user), .device = chat__view_str(device), .now_unix_ms = now};
+    chat_status status = chat__store_load_user(f->store, &visit, take_user_chat, &list);
     if (status != CHAT_OK && status != CHAT_EMPTY)
         return chat_status_name(status);
     f->text[0] = 0;

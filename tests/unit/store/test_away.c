@@ -30,8 +30,9 @@ static void on_away(void *ctx, const chat__store_away *away)
 static void assert_lack(fixture *f, uint64_t seq, const char *devices, size_t n_known)
 {
     found is = {.n_calls = 0};
-    assert_int_equal(CHAT_OK, chat__store_load_away(f->store, chat__view_str("bob"),
-                                                    chat__view_str(DIRECT), seq, on_away, &is));
+    chat__store_visit visit = {.user = chat__view_str("bob"), .now_unix_ms = 1};
+    assert_int_equal(CHAT_OK, chat__store_load_away(f->store, &visit, chat__view_str(DIRECT), seq,
+                                                    on_away, &is));
     assert_int_equal(1, is.n_calls);
     assert_string_equal(devices, is.devices);
     assert_int_equal(n_known, is.n_known);
@@ -47,8 +48,9 @@ static void on_chat(void *ctx, const chat__store_user_chat *row)
 
 static void hello(fixture *f, const char *device)
 {
-    assert_int_equal(CHAT_EMPTY, chat__store_load_user(f->store, chat__view_str("bob"),
-                                                       chat__view_str(device), 1, on_chat, NULL));
+    chat__store_visit visit = {
+        .user = chat__view_str("bob"), .device = chat__view_str(device), .now_unix_ms = 1};
+    assert_int_equal(CHAT_EMPTY, chat__store_load_user(f->store, &visit, on_chat, NULL));
 }
 
 static void acks(fixture *f, const char *device, uint64_t seq)
@@ -77,22 +79,46 @@ static void who_lacks_it(void **state)
     assert_lack(f, second, "watch ", 2);
     hello(f, "tablet"); /* begins where the furthest device is */
     assert_lack(f, second, "watch ", 3);
-    assert_lack(f, second + 1, "tablet phone watch ", 3);
+    assert_lack(f, second + 1, "phone tablet watch ", 3);
+}
+
+static void who_was_forgotten_lacks_nothing(void **state)
+{
+    fixture *f = *state;
+    chat__store_visit watch = {
+        .user = chat__view_str("bob"), .device = chat__view_str("watch"), .now_unix_ms = 2};
+    uint64_t seq = put(f, DIRECT, 100, "one");
+    assert_int_equal(CHAT_OK, chat__store_commit(f->store));
+    hello(f, "phone");
+    hello(f, "watch");
+    acks(f, "watch", seq);
+    assert_int_equal(CHAT_OK, chat__store_flush(f->store));
+    assert_int_equal(CHAT_OK, chat__store_forget_device(f->store, &watch));
+    assert_lack(f, seq, "phone ", 1);
+    hello(f, "watch"); /* begins behind what it had before */
+    assert_lack(f, seq, "phone ", 2);
+    assert_lack(f, seq + 1, "phone watch ", 2);
+    assert_int_equal(CHAT_OK, chat__store_forget_device(f->store, &watch));
+    assert_int_equal(CHAT_OK, chat__store_flush(f->store));
+    assert_lack(f, seq, "phone ", 1);
 }
 
 static void wrong_names_are_refused(void **state)
 {
     fixture *f = *state;
     found is = {.n_calls = 0};
-    assert_int_equal(CHAT_ERR_ARG, chat__store_load_away(f->store, chat__view_str(""),
-                                                         chat__view_str(DIRECT), 1, on_away, &is));
-    assert_int_equal(CHAT_ERR_ARG, chat__store_load_away(f->store, chat__view_str("bob"),
-                                                         chat__view_str(""), 1, on_away, &is));
+    chat__store_visit nobody = {.now_unix_ms = 1};
+    chat__store_visit bob = {.user = chat__view_str("bob"), .now_unix_ms = 1};
+    assert_int_equal(CHAT_ERR_ARG, chat__store_load_away(f->store, &nobody, chat__view_str(DIRECT),
+                                                         1, on_away, &is));
+    assert_int_equal(CHAT_ERR_ARG,
+                     chat__store_load_away(f->store, &bob, chat__view_str(""), 1, on_away, &is));
     assert_int_equal(0, is.n_calls);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(who_lacks_it), TEST(wrong_names_are_refused)};
+    const struct CMUnitTest tests[] = {TEST(who_lacks_it), TEST(who_was_forgotten_lacks_nothing),
+                                       TEST(wrong_names_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,8 +27,9 @@ static void on_chat(void *ctx, const chat__store_user_chat *row)
 static found load(fixture *f, const char *device, uint64_t now_ms)
 {
     found out = {0, 0, 0};
-    assert_true(chat__store_load_user(f->store, chat__view_str("bob"), chat__view_str(device),
-                                      now_ms, on_chat, &out) >= 0);
+    chat__store_visit visit = {
+        .user = chat__view_str("bob"), .device = chat__view_str(device), .now_unix_ms = now_ms};
+    assert_true(chat__store_load_user(f->store, &visit, on_chat, &out) >= 0);
     return out;
 }
 

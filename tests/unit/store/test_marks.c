@@ -120,9 +120,8 @@ static void on_chat(void *ctx, const chat__store_user_chat *row)
 static found find(fixture *f, const char *user)
 {
     found out = {0, 0, 0, 0};
-    assert_int_equal(chat__store_load_user(f->store, chat__view_str(user), chat__view(NULL, 0), 1,
-                                           on_chat, &out),
-                     CHAT_OK);
+    chat__store_visit visit = {.user = chat__view_str(user), .now_unix_ms = 1};
+    assert_int_equal(chat__store_load_user(f->store, &visit, on_chat, &out), CHAT_OK);
     return out;
 }
 

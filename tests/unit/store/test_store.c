@@ -72,15 +72,14 @@ static void take_nothing(void *ctx, const chat__store_user_chat *row)
 static void a_device_is_new_once_and_known_after_a_restart(void **state)
 {
     fixture *f = *state;
-    chat_view bob = chat__view_str("bob");
-    chat_view phone = chat__view_str("phone");
-    chat_view none = {NULL, 0};
-    assert_int_equal(chat__store_load_user(f->store, bob, phone, 1, take_nothing, NULL),
-                     CHAT_EMPTY);
-    assert_int_equal(chat__store_load_user(f->store, bob, phone, 2, take_nothing, NULL), CHAT_OK);
-    assert_int_equal(chat__store_load_user(f->store, bob, none, 2, take_nothing, NULL), CHAT_OK);
+    chat__store_visit bob = {.user = chat__view_str("bob"), .now_unix_ms = 1};
+    chat__store_visit phone = bob;
+    phone.device = chat__view_str("phone");
+    assert_int_equal(chat__store_load_user(f->store, &phone, take_nothing, NULL), CHAT_EMPTY);
+    assert_int_equal(chat__store_load_user(f->store, &phone, take_nothing, NULL), CHAT_OK);
+    assert_int_equal(chat__store_load_user(f->store, &bob, take_nothing, NULL), CHAT_OK);
     reopen(f);
-    assert_int_equal(chat__store_load_user(f->store, bob, phone, 3, take_nothing, NULL), CHAT_OK);
+    assert_int_equal(chat__store_load_user(f->store, &phone, take_nothing, NULL), CHAT_OK);
 }
 
 static void a_first_device_starts_at_0_and_a_new_one_at_the_furthest(void **state)

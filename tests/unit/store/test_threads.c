@@ -73,7 +73,8 @@ static void *load_and_ack(void *arg)
     last_of before = {0, 0};
     for (uint64_t now = 1; !atomic_load(&s->is_done); now++) {
         last_of last = before;
-        chat_status status = chat__store_load_user(s->store, user, device, now, take_chat, &last);
+        chat__store_visit visit = {.user = user, .device = device, .now_unix_ms = now};
+        chat_status status = chat__store_load_user(s->store, &visit, take_chat, &last);
         if (status < 0 || (status == CHAT_EMPTY) != (now == 1) || last.cursor != before.seq ||
             last.seq < before.seq)
             atomic_fetch_add(&s->n_wrong, 1);
