@@ -27,15 +27,19 @@ typedef struct erasing {
 
 /* --- the files --- */
 
+/* All of a record into the chain's buffer. CHAT_OK, also with a damaged payload; CHAT_ERR_IO,
+   CHAT_ERR_CORRUPT: it cannot be read; CHAT_ERR_NOMEM. */
 static chat_status read_whole(chat__chain *chain, const target *of, chat__record *record,
                               int *out_is_damaged)
 {
     chat_view payload;
     chat_status status = chat__chain_read(chain, of->at, record);
-    if (status == CHAT_OK)
-        status = chat__chain_payload(chain, record, &payload);
+    if (status != CHAT_OK)
+        return status;
+    status = chat__chain_payload(chain, record, &payload);
     *out_is_damaged = status == CHAT_ERR_CORRUPT;
-    return *out_is_damaged ? CHAT_OK : status;
+    size_t len = CHAT__RECORD_HEAD_BYTES + record->chat.len + record->payload_len;
+    return *out_is_damaged && chain->bytes.len >= len ? CHAT_OK : status;
 }
 
 /* A sector that cannot be read must not keep all that comes behind from being written back. */
@@ -58,7 +62,7 @@ static chat_status write_step(erasing *e, const target *of, const chat__segment 
     int is_damaged = 0;
     chat__chain_init(&chain, &store->log.segments, &store->chains, &store->allocator, of->chat);
     chat_status status = read_whole(&chain, of, &record, &is_damaged);
-    if (status == CHAT_ERR_IO) {
+    if (status == CHAT_ERR_IO || status == CHAT_ERR_CORRUPT) {
         if (step == CHAT__ERASE_BODY)
             tell_unread(store, of->at);
         status = CHAT_OK;
@@ -167,6 +171,21 @@ static chat_status add_message(erasing *e, chat__notes *notes, uint64_t seq)
     return CHAT_OK;
 }
 
+/* The message and its edits. What the log cannot give is told and left. */
+static chat_status add_all(erasing *e, chat__notes *notes, uint64_t head_at, uint64_t seq,
+                           uint64_t edit_seq)
+{
+    chat_status status = chat__chain_at_or_before(&notes->chain, head_at, 0, &notes->newest);
+    if (status == CHAT_OK)
+        status = add_message(e, notes, seq);
+    if (status == CHAT_OK && edit_seq != 0)
+        status = add_edits(e, notes, seq, edit_seq);
+    int is_unread = !e->is_writing_bad && (status == CHAT_ERR_IO || status == CHAT_ERR_CORRUPT);
+    if (is_unread)
+        tell_unread(e->store, head_at);
+    return is_unread || status == CHAT_EMPTY ? CHAT_OK : status;
+}
+
 static chat_status add_deleted(erasing *e, chat_view chat, uint64_t seq)
 {
     chat__notes notes;
@@ -178,17 +197,11 @@ static chat_status add_deleted(erasing *e, chat_view chat, uint64_t seq)
     chat__record newest = {0};
     status = chat__notes_begin(&notes, e->store, chat, &newest);
     if (status == CHAT_OK)
-        status = chat__chain_at_or_before(&notes.chain, head.at, 0, &notes.newest);
-    if (status == CHAT_OK)
         status = chat__notes_edit_of(&notes, seq, &edit_seq);
     if (status == CHAT_OK)
-        status = add_message(e, &notes, seq);
-    if (status == CHAT_OK && edit_seq != 0)
-        status = add_edits(e, &notes, seq, edit_seq);
+        status = add_all(e, &notes, head.at, seq, edit_seq);
     chat__notes_end(&notes);
-    if (status == CHAT_ERR_IO && !e->is_writing_bad)
-        tell_unread(e->store, head.at);
-    return status == CHAT_EMPTY || (status == CHAT_ERR_IO && !e->is_writing_bad) ? CHAT_OK : status;
+    return status;
 }
 
 chat_status chat__store_erase(chat__store *store)

@@ -259,6 +259,46 @@ static void what_was_erased_stays_a_tombstone(void **state)
     assert_string_equal(texts(f), AFTERWARDS "90 behind, ");
 }
 
+static size_t n_good_reads;
+
+/* After some reads all of them give rubbish. */
+static int64_t read_rubbish(void *ctx, int handle, void *out, size_t len, uint64_t at)
+{
+    faulty *disk = ctx;
+    if (at >= disk->files[handle].now.size)
+        return 0;
+    if (len > disk->files[handle].now.size - at)
+        len = (size_t)(disk->files[handle].now.size - at);
+    memcpy(out, disk->files[handle].now.data + at, len);
+    if (n_good_reads == 0)
+        memset(out, 0xa5, len);
+    n_good_reads -= n_good_reads > 0;
+    return (int64_t)len;
+}
+
+/* It costs the deleted message at most. */
+static void a_disk_that_reads_rubbish_is_survived(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 40; n++) {
+        void *own = NULL;
+        assert_int_equal(set_up_faulty(&own), 0);
+        fixture *f = own;
+        int64_t (*good)(void *, int, void *, size_t, uint64_t) = f->disk->table.pread;
+        put_and_delete(f, 100);
+        f->disk->table.pread = read_rubbish;
+        n_good_reads = n;
+        assert_int_equal(chat__store_flush(f->store), CHAT_OK);
+        f->disk->table.pread = good;
+        reopen(f);
+        const char *got = texts(f);
+        assert_non_null(strstr(got, "10 first, "));
+        assert_non_null(strstr(got, "40 between, 70 last, "));
+        assert_null(strstr(got, SECRET));
+        (void)tear_down(&own);
+    }
+}
+
 /* --- readers beside it --- */
 
 static faulty *before; /* it was erased */
@@ -369,6 +409,7 @@ int main(void)
         FAULTY_TEST(many_are_erased),
         FAULTY_TEST(of_a_damaged_record_all_goes),
         FAULTY_TEST(what_was_erased_stays_a_tombstone),
+        cmocka_unit_test(a_disk_that_reads_rubbish_is_survived),
         FAULTY_TEST(what_is_read_half_written_is_read_again),
         TEST(readers_see_it_whole_or_erased),
     };
