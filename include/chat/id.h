@@ -60,6 +60,14 @@ typedef struct chat_idgen {
  */
 CHAT_API chat_status chat_idgen_init(chat_idgen *gen, uint32_t node, uint64_t not_before_id);
 
+/**
+ * Take another number for the node, for times from `from_ms` (unix milliseconds) on. Ids go on
+ * growing; as long as the clock is before that, it counts as one that runs back.
+ * Thread: one caller at a time per generator.
+ * @return CHAT_OK; CHAT_ERR_ARG: `gen` is NULL, or `node` is too large
+ */
+CHAT_API chat_status chat_idgen_set_node(chat_idgen *gen, uint32_t node, uint64_t from_ms);
+
 /** Set the lease: from `until_ms` (unix milliseconds) on, no id is given. */
 CHAT_API void chat_idgen_set_lease(chat_idgen *gen, uint64_t until_ms);
 

@@ -45,8 +45,9 @@ void chat__sim_begin(sim *s, uint32_t node)
 static void renew_lease(sim *s, uint32_t node)
 {
     s->lease_until_ms[node] = chat__sim_unix_ms(s, node) + LEASE_MS;
-    chat__node_set_lease(s->nodes[node],
-                         s->plant == SIM_PLANT_NO_LEASE ? UINT64_MAX : s->lease_until_ms[node]);
+    chat__node_lease lease = {
+        node, 0, s->plant == SIM_PLANT_NO_LEASE ? UINT64_MAX : s->lease_until_ms[node]};
+    chat__node_set_lease(s->nodes[node], &lease);
 }
 
 static chat_status start_nodes(sim *s)

@@ -68,6 +68,21 @@ chat_status chat_idgen_init(chat_idgen *gen, uint32_t node, uint64_t not_before_
     return CHAT_OK;
 }
 
+chat_status chat_idgen_set_node(chat_idgen *gen, uint32_t node, uint64_t from_ms)
+{
+    uint64_t ms = from_ms > CHAT_EPOCH_MS ? from_ms - CHAT_EPOCH_MS : 0;
+    if (gen == NULL || node > CHAT_SNOWFLAKE_MAX_NODE)
+        return CHAT_ERR_ARG;
+    if (node < gen->node) /* its ids of this millisecond are smaller */
+        gen->next_sequence = N_SEQUENCES;
+    if (ms > gen->last_ms) {
+        gen->last_ms = ms;
+        gen->next_sequence = 0;
+    }
+    gen->node = node;
+    return CHAT_OK;
+}
+
 void chat_idgen_set_lease(chat_idgen *gen, uint64_t until_ms)
 {
     gen->lease_until_ms = until_ms;

@@ -13,7 +13,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define CLOCK_RETRY_MS 2u
+#define CLOCK_RETRY_MS 2u   /* the next millisecond has ids again */
+#define LEASE_RETRY_MS 500u /* a node number, or a clock that is put right, takes longer */
 
 static chat__op *append_op(chat__node *node, const chat_frame *submit, const chat_frame *payload)
 {
@@ -75,7 +76,7 @@ void chat__owner_append_record(chat__node *node, const chat_frame *submit, chat_
     if (status != CHAT_OK) {
         chat__node_dealloc(node, roster);
         chat__owner_refuse_for(node, submit, status, "no message id can be given now",
-                               CLOCK_RETRY_MS);
+                               status == CHAT_ERR_BUSY ? CLOCK_RETRY_MS : LEASE_RETRY_MS);
         return;
     }
     CHAT_FRAME_SET(payload, CHAT, chat, submit->chat);

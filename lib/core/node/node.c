@@ -354,9 +354,10 @@ uint64_t chat__node_deadline(const chat__node *node)
     return first != NULL && first->at_ms < at_ms ? first->at_ms : at_ms;
 }
 
-void chat__node_set_lease(chat__node *node, uint64_t unix_ms)
+void chat__node_set_lease(chat__node *node, const chat__node_lease *lease)
 {
-    chat_idgen_set_lease(&node->idgen, unix_ms);
+    chat_status status = chat_idgen_set_node(&node->idgen, lease->number, lease->from_unix_ms);
+    chat_idgen_set_lease(&node->idgen, status == CHAT_OK ? lease->until_unix_ms : 0);
 }
 
 void chat__node_drain(chat__node *node, uint32_t retry_after_ms)

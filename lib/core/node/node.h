@@ -295,8 +295,14 @@ void chat__node_away_loaded(chat__node *node, uint64_t tag, chat_status status,
    until it says hello. */
 void chat__node_told(chat__node *node, const chat__told *told);
 
-/* The lease on the node number now ends at `unix_ms`; behind its end no id is given. */
-void chat__node_set_lease(chat__node *node, uint64_t unix_ms);
+/* Ids are made with a node number and times that were leased. */
+typedef struct chat__node_lease {
+    uint32_t number;        /* 0..1023 */
+    uint64_t from_unix_ms;  /* none before */
+    uint64_t until_unix_ms; /* none then or later; 0: none at all, UINT64_MAX: no end */
+} chat__node_lease;
+
+void chat__node_set_lease(chat__node *node, const chat__node_lease *lease);
 
 /* Say `bye` to everybody and refuse what is new; what was accepted is still finished. */
 void chat__node_drain(chat__node *node, uint32_t retry_after_ms);

@@ -317,6 +317,44 @@ static void four_threads_never_share_an_id(void **state)
 #rule "_shared", rule, NULL, NULL, &flags[1]                                               \
     }
 
+static void takes_another_number_and_goes_on_growing(void **state)
+{
+    static const uint32_t NODES[] = {7, 900, 3, 3, 0, CHAT_SNOWFLAKE_MAX_NODE};
+    chat_idgen gen;
+    uint64_t id = 0;
+    uint64_t before = 0;
+    (void)state;
+    assert_int_equal(chat_idgen_init(&gen, 7, 0), CHAT_OK);
+    for (size_t i = 0; i < sizeof NODES / sizeof *NODES; i++, before = id) {
+        assert_int_equal(chat_idgen_set_node(&gen, NODES[i], 0), CHAT_OK);
+        chat_status status = chat_idgen_next(&gen, NOW + i / 2, &id);
+        if (status == CHAT_ERR_BUSY) /* a smaller number: not in this millisecond */
+            status = chat_idgen_next(&gen, NOW + i / 2 + 1, &id);
+        assert_int_equal(status, CHAT_OK);
+        assert_true(id > before);
+        assert_int_equal(chat_snowflake_decode(id).node, NODES[i]);
+    }
+    assert_int_equal(chat_idgen_set_node(&gen, CHAT_SNOWFLAKE_MAX_NODE + 1, 0), CHAT_ERR_ARG);
+    assert_int_equal(chat_idgen_set_node(NULL, 0, 0), CHAT_ERR_ARG);
+}
+
+static void a_number_is_for_times_from_one_on(void **state)
+{
+    chat_idgen gen;
+    uint64_t id = 0;
+    (void)state;
+    assert_int_equal(chat_idgen_init(&gen, 7, 0), CHAT_OK);
+    assert_int_equal(chat_idgen_set_node(&gen, 8, NOW + 5), CHAT_OK);
+    assert_int_equal(chat_idgen_next(&gen, NOW + 4, &id), CHAT_ERR_BUSY);
+    assert_int_equal(chat_idgen_next(&gen, NOW + 4 - CHAT_SNOWFLAKE_MAX_BACKWARD_MS, &id),
+                     CHAT_ERR_CLOCK);
+    assert_int_equal(chat_idgen_next(&gen, NOW + 5, &id), CHAT_OK);
+    assert_true(id == id_of(NOW + 5, 8, 0));
+    assert_int_equal(chat_idgen_set_node(&gen, 8, NOW), CHAT_OK); /* earlier: nothing changes */
+    assert_int_equal(chat_idgen_next(&gen, NOW + 5, &id), CHAT_OK);
+    assert_true(id == id_of(NOW + 5, 8, 1));
+}
+
 int main(void)
 {
     static int flags[2] = {0, 1};
@@ -334,6 +372,8 @@ int main(void)
         cmocka_unit_test(both_kinds_give_the_same_ids),
         cmocka_unit_test(takes_an_id_apart),
         cmocka_unit_test(knows_the_first_id_of_a_moment),
+        cmocka_unit_test(takes_another_number_and_goes_on_growing),
+        cmocka_unit_test(a_number_is_for_times_from_one_on),
         cmocka_unit_test(four_threads_never_share_an_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
