@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* chatd: the server of libchat-server as a program. Nothing but public headers. */
+#ifdef CHATD_HAS_ETCD
+#include <chat/etcd.h>
+#endif
 #include <chat/server.h>
 #include <chat/server_config.h>
 
@@ -59,6 +62,61 @@ static void raise_file_limit(const chat_server_options *options)
         write_line(NULL, level, line);
 }
 
+/* Where node numbers come from: etcd, if the options say so. */
+typedef struct numbers {
+    chat_lease table;
+    struct chat_etcd_lease *of_etcd;
+} numbers;
+
+#ifdef CHATD_HAS_ETCD
+static int take_from_etcd(chat_server_options *options, numbers *out)
+{
+    chat_etcd_options etcd;
+    chat_etcd_options_init(&etcd);
+    etcd.endpoints = options->etcd;
+    etcd.prefix = options->etcd_prefix;
+    etcd.ca_file = options->etcd_ca_file;
+    etcd.ttl_ms = options->etcd_ttl_ms;
+    if (options->etcd_ca_file != NULL && access(options->etcd_ca_file, R_OK) != 0) {
+        write_line(NULL, CHAT_LOG_ERROR, "etcd-ca-file: the file cannot be read: name a PEM file");
+        return EXIT_USAGE;
+    }
+    chat_status status = chat_etcd_lease_new(&etcd, &out->of_etcd);
+    if (status == CHAT_OK) {
+        chat_etcd_lease_table(out->of_etcd, &out->table);
+        options->lease = &out->table;
+        return EXIT_GOOD;
+    }
+    write_line(NULL, CHAT_LOG_ERROR,
+               status == CHAT_ERR_ARG
+                   ? "etcd: 1 to 16 URLs are needed with a comma between them, such as "
+                     "http://127.0.0.1:2379, and etcd-prefix of at most 128 visible ASCII letters"
+                   : "etcd: libcurl cannot be used: out of memory");
+    return status == CHAT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED;
+}
+#endif
+
+static int take_numbers(chat_server_options *options, numbers *out)
+{
+    memset(out, 0, sizeof *out);
+#ifdef CHATD_HAS_ETCD
+    if (options->etcd != NULL)
+        return take_from_etcd(options, out);
+#else
+    (void)options;
+#endif
+    return EXIT_GOOD;
+}
+
+static void free_numbers(numbers *from)
+{
+#ifdef CHATD_HAS_ETCD
+    chat_etcd_lease_free(from->of_etcd);
+#else
+    (void)from;
+#endif
+}
+
 static int serve(chat_server_options *options)
 {
     chat_server *server = NULL;
@@ -99,15 +157,16 @@ static int print(chat_server_config *config, chat_server_action action)
 static int act(chat_server_config *config)
 {
     chat_server_options *options = chat_server_config_options(config);
+    chat_server_action action = chat_server_config_action(config);
+    numbers from;
     options->log.write = write_line;
-    switch (chat_server_config_action(config)) {
-    case CHAT_SERVER_ACTION_RUN:
-        return serve(options);
-    case CHAT_SERVER_ACTION_CHECK:
-        return check(options);
-    default:
-        return print(config, chat_server_config_action(config));
-    }
+    if (action != CHAT_SERVER_ACTION_RUN && action != CHAT_SERVER_ACTION_CHECK)
+        return print(config, action);
+    int code = take_numbers(options, &from);
+    if (code == EXIT_GOOD)
+        code = action == CHAT_SERVER_ACTION_RUN ? serve(options) : check(options);
+    free_numbers(&from);
+    return code;
 }
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 #ifndef CHAT_SERVER_H
 #define CHAT_SERVER_H
 
+#include <chat/backend/lease.h>
 #include <chat/backend/notifier.h>
 #include <chat/status.h>
 
@@ -17,7 +18,7 @@ extern "C" {
 /**
  * X(field, name, KIND, default, min, max, unit, text)
  *
- * KIND  PATH     file or directory, NULL: none      -> const char *
+ * KIND  PATH     file, directory, text; NULL: none  -> const char *
  *       ADDRESS  HOST:PORT, port 0: any free one    -> const char *
  *       NUMBER   `min` to `max`, in `unit`          -> uint64_t
  *       SWITCH   on or off                          -> uint64_t, 1 or 0
@@ -121,7 +122,15 @@ extern "C" {
     X(max_devices, "max-devices", NUMBER, 32, 1, 10000, "devices",                                 \
       "Devices of a user; above it the one longest away is forgotten for a new one.")              \
     X(device_ttl_ms, "device-ttl", NUMBER, 2592000000, 0, 315360000000, "ms",                      \
-      "A device that was away for so long is forgotten; 0: never.")
+      "A device that was away for so long is forgotten; 0: never.")                                \
+    X(etcd, "etcd", PATH, NULL, 0, 0, "URL[,URL]",                                                 \
+      "Take node numbers from etcd, so that ids of several servers differ; 32 shards at most.")    \
+    X(etcd_prefix, "etcd-prefix", PATH, "chat/", 0, 0, "TEXT",                                     \
+      "Start of all keys in etcd; the same for servers that belong together.")                     \
+    X(etcd_ca_file, "etcd-ca-file", PATH, NULL, 0, 0, "FILE",                                      \
+      "Who signs etcd's certificates (PEM), for https; none: whom the system trusts.")             \
+    X(etcd_ttl_ms, "etcd-ttl-ms", NUMBER, 10000, 2000, 600000, "ms",                               \
+      "Node numbers stay ours for so long when etcd does not answer.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {
@@ -162,6 +171,9 @@ typedef struct chat_server_options {
     /** Tells users who are away that messages wait; NULL: see notify_file. The struct is copied by
         chat_server_new(). */
     const chat_notifier *notifier;
+    /** Gives node numbers, one for each shard; NULL: the data directory does, for a server that
+       makes ids alone. The table is copied by chat_server_new(). See etcd. */
+    const chat_lease *lease;
 #define CHAT_SERVER_TYPE_PATH    const char *
 #define CHAT_SERVER_TYPE_ADDRESS const char *
 #define CHAT_SERVER_TYPE_NUMBER  uint64_t

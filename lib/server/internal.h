@@ -211,6 +211,7 @@ typedef struct chat__figures {
     _Atomic uint64_t appending_bytes;
     _Atomic uint64_t log_batches;
     _Atomic uint64_t received_bytes, sent_bytes;
+    _Atomic uint64_t node_number;
 } chat__figures;
 
 struct chat__shard {
@@ -229,6 +230,9 @@ struct chat__shard {
     int listen_fd, reserve_fd;
     uint8_t has_loop, has_handles, has_box, is_running;
     uint8_t is_in_turn, is_draining, is_reported_idle;
+    chat__node_lease lease;   /* what the control thread set, behind lessee.mutex */
+    atomic_uint lease_serial; /* changes with it */
+    unsigned lease_seen;      /* the serial that the node has */
     chat__node *node;
     chat__ws_pool *ws_pool;
     chat__tls_context *tls;
@@ -335,6 +339,19 @@ void chat__peers_free(chat__shard *shard);
 chat_status chat__io_receive(chat__tls *tls, int fd, uint8_t *out, size_t cap, size_t *out_len);
 chat_status chat__io_send(int fd, const uint8_t *bytes, size_t len, size_t *out_len);
 
+/* --- node numbers (lessee.h) --- */
+
+typedef struct chat__own_numbers chat__own_numbers;
+
+typedef struct chat__lessee {
+    chat_lease table;
+    chat__own_numbers *own; /* NULL: `table` is the caller's */
+    uv_mutex_t mutex;
+    int has_mutex, is_open, is_released;
+    atomic_int is_held;
+    _Atomic uint64_t n_renewals, n_lost;
+} chat__lessee;
+
 /* --- the server --- */
 
 typedef enum chat__phase {
@@ -351,6 +368,7 @@ struct chat_server {
     chat__visitors *visitors;    /* NULL: no limit */
     struct chat__herald *herald; /* NULL: nobody is notified */
     chat__committer committer;
+    chat__lessee lessee;
     chat__shard *shards;
     uint32_t n_shards;
     uint32_t n_ready; /* shards that were initialised */
@@ -367,6 +385,10 @@ struct chat_server {
     atomic_uint n_mail; /* batches on their way */
     _Atomic uint64_t drain_ms;
 };
+
+/* check.c. What is wrong goes to options->log: CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM. */
+chat_status chat__server_check_options(const chat_server_options *options);
+chat_status chat__server_check_tls(const chat_server_options *options);
 
 /* server.c. @thread any */
 void chat__server_log(const chat_server *server, chat_log_level level, const char *format, ...)

@@ -127,6 +127,8 @@ static const struct {
      offsetof(chat__figures, received_bytes)},
     {"chat_sent_bytes_total", "counter", "Bytes to connections, without TLS.",
      offsetof(chat__figures, sent_bytes)},
+    {"chat_node_number", "gauge", "Snowflake node number that ids are made with.",
+     offsetof(chat__figures, node_number)},
 };
 
 static void put_shards(page *to, const chat_server *server)
@@ -172,6 +174,12 @@ chat_status chat__metrics_write(chat_server *server, chat__buf *out)
     put_one(&to, "chat_checkpoint_lag_bytes", "gauge",
             "Log behind the last checkpoint: what a crash replays.",
             (double)chat__store_lag(server->store));
+    put_one(&to, "chat_lease_held", "gauge", "1: there are node numbers, so that ids can be given.",
+            atomic_load(&server->lessee.is_held));
+    put_one(&to, "chat_lease_renewals_total", "counter", "Times that node numbers were given.",
+            (double)get(&server->lessee.n_renewals));
+    put_one(&to, "chat_lease_lost_total", "counter", "Times that node numbers were lost.",
+            (double)get(&server->lessee.n_lost));
     put_one(&to, "chat_storage_failed", "gauge", "1: the disk refused a write, see the log.",
             atomic_load(&server->is_broken));
     return to.status;

@@ -4,6 +4,7 @@
  * chat_server_run() is the control thread: it starts the others, waits, and sees a drain through.
  */
 #include "herald.h"
+#include "lessee.h"
 #include "base/alloc.h"
 
 #include <errno.h>
@@ -20,7 +21,6 @@
 #define LINE_BYTES  1024u
 #define NO_DEADLINE UINT64_MAX
 #define MAX_POLL_MS 60000u
-#define FRAME_EXTRA 1024u /* what a frame holds beside its body */
 
 uint64_t chat__server_unix_ms(void)
 {
@@ -49,107 +49,6 @@ void chat__server_log(const chat_server *server, chat_log_level level, const cha
 static void log_for_store(void *ctx, chat_log_level level, const char *line)
 {
     chat__server_log(ctx, level, "%s", line);
-}
-
-/* --- checking --- */
-
-static int is_text_row(const chat__option *row)
-{
-    return row->kind == CHAT__OPTION_PATH || row->kind == CHAT__OPTION_ADDRESS;
-}
-
-static chat_status check_values(const chat_server_options *given)
-{
-    chat_server_options options = *given;
-    chat_status status = CHAT_OK;
-    for (size_t i = 0; i < chat__option_count; i++) {
-        const chat__option *row = &chat__option_rows[i];
-        if (is_text_row(row))
-            continue;
-        uint64_t value = *chat__option_number(&options, row);
-        if (value >= row->min && value <= row->max)
-            continue;
-        chat__options_log(given, CHAT_LOG_ERROR,
-                          "%s: %" PRIu64 " is out of range: %" PRIu64 " to %" PRIu64, row->name,
-                          value, row->min, row->max);
-        status = CHAT_ERR_ARG;
-    }
-    return status;
-}
-
-static const char *wrong_files(const chat_server_options *options)
-{
-    if (options->tls_cert != NULL && options->tls_key == NULL)
-        return "tls-cert without tls-key: name the private key with --tls-key FILE";
-    if (options->tls_key != NULL && options->tls_cert == NULL)
-        return "tls-key without tls-cert: name the certificate with --tls-cert FILE";
-    if (options->jwt_secret_file != NULL && options->jwt_public_key_file != NULL)
-        return "jwt-secret-file and jwt-public-key-file: choose one, the key decides the algorithm";
-    if (options->jwt_secret_file == NULL && options->jwt_public_key_file == NULL &&
-        options->hooks.authenticate == NULL && !options->dev)
-        return "no way to tell who is who: name the secret of your login service with "
-               "--jwt-secret-file FILE (or --jwt-public-key-file FILE), or try it out with --dev";
-    return NULL;
-}
-
-static const char *wrong_combination(const chat_server_options *options)
-{
-    char host[LINE_BYTES];
-    uint16_t port = 0;
-    if (options->data == NULL || options->data[0] == '\0')
-        return "data: a directory is needed: --data DIR";
-    if (options->listen == NULL ||
-        !chat__options_split_address(options->listen, host, sizeof host, &port))
-        return "listen: HOST:PORT is needed, such as 127.0.0.1:8080 or [::1]:8080";
-    if (options->max_body_bytes + FRAME_EXTRA > options->max_frame_bytes)
-        return "max-body-bytes: must be at least 1024 below max-frame-bytes";
-    return wrong_files(options);
-}
-
-static chat_status check_options(const chat_server_options *options)
-{
-    chat_status status = check_values(options);
-    const char *wrong = wrong_combination(options);
-    if (wrong == NULL)
-        return status;
-    chat__options_log(options, CHAT_LOG_ERROR, "%s", wrong);
-    return CHAT_ERR_ARG;
-}
-
-static chat_status check_tls(const chat_server_options *options)
-{
-    char why[CHAT__SERVER_WHY_BYTES] = "";
-    chat__tls_context *tls = NULL;
-    if (options->tls_cert == NULL)
-        return CHAT_OK;
-    chat_status status =
-        chat__tls_server_new(options->tls_cert, options->tls_key, why, sizeof why, &tls);
-    if (status == CHAT_OK)
-        chat__tls_context_free(tls);
-    else
-        chat__options_log(options, CHAT_LOG_ERROR, "tls-cert %s, tls-key %s: %s", options->tls_cert,
-                          options->tls_key, why);
-    return status == CHAT_OK || status == CHAT_ERR_NOMEM ? status : CHAT_ERR_ARG;
-}
-
-chat_status chat_server_check(const chat_server_options *options)
-{
-    chat_server_options copy;
-    chat__jwt_key *key = NULL;
-    if (options == NULL)
-        return CHAT_ERR_ARG;
-    chat_status status = chat__options_copy(&copy, options);
-    if (status != CHAT_OK)
-        return status;
-    status = check_options(&copy);
-    copy.dev = 0; /* no tokens are printed */
-    chat_status of_key = chat__secret_load(&copy, &key);
-    chat__jwt_key_free(key);
-    chat_status of_tls = copy.tls_key != NULL ? check_tls(&copy) : CHAT_OK;
-    chat__options_done(&copy);
-    if (status != CHAT_OK)
-        return status;
-    return of_key < 0 ? of_key : of_tls;
 }
 
 /* --- making --- */
@@ -227,6 +126,14 @@ static chat_status load_key(chat_server *server)
     return status == CHAT_EMPTY ? CHAT_OK : status; /* dev: when there is a directory */
 }
 
+/* For development, in the data directory. */
+static chat_status make_key(chat_server *server)
+{
+    int is_wanted =
+        server->options.dev && server->key == NULL && server->options.hooks.authenticate == NULL;
+    return is_wanted ? chat__secret_develop(&server->options, &server->key) : CHAT_OK;
+}
+
 static uint32_t count_shards(const chat_server_options *options)
 {
     if (options->shards > 0)
@@ -262,24 +169,25 @@ static chat_status make_visitors(chat_server *server)
 
 static chat_status fill(chat_server *server)
 {
-    chat_status status = check_options(&server->options);
+    chat_status status = chat__server_check_options(&server->options);
     if (status == CHAT_OK)
-        status = check_tls(&server->options);
+        status = chat__server_check_tls(&server->options);
     if (status == CHAT_OK)
         status = load_key(server);
     if (status == CHAT_OK)
         status = open_wake(server);
     if (status == CHAT_OK)
         status = open_store(server);
-    if (status == CHAT_OK && server->options.dev && server->key == NULL &&
-        server->options.hooks.authenticate == NULL)
-        status = chat__secret_develop(&server->options, &server->key);
+    if (status == CHAT_OK)
+        status = make_key(server);
     if (status == CHAT_OK && getrandom(server->seed, sizeof server->seed, 0) < 0)
         status = CHAT_ERR_IO;
     if (status == CHAT_OK)
         status = make_visitors(server);
     if (status == CHAT_OK)
         status = chat__committer_init(&server->committer, server);
+    if (status == CHAT_OK)
+        status = chat__lessee_init(server);
     if (status == CHAT_OK)
         status = chat__herald_init(server);
     if (status == CHAT_OK)
@@ -331,6 +239,7 @@ void chat_server_free(chat_server *server)
     chat__alloc_free(&allocator, server->shards);
     chat__committer_done(&server->committer);
     chat__herald_done(server);
+    chat__lessee_done(server);
     chat__visitors_free(server->visitors);
     chat__store_close(server->store);
     chat__jwt_key_free(server->key);
@@ -396,15 +305,19 @@ static int is_drained(chat_server *server)
     return atomic_load(&server->n_mail) == 0;
 }
 
-static void wait_for_news(const chat_server *server, uint64_t until_ms)
+static void wait_for_news(chat_server *server, uint64_t until_ms)
 {
     uint8_t bytes[64];
-    struct pollfd wake = {.fd = server->wake_read, .events = POLLIN};
+    struct pollfd wake[2] = {{.fd = server->wake_read, .events = POLLIN},
+                             {.fd = chat__lessee_fd(server), .events = POLLIN}};
     uint64_t now_ms = mono_ms();
+    uint64_t of_lessee = chat__lessee_deadline(server);
+    until_ms = of_lessee < until_ms ? of_lessee : until_ms;
     uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
     int timeout =
         until_ms == NO_DEADLINE ? -1 : (int)(left_ms < MAX_POLL_MS ? left_ms : MAX_POLL_MS);
-    (void)poll(&wake, 1, timeout);
+    (void)poll(wake, 2, timeout);
+    chat__lessee_turn(server, mono_ms());
     while (read(server->wake_read, bytes, sizeof bytes) == (ssize_t)sizeof bytes)
         continue;
 }
@@ -452,6 +365,11 @@ static chat_status start_threads(chat_server *server)
     if (status != CHAT_OK)
         return status;
     status = chat__committer_start(&server->committer);
+    if (status != CHAT_OK)
+        return status;
+    status = chat__lessee_start(server);
+    if (status != CHAT_OK)
+        return status;
     for (uint32_t i = 0; i < server->n_shards && status == CHAT_OK; i++)
         if (chat__shard_start(&server->shards[i]) != 0)
             status = CHAT_ERR_NOMEM;
@@ -468,6 +386,7 @@ static void stop_threads(chat_server *server)
             uv_thread_join(&server->shards[i].thread);
     chat__committer_stop(&server->committer);
     chat__herald_stop(server);
+    chat__lessee_stop(server);
     free_shards(server);
 }
 

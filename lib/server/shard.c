@@ -4,6 +4,7 @@
  * after the poll and ends before the next poll: effects are taken, what they wrote is sent, and
  * batches go to the log and to other shards.
  */
+#include "lessee.h"
 #include "metrics.h"
 #include "base/alloc.h"
 
@@ -149,6 +150,7 @@ static void on_wake(uv_poll_t *wake, int status, int events)
     /* Before the mail is taken: what comes behind that wakes again. */
     atomic_store(&shard->is_woken, 0);
     follow_phase(shard);
+    chat__lessee_follow(shard);
     chat__shard_begin(shard);
     chat__shard_take_mail(shard);
 }
@@ -186,6 +188,7 @@ static void shard_main(void *arg)
 {
     chat__shard *shard = arg;
     uv_update_time(&shard->loop);
+    chat__lessee_follow(shard);
     follow_phase(shard);
     if (atomic_load(&shard->server->phase) < CHAT__PHASE_STOPPING)
         (void)uv_run(&shard->loop, UV_RUN_DEFAULT);
@@ -210,6 +213,7 @@ static chat_status make_node(chat__shard *shard)
     options.n_partitions = (uint32_t)from->partitions;
     options.links_are_own = 1;
     options.snowflake_node = shard->index;
+    options.lease_until_ms = 0; /* see lessee.h */
     options.not_before_id = server->max_id;
     options.seed[0] = server->seed[0];
     options.seed[1] = server->seed[1];

@@ -6,6 +6,7 @@
 #include <chat/client.h>
 #include <chat/client_store.h>
 #include <chat/client_thread.h>
+#include <chat/etcd.h>
 #include <chat/history.h>
 #include <chat/presence.h>
 #include <chat/queue.h>
@@ -28,6 +29,10 @@ SIZE_FIRST(chat_note_request);
 SIZE_FIRST(chat_history_verdict);
 SIZE_FIRST(chat_presence_options);
 SIZE_FIRST(chat_queue_options);
+SIZE_FIRST(chat_etcd_options);
+SIZE_FIRST(chat_lease);
+SIZE_FIRST(chat_lease_event);
+SIZE_FIRST(chat_lease_wish);
 SIZE_FIRST(chat_notifier);
 SIZE_FIRST(chat_notification);
 SIZE_FIRST(chat_server_login);

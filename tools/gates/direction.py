@@ -31,6 +31,7 @@ MAY_USE = {
     "client": ["base", "id", "wire", "session", "core/client", "json", "net", "sqlite"],
     "testing": CORE + ["core/client", "json", "net"],
     "cassandra": ["base", "id"],
+    "etcd": ["base", "id", "json"],
     "examples": [],
 }
 
@@ -39,7 +40,8 @@ OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["clie
                  "client_thread": ["client"], "client_store": ["client"], "token": ["client", "net"],
                  "server": ["server"], "testing": ["testing"],
                  "testing_server": ["testing"], "testing_notifier": ["testing"],
-                 "history": ["testing"], "backend": ["server", "store", "testing"]}
+                 "history": ["testing"], "backend": ["server", "store", "testing", "etcd"],
+                 "etcd": ["etcd"]}
 
 INCLUDE_PATHS = ["include", "lib", "lib/core", "lib/server"]
 SUFFIXES = (".c", ".h")
