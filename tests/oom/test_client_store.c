@@ -4,6 +4,7 @@
 #include "oom.h"
 
 #include "base/view.h"
+#include "client/cache/cache.h"
 
 #include <chat/client_store.h>
 #include <stdio.h>
@@ -141,6 +142,74 @@ static void every_allocation(void **state)
     assert_true(oom_loop(over_a_restart, NULL) >= 20);
 }
 
+/* --- what is received --- */
+
+static chat_frame record(uint64_t seq)
+{
+    chat_frame frame;
+    chat_frame_init(&frame, CHAT_FRAME_MSG);
+    CHAT_FRAME_SET(&frame, CHAT, chat, chat__view_str("room"));
+    CHAT_FRAME_SET(&frame, FROM, from, chat__view_str("bob"));
+    CHAT_FRAME_SET(&frame, ID, id, seq);
+    CHAT_FRAME_SET(&frame, SEQ, seq, seq);
+    CHAT_FRAME_SET(&frame, PREV, prev, seq - 1);
+    CHAT_FRAME_SET(&frame, TS, ts, seq);
+    CHAT_FRAME_SET(&frame, BODY, body, chat__view_str("hi"));
+    return frame;
+}
+
+static chat__cache *open_cache(oom_memory *memory)
+{
+    chat_allocator allocator = oom_allocator(memory);
+    chat__cache_options options = {.allocator = &allocator,
+                                   .path = path,
+                                   .device = chat__view_str("d"),
+                                   .family = 1,
+                                   .max_chat_records = 10,
+                                   .max_records = 100};
+    char why[CHAT__CACHE_WHY_BYTES];
+    chat__cache *cache = NULL;
+    chat_status status = chat__cache_open(&options, why, &cache);
+    if (status != CHAT_OK) {
+        assert_int_equal(status, CHAT_ERR_NOMEM);
+        assert_null(cache);
+        oom_recover(memory);
+        assert_int_equal(chat__cache_open(&options, why, &cache), CHAT_OK);
+    }
+    return cache;
+}
+
+/* What is not kept is told as a loss, and comes again; what is kept is there. */
+static void receive(oom_memory *memory, void *ctx)
+{
+    chat__cache_query query = {chat__view_str("room"), CHAT_HISTORY_BEFORE, 1, INT64_MAX};
+    chat_frame row;
+    (void)ctx;
+    remove_file();
+    chat__cache *cache = open_cache(memory);
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        chat_frame frame = record(seq);
+        if (chat__cache_put_record(cache, &frame) != CHAT_OK) {
+            oom_recover(memory);
+            assert_int_equal(chat__cache_loss(cache), CHAT_ERR_NOMEM);
+            assert_int_equal(chat__cache_put_record(cache, &frame), CHAT_OK);
+        }
+        assert_int_equal(chat__cache_commit(cache), CHAT_OK);
+    }
+    if (chat__cache_next_row(cache, &query, &row) != CHAT_OK) {
+        oom_recover(memory);
+        assert_int_equal(chat__cache_next_row(cache, &query, &row), CHAT_OK);
+    }
+    assert_int_equal(row.seq, 3);
+    chat__cache_close(cache);
+}
+
+static void every_allocation_of_what_is_received(void **state)
+{
+    (void)state;
+    assert_true(oom_loop(receive, NULL) >= 5);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -162,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation),
+        cmocka_unit_test(every_allocation_of_what_is_received),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

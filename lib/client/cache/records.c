@@ -272,7 +272,8 @@ static chat_status keep_record(chat__cache *cache, const chat_frame *record)
     status = chat__cache_store(cache, &chat, record);
     if (status == CHAT_OK && record->type == CHAT_FRAME_NOTE)
         status = chat__cache_apply_note(cache, chat.n, record);
-    if (status == CHAT_OK && is_newest)
+    if (status == CHAT_OK && is_newest &&
+        (record->type == CHAT_FRAME_CHAT || record->type == CHAT_FRAME_CHANGE))
         status = chat__cache_learn(cache, chat.n, record);
     return status;
 }

@@ -2,6 +2,7 @@
 /* The threaded mode against a port where nobody listens: events of states are all that it needs. */
 #include "unit.h"
 #include "every_call.h"
+#include "folder.h"
 
 #include <chat/client_thread.h>
 #include <netinet/in.h>
@@ -57,7 +58,7 @@ static chat_status start(struct listener *listener)
     return chat_client_start(listener->client, &handlers);
 }
 
-static void begin(struct listener *listener, int wanted)
+static void begin_with(struct listener *listener, int wanted, const char *store_file)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t len = sizeof address;
@@ -73,6 +74,7 @@ static void begin(struct listener *listener, int wanted)
     assert_int_equal(getsockname(listener->fd, (struct sockaddr *)&address, &len), 0);
     snprintf(url, sizeof url, "ws://127.0.0.1:%u", ntohs(address.sin_port));
     chat_client_options_init(&options);
+    options.store_file = store_file;
     options.url = url;
     options.token = "alice";
     options.device = "d";
@@ -81,6 +83,11 @@ static void begin(struct listener *listener, int wanted)
     options.max_requests = 1000;
     assert_int_equal(chat_client_new(&options, &listener->client), CHAT_OK);
     assert_int_equal(start(listener), CHAT_OK);
+}
+
+static void begin(struct listener *listener, int wanted)
+{
+    begin_with(listener, wanted, NULL);
 }
 
 static void wait_for(struct listener *listener, int n_events)
@@ -165,12 +172,11 @@ static void *bother(void *arg)
     return NULL;
 }
 
-static void calls_from_many_threads(void **state)
+static void call_from_many_threads(const char *store_file)
 {
     struct listener listener;
     pthread_t threads[4];
-    (void)state;
-    begin(&listener, NOTHING);
+    begin_with(&listener, NOTHING, store_file);
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, bother, listener.client), 0);
     for (int i = 0; i < 4; i++)
@@ -178,6 +184,25 @@ static void calls_from_many_threads(void **state)
     chat_client_free(listener.client);
     end(&listener);
 }
+
+static void calls_from_many_threads(void **state)
+{
+    (void)state;
+    call_from_many_threads(NULL);
+}
+
+#ifdef HAS_CLIENT_STORE
+static void calls_from_many_threads_with_a_file(void **state)
+{
+    char folder[128];
+    char path[160];
+    (void)state;
+    folder_make(folder, sizeof folder);
+    snprintf(path, sizeof path, "%s/store", folder);
+    call_from_many_threads(path);
+    folder_remove(folder);
+}
+#endif
 
 static void refuses_what_makes_no_sense(void **state)
 {
@@ -202,6 +227,9 @@ int main(void)
         cmocka_unit_test(stop_from_the_callback_is_the_last_one),
         cmocka_unit_test(free_from_the_callback),
         cmocka_unit_test(calls_from_many_threads),
+#ifdef HAS_CLIENT_STORE
+        cmocka_unit_test(calls_from_many_threads_with_a_file),
+#endif
         cmocka_unit_test(refuses_what_makes_no_sense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
