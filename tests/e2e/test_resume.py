@@ -84,11 +84,13 @@ def test_durable_resume(server, connect):
 
 
 def test_listen_prints_it_once_a_connection(server, connect):
-    connect("alice").say("missed", to="bob")
+    alice = connect("alice")
+    alice.say("missed", to="bob")
     run = Process([chat_path(), "--url", server.url, "--token", server.token("bob"), "--json",
                    "listen"])
     try:
         run.wait_line('"resumed"')
+        alice.expect("receipt", state="delivered")  # else it is given again
         server.restart()
         run.wait_line('"resumed".*"recovered"', timeout=20)
         connect("alice").say("live", to="bob")
