@@ -148,13 +148,18 @@ def hot_shard():
                       ("beside", "alone")))
 
 
-def idle(n, n_processes=1, **more):
+def idle(n, n_processes=1, options=()):
     """`n` connections for each process."""
-    return [Run("floor", "floor", ["idle", "--connections", n], n_processes=n_processes),
-            Run("chatd", "chatd", ["idle", "--connections", n], n_processes=n_processes, **more)]
+    words = ["idle", "--connections", n]
+    return [Run("floor", "floor", words, n_processes=n_processes),
+            Run("chatd", "chatd", words, list(options), n_processes=n_processes)]
 
 
 BYTES = "bytes_per_connection"
+# Few at a time: both sides of a handshake are milliseconds of CPU, and the server waits 10 s.
+TLS = ["--tls", 1, "--connecting", 16]
+# The first must not be closed for their silence before the last are there.
+PATIENT = ["--heartbeat-ms", 600000]
 
 CASES = {
     "window-1": beside("one-to-one, 200 users, one message each under way, no disk",
@@ -189,7 +194,7 @@ CASES = {
                       ratio(None, "cpu_us_per_handshake",
                             "CPU of a handshake of a new device over the relay's"))),
     "idle-tls": Case("2,000 connect by TLS and are idle then",
-                     [Run("chatd", "chatd", ["idle", "--connections", 2000, "--tls", 1],
+                     [Run("chatd", "chatd", ["idle", "--connections", 2000, *TLS],
                           is_tls=True)],
                      at_most("chatd", BYTES, 12288, "bytes", "memory of an idle connection")),
     "storm": Case("10,000 connections are cut and come back at once",
@@ -198,13 +203,13 @@ CASES = {
                   both(ratio(2, "cpu_us_per_handshake", "CPU of a handshake over the relay's"),
                        ratio(None, "back_s", "time over the relay's"))),
     "idle-100000": Case("102,000 idle connections: 6 servers and 6 generators of 17,000",
-                        idle(17000, 6),
+                        idle(17000, 6, PATIENT),
                         at_most("chatd", BYTES, 1024, "bytes", "memory of an idle connection"),
                         is_big=True),
     "idle-100000-tls": Case("102,000 idle connections by TLS, in the same way",
                             [Run("chatd", "chatd",
-                                 ["idle", "--connections", 17000, "--tls", 1, "--timeout", 300],
-                                 is_tls=True, n_processes=6)],
+                                 ["idle", "--connections", 17000, *TLS, "--timeout", 600],
+                                 PATIENT, is_tls=True, n_processes=6)],
                             at_most("chatd", BYTES, 12288, "bytes",
                                     "memory of an idle connection"), is_big=True),
     "sessions": Case("one node in memory with 1,000 to 1,000,000 sessions",

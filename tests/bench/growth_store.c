@@ -95,8 +95,8 @@ static void count_row(void *ctx, const chat__store_row *row)
     *n += row->payload.len > 0;
 }
 
-/* Pages of the newest, and of anywhere in a chat, by turns. */
-static void read_pages(filling *it, uint64_t n_pages, bench_hist *hist)
+/* Pages of the newest, and of anywhere in a chat, by turns: how long, and how much CPU. */
+static void read_pages(filling *it, uint64_t n_pages, bench_hist *wall, bench_hist *cpu)
 {
     uint64_t random = 7;
     uint64_t n_rows = 0;
@@ -106,32 +106,36 @@ static void read_pages(filling *it, uint64_t n_pages, bench_hist *hist)
         chat__store_query query = {
             .chat = chat__view_str(name), .after = UINT64_MAX, .limit = PAGE_ROWS};
         query.before = i % 2 == 0 ? UINT64_MAX : 1 + bench_random(&random) % it->id;
+        double cpu_s = bench_cpu_s();
         double start_s = bench_wall_s();
         bench_check(chat__store_read(it->store, &query, count_row, &n_rows) >= CHAT_OK, "a page");
-        bench_hist_add(hist, (uint64_t)((bench_wall_s() - start_s) * 1e9));
+        bench_hist_add(wall, (uint64_t)((bench_wall_s() - start_s) * 1e9));
+        bench_hist_add(cpu, (uint64_t)((bench_cpu_s() - cpu_s) * 1e9));
     }
     bench_check(n_rows > 0, "finding a row");
 }
 
 void growth_history(const growth_options *options, uint64_t n_records)
 {
-    static bench_hist hist;
+    static bench_hist hist, cpu;
     filling it = {.n_chats = n_records < HISTORY_CHATS ? 1 : HISTORY_CHATS};
     char dir[256];
     uint64_t random = 3;
     memset(&hist, 0, sizeof hist);
+    memset(&cpu, 0, sizeof cpu);
     open_store(&it, options, dir, sizeof dir);
     double start_s = bench_wall_s();
     for (uint64_t i = 0; i < n_records; i++)
         append(&it, bench_random(&random) % it.n_chats, BODY_BYTES);
     flush(&it);
     double made_s = bench_wall_s() - start_s;
-    read_pages(&it, options->messages, &hist);
+    read_pages(&it, options->messages, &hist, &cpu);
     printf("{\"what\":\"history\",\"size\":%" PRIu64 ",\"pages\":%" PRIu64 ",\"p50_us\":%.1f,"
-           "\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"made_s\":%.1f}",
+           "\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"cpu_p99_us\":%.1f,"
+           "\"made_s\":%.1f}",
            n_records, hist.n, (double)bench_hist_at(&hist, 0.5) / 1e3,
            (double)bench_hist_at(&hist, 0.99) / 1e3, (double)bench_hist_at(&hist, 0.999) / 1e3,
-           (double)hist.max / 1e3, made_s);
+           (double)hist.max / 1e3, (double)bench_hist_at(&cpu, 0.99) / 1e3, made_s);
     chat__store_close(it.store);
     bench_remove_tree(dir);
 }

@@ -83,20 +83,22 @@ usage usage_now(uint64_t pid)
 
 int usage_error(const char *what)
 {
-    fprintf(stderr,
-            "load: %s\n"
-            "usage: load idle  --server HOST:PORT [--secret-file F] [--connections N] [--pid P]\n"
-            "       load talk  --server HOST:PORT [--secret-file F] [--pairs N] [--seconds S]\n"
-            "                  [--rate MESSAGES_PER_SECOND | --window N] [--body BYTES] [--pid P]\n"
-            "                  [--groups N --members N\n"
-            "                   --group-rate MESSAGES_PER_SECOND | --group-window N]\n"
-            "                  [--json 1] [--deflate 1] [--millis MS]\n"
-            "       load storm --server HOST:PORT [--secret-file F] [--connections N] [--pid P]\n"
-            "       load drain --server HOST:PORT --secret-file F [--messages N] [--pid P]\n"
-            "With --tls 1 all of it by TLS, the certificate not checked.\n"
-            "Without a secret no token is sent. HOST is an IPv4 address. One JSON object is the\n"
-            "last line of the output. Exit code: 0 done, 1 failed, 2 usage.\n",
-            what);
+    fprintf(
+        stderr,
+        "load: %s\n"
+        "usage: load idle  --server HOST:PORT [--secret-file F] [--connections N] [--pid P]\n"
+        "       load talk  --server HOST:PORT [--secret-file F] [--pairs N] [--seconds S]\n"
+        "                  [--rate MESSAGES_PER_SECOND | --window N] [--body BYTES] [--pid P]\n"
+        "                  [--groups N --members N\n"
+        "                   --group-rate MESSAGES_PER_SECOND | --group-window N]\n"
+        "                  [--json 1] [--deflate 1] [--millis MS]\n"
+        "       load storm --server HOST:PORT [--secret-file F] [--connections N] [--pid P]\n"
+        "       load drain --server HOST:PORT --secret-file F [--messages N] [--pid P]\n"
+        "With --tls 1 all of it by TLS, the certificate not checked; with --connecting N so many\n"
+        "connect at a time.\n"
+        "Without a secret no token is sent. HOST is an IPv4 address. One JSON object is the\n"
+        "last line of the output. Exit code: 0 done, 1 failed, 2 usage.\n",
+        what);
     return 2;
 }
 
@@ -134,6 +136,7 @@ static int set_number(options *o, const char *name, const char *value)
         {"--messages", offsetof(options, messages), 1000000},
         {"--millis", offsetof(options, millis), 3600000},
         {"--tls", offsetof(options, has_tls), 1},
+        {"--connecting", offsetof(options, connecting), 100000},
         {"--json", offsetof(options, is_json), 1},
         {"--deflate", offsetof(options, has_deflate), 1},
         {"--pid", offsetof(options, pid), UINT32_MAX},
@@ -203,6 +206,8 @@ int open_pool(bench_pool *pool, const options *o, uint64_t n_conns)
 {
     pool->encoding = o->is_json ? CHAT_ENCODING_JSON : CHAT_ENCODING_CBOR;
     pool->has_deflate = (int)o->has_deflate;
+    if (o->connecting > 0)
+        pool->max_connecting = (uint32_t)o->connecting;
     pool->server.sin_family = AF_INET;
     pool->server.sin_port = htons(o->port);
     pool->secret = chat__view(o->secret, o->secret_len);

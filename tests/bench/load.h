@@ -18,8 +18,9 @@ struct options {
     uint64_t groups, members, group_rate; /* beside the pairs */
     uint64_t group_window;                /* of all groups together, in place of group_rate */
     uint64_t is_json, has_deflate, has_tls;
-    uint64_t millis;   /* in place of `seconds` */
-    uint64_t messages; /* in the offline queue */
+    uint64_t connecting; /* at a time, 0: the usual */
+    uint64_t millis;     /* in place of `seconds` */
+    uint64_t messages;   /* in the offline queue */
     char host[64];
     uint16_t port;
     uint8_t secret[MAX_SECRET_BYTES];
