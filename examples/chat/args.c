@@ -15,7 +15,9 @@ enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_HELP, KIND_VERSION };
 
 #define NET                                                                                        \
     "send listen history chats create update join leave add remove role members presence watch "   \
-    "hide read receipts why mute unmute reply edit delete react reactions outbox interactive"
+    "hide read receipts why mute unmute devices device-remove reply edit delete react reactions "  \
+    "outbox "                                                                                      \
+    "interactive"
 #define ALL NET " token"
 
 static const struct option {
@@ -83,6 +85,8 @@ static const struct {
     {"why", 2, 3, "why CHAT/MESSAGE [DEVICE]   (or CHAT MESSAGE: its id)"},
     {"mute", 1, 2, "mute CHAT [SECONDS]   (without SECONDS: for good)"},
     {"unmute", 1, 1, "unmute CHAT"},
+    {"devices", 0, 0, "devices"},
+    {"device-remove", 1, 1, "device-remove DEVICE"},
     {"reply", 3, 3, "reply CHAT/MESSAGE TEXT   (or CHAT MESSAGE: its id)"},
     {"edit", 3, 3, "edit CHAT/MESSAGE TEXT   (or CHAT MESSAGE: its id)"},
     {"delete", 2, 2, "delete CHAT/MESSAGE   (or CHAT MESSAGE: its id)"},
@@ -209,8 +213,8 @@ static int check_verb(struct args *args, int argc, char **argv)
         return refuse(
             "unknown verb", args->verb,
             "Verbs: send, listen, history, chats, create, update, join, leave, add, remove, role, "
-            "members, presence, watch, hide, read, receipts, why, mute, unmute, reply, edit, "
-            "delete, "
+            "members, presence, watch, hide, read, receipts, why, mute, unmute, devices, "
+            "device-remove, reply, edit, delete, "
             "react, reactions, outbox, "
             "token. See chat --help.");
     if (strstr(verbs[i].usage, "CHAT/MESSAGE") != NULL)

@@ -92,6 +92,7 @@ void show_text(FILE *out, chat_view text);      /* nothing in it can steer the t
 void show_chat_name(FILE *out, const struct cli *cli, chat_view chat);
 void show_row(FILE *out, const struct cli *cli, const chat_frame *frame);
 void show_presence(FILE *out, const chat_frame *frame);
+void show_device(FILE *out, const chat_frame *frame);
 void show_receipt(FILE *out, const struct cli *cli, const chat_frame *frame);
 void show_trail(FILE *out, const chat_frame *frame);
 void show_marker(FILE *out, const struct cli *cli, const chat_frame *frame);
@@ -122,6 +123,9 @@ extern const struct verb verb_presence, verb_watch, verb_hide;
 
 /* marks.c: what was read */
 extern const struct verb verb_read, verb_receipts, verb_why, verb_mute;
+
+/* devices.c */
+extern const struct verb verb_devices, verb_device_remove;
 
 /* groups.c: create, update, join, leave, add, remove, role, members */
 extern const struct verb verb_group;

@@ -25,6 +25,8 @@ static const char help[] =
     "  reactions CHAT MESSAGE     print who thinks what of a message\n"
     "  mute CHAT [SECONDS]        do not notify me of a chat for so long, or for good\n"
     "  unmute CHAT                notify me again\n"
+    "  devices                    print my devices: connected, or last seen when\n"
+    "  device-remove DEVICE       forget a device of mine and close its connection\n"
     "  create CHAT USER... [--title T] [--open]\n"
     "                             make the group CHAT of me and the users; with --open anybody\n"
     "                             may join it\n"

@@ -77,8 +77,8 @@ static void on_state(struct cli *cli, const chat_event *event)
     /* Two short commands of one user at the same time: the other one took our place. */
     if (event->status == CHAT_ERR_REPLACED && cli->is_one_shot && cli->args->device == NULL)
         cli->reconnect_at_ms = cli->now_ms + 100 + (uint64_t)(getpid() % 401);
-    else
-        cli->exit_code = EXIT_REFUSED;
+    else /* who removes the own device has the answer */
+        cli->exit_code = cli->result >= 0 ? cli->result : EXIT_REFUSED;
 }
 
 static void on_event(struct cli *cli, const chat_event *event)

@@ -25,6 +25,7 @@ int main(int argc, char **argv)
         {"reply", &verb_reply, 1},       {"edit", &verb_note, 1},
         {"delete", &verb_note, 1},       {"react", &verb_note, 1},
         {"reactions", &verb_note, 1},    {"mute", &verb_mute, 1},
+        {"devices", &verb_devices, 1},   {"device-remove", &verb_device_remove, 1},
         {"unmute", &verb_mute, 1},       {"outbox", &verb_outbox, 1},
     };
     setlocale(LC_ALL, "");

@@ -216,6 +216,15 @@ void show_presence(FILE *out, const chat_frame *frame)
     fputc('\n', out);
 }
 
+void show_device(FILE *out, const chat_frame *frame)
+{
+    show_text(out, frame->device);
+    fputs(frame->online ? "  connected" : "  last seen ", out);
+    if (!frame->online)
+        show_time(out, frame->ts);
+    fputc('\n', out);
+}
+
 /* A row of `receipts`, or one that came by itself. */
 void show_receipt(FILE *out, const struct cli *cli, const chat_frame *frame)
 {

@@ -109,7 +109,8 @@ typedef enum chat_client_state {
     CHAT_CLIENT_CONNECTING,  /**< look-up, TCP, TLS, WebSocket, hello */
     CHAT_CLIENT_ONLINE,      /**< `frame` is the `welcome` */
     CHAT_CLIENT_REFUSED,     /**< the server does not want us (`status`: unauthorized, expired,
-                                replaced, version): nothing more until chat_client_reconnect() */
+                                replaced, removed, version): nothing more until
+                                chat_client_reconnect() */
     CHAT_CLIENT_CLOSED       /**< after chat_client_close(); final */
 } chat_client_state;
 
@@ -334,6 +335,17 @@ CHAT_API chat_status chat_client_receipts(chat_client *client, const chat_target
  */
 CHAT_API chat_status chat_client_why(chat_client *client, const chat_target *target, uint64_t id,
                                      chat_view device, uint64_t *out_r);
+
+/** Ask for my devices: ROW with a `device` for each, then RESULT. */
+CHAT_API chat_status chat_client_devices(chat_client *client, uint64_t *out_r);
+
+/**
+ * Forget a device of mine, this one too. Answer: RESULT, when that is durable. Its client is told
+ * CHAT_ERR_REMOVED and stays away until chat_client_reconnect(); then it begins anew, as RESUMED
+ * with `reset`.
+ */
+CHAT_API chat_status chat_client_device_remove(chat_client *client, chat_view device,
+                                               uint64_t *out_r);
 
 /** About a message. Zero it, set `struct_size`. */
 typedef struct chat_note_request {

@@ -163,6 +163,25 @@ chat_status chat_client_why(chat_client *client, const chat_target *target, uint
     return request(client, &frame, out_r);
 }
 
+chat_status chat_client_devices(chat_client *client, uint64_t *out_r)
+{
+    chat_frame frame;
+    if (client == NULL)
+        return CHAT_ERR_ARG;
+    chat_frame_init(&frame, CHAT_FRAME_DEVICES);
+    return request(client, &frame, out_r);
+}
+
+chat_status chat_client_device_remove(chat_client *client, chat_view device, uint64_t *out_r)
+{
+    chat_frame frame;
+    if (client == NULL || !chat_id_is_valid(device))
+        return CHAT_ERR_ARG;
+    chat_frame_init(&frame, CHAT_FRAME_DEVICE_REMOVE);
+    CHAT_FRAME_SET(&frame, DEVICE, device, device);
+    return request(client, &frame, out_r);
+}
+
 static chat_status check_note(chat_frame_type type, const chat_note_request *note)
 {
     int has_text = type == CHAT_FRAME_EDIT || type == CHAT_FRAME_REACT;

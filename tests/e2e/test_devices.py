@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The devices of a user: listed, removed, forgotten when they are away for long, and not too many."""
+import json
 import os
 import sqlite3
 import time
 
 import pytest
+
+from harness import Process, chat_path, run_chat
 
 
 def devices(client):
@@ -185,3 +188,39 @@ def test_above_the_limit_the_one_longest_away_goes(make_server, connect):
     assert remove(second, "third")["t"] == "result"
     assert resumed(connect("alice", "fourth", server=server))[0] == "reset"
     connect("bob", "fourth", server=server).expect("resumed")
+
+
+def test_the_command_lists_and_removes(server, connect):
+    connect("alice", "old-phone").expect("resumed")
+    tablet = connect("alice", "tablet")
+    tablet.expect("resumed")
+    done = run_chat("devices", server=server, user="alice")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["cli-once", "old-phone", "tablet"]
+    assert lines[2] == "tablet  connected"
+    done = run_chat("device-remove", "tablet", server=server, user="alice")
+    assert (done.returncode, done.stdout) == (0, "removed\n"), done.stderr
+    assert tablet.close_code() == 4007
+    done = run_chat("--json", "devices", server=server, user="alice")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["device"] for row in rows if row["t"] == "device"] == ["cli-once", "old-phone"]
+    done = run_chat("device-remove", "tablet", server=server, user="alice")
+    assert done.returncode == 1 and "no such device" in done.stderr
+    done = run_chat("device-remove", "cli-once", server=server, user="alice")
+    assert (done.returncode, done.stdout) == (0, "removed\n"), done.stderr
+
+
+def test_a_client_that_is_removed_says_so_and_stays_away(server, connect):
+    phone = connect("alice", "phone")
+    listener = Process([chat_path(), "--url", server.url, "--token", server.token("alice"),
+                        "--device", "tablet", "listen"])
+    try:
+        while not devices(phone).get("tablet", {}).get("online"):
+            pass
+        assert remove(phone, "tablet")["t"] == "result"
+        assert listener.wait_exit(15) == 1
+        assert "this device was removed" in listener.output
+    finally:
+        listener.kill()
+    assert sorted(devices(phone)) == ["phone"]

@@ -24,7 +24,8 @@ FIELD_NAMES = {"from": "sender", "more": "has_more"}
 CLASS_NAMES = {"MSG": "Message", "ERROR": "ErrorFrame", "CHAT": "Chat"}
 UNSEEN = {"R", "N"}  # requests and the stream are counted by the library
 BY_HAND = {"history", "group", "note", "chats", "create", "presence", "watch", "hide", "read",
-           "receipts", "why", "mute", "ping"}
+           "receipts", "why", "mute", "devices",
+           "device_remove", "ping"}
 TYPES = {"ID": "str", "CHAT": "str", "TEXT": "str", "U64": "int", "UINT": "int", "BOOL": "bool",
          "IDS": "tuple[str, ...]"}
 READ = {"ID": "text(f.{0})", "CHAT": "text(f.{0})", "TEXT": "text(f.{0})", "U64": "f.{0}",

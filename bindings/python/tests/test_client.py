@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from helpers import event_of
-from libchat import (AnswerTimeout, CallerError, Change, Chat, ChatError, LimitError, Marker,
-                     Message, Note, PeerError, Presence, Receipt, RetryError, Sent, Setting, Status,
-                     Typing, User)
+from libchat import (AnswerTimeout, CallerError, Change, Chat, ChatError, ClientState,
+                     LimitError, Marker,
+                     Message, Note, PeerError, Presence, Receipt, Resumed, RetryError, Sent, Setting,
+                     State, Status, Typing, User)
 
 
 def test_a_message_arrives_as_it_was_sent(place, run):
@@ -118,6 +119,26 @@ def test_why_tells_where_a_message_is(place, run):
             with pytest.raises(PeerError) as unknown:
                 await alice.why(sent.chat, sent.id + 1)
             assert unknown.value.status is Status.ERR_NOT_FOUND
+    run(main())
+
+
+def test_devices_are_listed_and_removed(place, run):
+    async def main():
+        async with place.client("alice", device="phone") as phone, \
+                place.client("alice", device="tablet") as tablet:
+            rows = await phone.devices()
+            assert [(row.device, row.online) for row in rows] == [("phone", True), ("tablet", True)]
+            await phone.device_remove("tablet")
+            refused = await event_of(tablet, State, lambda e: e.state is ClientState.REFUSED)
+            assert refused.status is Status.ERR_REMOVED
+            assert [row.device for row in await phone.devices()] == ["phone"]
+            with pytest.raises(PeerError) as unknown:
+                await phone.device_remove("tablet")
+            assert unknown.value.status is Status.ERR_NOT_FOUND
+            with pytest.raises(CallerError):
+                await phone.device_remove("")
+            tablet.reconnect()
+            assert (await event_of(tablet, Resumed)).state == "reset"
     run(main())
 
 

@@ -172,7 +172,7 @@ int chat__client_move(chat__client *client, chat__client_step step)
 int chat__client_is_final(chat_status status)
 {
     return status == CHAT_ERR_AUTH || status == CHAT_ERR_EXPIRED || status == CHAT_ERR_VERSION ||
-           status == CHAT_ERR_REPLACED;
+           status == CHAT_ERR_REPLACED || status == CHAT_ERR_REMOVED;
 }
 
 /* Doubles up to the maximum, and varies by a fifth so that clients that were thrown out together do

@@ -74,8 +74,8 @@ chat_status chat__client_next_effect(chat__client *client, int may_write, chat__
 /* The transport is up: messages can be exchanged. */
 void chat__client_opened(chat__client *client);
 
-/* The transport failed or ended. ERR_AUTH, ERR_EXPIRED, ERR_VERSION, ERR_REPLACED: for good, until
-   chat__client_reconnect(). `retry_ms` 0: no advice. `why` is copied. */
+/* The transport failed or ended. ERR_AUTH, ERR_EXPIRED, ERR_VERSION, ERR_REPLACED, ERR_REMOVED: for
+   good, until chat__client_reconnect(). `retry_ms` 0: no advice. `why` is copied. */
 void chat__client_lost(chat__client *client, chat_status status, uint64_t retry_ms,
                        const char *why);
 

@@ -38,6 +38,8 @@ static inline void ask_everything(chat_client *client)
     (void)chat_client_note(client, CHAT_FRAME_EDIT, &bob, &note, &r);
     (void)chat_client_note(client, CHAT_FRAME_REACTIONS, &bob, &note, &r);
     (void)chat_client_why(client, &bob, 1, name, &r);
+    (void)chat_client_devices(client, &r);
+    (void)chat_client_device_remove(client, name, &r);
     (void)chat_client_ping(client, &r);
 }
 

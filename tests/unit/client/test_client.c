@@ -181,7 +181,8 @@ static void refusals_for_good_stop_until_reconnect(void **state)
     } rows[] = {{CHAT_ERR_AUTH, "STATE unauthorized refused"},
                 {CHAT_ERR_EXPIRED, "STATE expired refused"},
                 {CHAT_ERR_VERSION, "STATE version refused"},
-                {CHAT_ERR_REPLACED, "STATE replaced refused"}};
+                {CHAT_ERR_REPLACED, "STATE replaced refused"},
+                {CHAT_ERR_REMOVED, "STATE removed refused"}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct rig rig;
@@ -201,6 +202,49 @@ static void refusals_for_good_stop_until_reconnect(void **state)
         assert_int_equal(rig.n_connects, 2);
         chat__client_free(rig.client);
     }
+}
+
+/* Until it is told to come back. */
+static void a_device_that_was_removed_stays_away(void **state)
+{
+    struct rig rig;
+    chat__client_options options = rig_options();
+    (void)state;
+    rig_init(&rig, &options);
+    rig_online(&rig);
+    rig_drain(&rig);
+    const char *bye = "{\"t\":\"bye\",\"code\":\"removed\",\"text\":\"it was removed\"}";
+    assert_string_equal(rig_hear(&rig, bye), "STATE removed refused");
+    rig_turn(&rig, 3600000);
+    assert_int_equal(rig.n_connects, 1);
+    assert_int_equal(chat__client_reconnect(rig.client), CHAT_OK);
+    rig_turn(&rig, 0);
+    assert_int_equal(rig.n_connects, 2);
+    chat__client_free(rig.client);
+}
+
+static void devices_come_as_rows(void **state)
+{
+    struct rig rig;
+    chat_frame frame;
+    uint64_t r = 0;
+    chat__client_options options = rig_options();
+    (void)state;
+    rig_init(&rig, &options);
+    rig_online(&rig);
+    rig_drain(&rig);
+    (void)rig_written(&rig);
+    chat_frame_init(&frame, CHAT_FRAME_DEVICES);
+    assert_int_equal(chat__client_request(rig.client, &frame, &r), CHAT_OK);
+    rig_turn(&rig, 1);
+    assert_string_equal(rig_written(&rig), "{\"t\":\"devices\",\"r\":1}\n");
+    assert_string_equal(
+        rig_hear(&rig, "{\"t\":\"device\",\"r\":1,\"ts\":7,\"device\":\"a\",\"online\":true}"),
+        "ROW ok 1");
+    assert_string_equal(
+        rig_hear(&rig, "{\"t\":\"device\",\"r\":9,\"ts\":7,\"device\":\"a\",\"online\":true}"), "");
+    assert_string_equal(rig_hear(&rig, "{\"t\":\"result\",\"r\":1,\"count\":1}"), "RESULT ok 1");
+    chat__client_free(rig.client);
 }
 
 static void bye_says_when_to_come_back(void **state)
@@ -298,6 +342,8 @@ int main(void)
         cmocka_unit_test(a_living_peer_is_kept),
         cmocka_unit_test(an_unanswered_message_makes_a_new_connection),
         cmocka_unit_test(refusals_for_good_stop_until_reconnect),
+        cmocka_unit_test(a_device_that_was_removed_stays_away),
+        cmocka_unit_test(devices_come_as_rows),
         cmocka_unit_test(bye_says_when_to_come_back),
         cmocka_unit_test(bye_of_a_server_that_does_not_close_is_followed),
         cmocka_unit_test(reconnect_cuts_a_wait_short),

@@ -17,8 +17,8 @@ from . import _text
 from ._connection import Connection
 from ._native import ffi, lib
 from .errors import CallerError, Status, check
-from .events import (Answer, Chat, ClientState, Frame, Member, Note, OutboxItem, Pong, Presence,
-                     Receipt, Sent, State, Trail, User, outbox_item_of)
+from .events import (Answer, Chat, ClientState, Device, Frame, Member, Note, OutboxItem, Pong,
+                     Presence, Receipt, Sent, State, Trail, User, outbox_item_of)
 
 _F = TypeVar("_F")
 
@@ -221,6 +221,19 @@ class Client(Connection):
         wanted = lib.CHAT_MUTE_FOREVER if until_ms is None else until_ms
         until = _text.number(wanted, 64, "until_ms")
         await self._request(lambda r: int(lib.chat_client_mute(self._handle(), target, until, r)))
+
+    # Devices
+
+    async def devices(self) -> list[Device]:
+        """My devices: which are connected, and when the others were last seen."""
+        return _only(Device, await self._request(
+            lambda r: int(lib.chat_client_devices(self._handle(), r))))
+
+    async def device_remove(self, device: str) -> None:
+        """Forget a device of mine, this one too; its client is refused until `reconnect()`."""
+        view = _text.view(device)
+        await self._request(
+            lambda r: int(lib.chat_client_device_remove(self._handle(), view, r)))
 
     # Chats and groups
 
