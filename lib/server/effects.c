@@ -170,13 +170,13 @@ static void answer_devices(chat__shard *shard, const chat__effect *effect)
 static void forget_device(chat__shard *shard, const chat__effect *effect)
 {
     chat__store_visit visit = visit_of(effect);
-    chat_status status = chat__store_forget_device(shard->server->store, &visit);
-    if (status == CHAT_OK)
-        status = chat__newcomers_hold(shard, effect);
-    else if (status != CHAT_ERR_NOT_FOUND)
-        status = CHAT_ERR_BUSY;
-    if (status != CHAT_OK)
-        chat__node_forgotten(shard->node, effect->tag, status);
+    chat__effect done = *effect;
+    done.status = chat__store_forget_device(shard->server->store, &visit);
+    /* One that is not there may just have been removed, and not be off the disk yet. */
+    if (done.status != CHAT_OK && done.status != CHAT_ERR_NOT_FOUND)
+        chat__node_forgotten(shard->node, effect->tag, CHAT_ERR_BUSY);
+    else if (chat__newcomers_hold(shard, &done) != CHAT_OK)
+        chat__node_forgotten(shard->node, effect->tag, CHAT_ERR_BUSY);
 }
 
 static void on_row(void *ctx, const chat__store_row *row)

@@ -14,12 +14,13 @@ typedef struct newcomer {
     uint64_t tag; /* of the question that is not answered yet */
     uint32_t user_len, device_len;
     uint32_t is_removed;
+    chat_status status; /* of the removal */
 } newcomer;
 
 chat_status chat__newcomers_hold(chat__shard *shard, const chat__effect *effect)
 {
     newcomer head = {effect->tag, (uint32_t)effect->user.len, (uint32_t)effect->device.len,
-                     effect->type == CHAT__EFFECT_FORGET};
+                     effect->type == CHAT__EFFECT_FORGET, effect->status};
     if (shard->newcomers == NULL)
         shard->newcomers =
             chat__batch_new(chat__shard_allocator(shard), CHAT__MAIL_NEWCOMERS, shard->index);
@@ -77,7 +78,7 @@ void chat__newcomers_answer(chat__shard *shard, const chat__batch *batch)
                           left.len - sizeof head - head.user_len - head.device_len);
         if (head.is_removed)
             chat__node_forgotten(shard->node, head.tag,
-                                 batch->status == CHAT_OK ? CHAT_OK : CHAT_ERR_BUSY);
+                                 batch->status == CHAT_OK ? head.status : CHAT_ERR_BUSY);
         else
             answer_newcomer(shard, &effect, batch->status);
     }

@@ -237,7 +237,7 @@ static chat_status make_node(chat__shard *shard)
     options.presence_count = (uint32_t)from->presence_count;
     options.max_watched = (uint32_t)from->presence_max_watched;
     if (from->device_ttl_ms > 0 && from->device_ttl_ms / SEEN_PER_TTL < options.device_seen_ms)
-        options.device_seen_ms = from->device_ttl_ms / SEEN_PER_TTL + 1;
+        options.device_seen_ms = (uint32_t)(from->device_ttl_ms / SEEN_PER_TTL) + 1;
     options.rate_msgs = (uint32_t)from->rate_messages;
     options.burst_msgs = (uint32_t)from->burst_messages;
     options.rate_requests = (uint32_t)from->rate_requests;

@@ -262,6 +262,8 @@ static int is_text(chat_view view, const char *text)
 /* A user who removed a device says hello with it again only some time later. */
 static void on_bye(sim *s, sim_client *client, const chat_frame *frame)
 {
+    if (is_text(frame->code, "too_many_devices"))
+        chat__sim_trace(s, "%s/%s is one device too many", client->user, client->device);
     if (!is_text(frame->code, "removed"))
         return;
     chat__sim_trace(s, "%s/%s hears that it was removed", client->user, client->device);

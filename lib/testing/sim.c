@@ -69,7 +69,7 @@ static chat_status start_nodes(sim *s)
     options.notify_users = SIM_MAX_CLIENTS;
     options.notify_interval_ms = 1000;
     if (s->device_ttl_ms > 0)
-        options.device_seen_ms = s->device_ttl_ms / 4;
+        options.device_seen_ms = (uint32_t)s->device_ttl_ms / 4;
     options.seed[0] = s->rng;
     for (uint32_t i = 0; i < s->options.n_nodes; i++) {
         options.not_before_id =

@@ -128,6 +128,23 @@ def test_removed_is_removed_after_kill_9(server, connect):
     assert resumed(connect("alice", "tablet")) == ("reset", 0)
 
 
+def test_two_who_remove_the_same_device_at_once_are_both_answered(server, connect):
+    phone, watch, tablet = (connect("alice", name) for name in ("phone", "watch", "tablet"))
+    for device in (phone, watch, tablet):
+        device.expect("resumed")
+    for r, asker in enumerate((phone, watch)):
+        asker.put({"t": "device.remove", "r": 900 + r, "device": "tablet"})
+    answers = []
+    for r, asker in enumerate((phone, watch)):
+        while not any(frame.get("r") == 900 + r for frame in asker.inbox):
+            asker._take(15)
+        answers += [frame for frame in asker.inbox if frame.get("r") == 900 + r]
+    assert {answer.get("code", answer["t"]) for answer in answers} <= {"result", "not_found"}
+    assert "result" in [answer["t"] for answer in answers]
+    assert tablet.close_code() == 4007
+    assert stored(server, "devices", "tablet") == 0
+
+
 def test_delivered_is_not_taken_back_by_a_removal(server, connect):
     bob, phone = connect("bob"), connect("alice", "phone")
     sent = bob.say("hello", to="alice")

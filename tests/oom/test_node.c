@@ -170,6 +170,28 @@ static void talking(void **state)
     assert_true(oom_loop(talk, NULL) >= 20);
 }
 
+static void list_and_remove(oom_memory *memory, void *ctx)
+{
+    static world w;
+    (void)ctx;
+    make_node(&w, memory);
+    w.forgets_at_once = 1;
+    w.devices[0] = "laptop";
+    join_again(&w, memory, &ALICE);
+    ask(&w, memory, &ALICE, "{\"t\":\"devices\",\"r\":1}", "\"t\":\"result\"");
+    ask(&w, memory, &ALICE, "{\"t\":\"device.remove\",\"r\":2,\"device\":\"laptop\"}",
+        "\"t\":\"result\"");
+    chat__node_drain(w.node, 100);
+    settle(&w);
+    chat__node_free(w.node);
+}
+
+static void devices(void **state)
+{
+    (void)state;
+    assert_true(oom_loop(list_and_remove, NULL) >= 20);
+}
+
 static void mark_read(oom_memory *memory, void *ctx)
 {
     static world w;
@@ -254,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(talking),
+        cmocka_unit_test(devices),
         cmocka_unit_test(marking_as_read),
         cmocka_unit_test(making_a_group),
         cmocka_unit_test(telling_who_is_away),

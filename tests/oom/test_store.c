@@ -107,6 +107,35 @@ static void find_away(run *r, oom_memory *memory)
     assert_int_not_equal(n_known, 99);
 }
 
+static void on_device(void *ctx, chat_view device, uint64_t seen_ms)
+{
+    (void)device;
+    (void)seen_ms;
+    ++*(size_t *)ctx;
+}
+
+/* All of it or nothing: what could not be forgotten is still there. */
+static void forget_device(run *r, oom_memory *memory)
+{
+    size_t n = 0;
+    chat__store_visit phone = {
+        .user = chat__view_str("bob"), .device = chat__view_str("phone"), .now_unix_ms = 2};
+    chat_status status = chat__store_forget_device(r->f->store, &phone);
+    if (status != CHAT_OK) {
+        assert_int_equal(status, CHAT_ERR_NOMEM);
+        oom_recover(memory);
+        assert_int_equal(chat__store_forget_device(r->f->store, &phone), CHAT_OK);
+    }
+    status = chat__store_load_devices(r->f->store, phone.user, 2, on_device, &n);
+    if (status != CHAT_OK) {
+        assert_int_equal(status, CHAT_ERR_NOMEM);
+        oom_recover(memory);
+        status = chat__store_load_devices(r->f->store, phone.user, 2, on_device, &n);
+    }
+    assert_int_equal(status, CHAT_OK);
+    assert_int_equal(n, 0);
+}
+
 static void scenario(oom_memory *memory, void *ctx)
 {
     run r = {.allocator = oom_allocator(memory)};
@@ -128,6 +157,7 @@ static void scenario(oom_memory *memory, void *ctx)
     read_back(&r, memory);
     move_cursor(&r, memory);
     find_away(&r, memory);
+    forget_device(&r, memory);
     chat__store_close(r.f->store);
     r.f->store = NULL;
     open_it(&r, memory);

@@ -318,16 +318,17 @@ void chat__conn_write_hint(chat__node *node, chat__node_conn *conn, const chat_f
 
 /* --- time --- */
 
-static uint64_t deadline_of(const chat__node_conn *conn)
+static uint64_t deadline_of(const chat__node *node, const chat__node_conn *conn)
 {
     uint64_t at_ms = chat__session_deadline(&conn->session);
-    return conn->seen_due_ms != 0 && conn->seen_due_ms < at_ms ? conn->seen_due_ms : at_ms;
+    uint64_t seen_ms = chat__devices_due(node, conn);
+    return seen_ms < at_ms ? seen_ms : at_ms;
 }
 
 void chat__conn_reschedule(chat__node *node, chat__node_conn *conn)
 {
     /* Later deadlines are found when the earlier one fires: no heap work for each frame. */
-    uint64_t at_ms = deadline_of(conn);
+    uint64_t at_ms = deadline_of(node, conn);
     if (conn->timer.place == 0 || at_ms < conn->timer.at_ms)
         (void)chat__heap_set(&node->timers, &conn->timer, at_ms);
 }
@@ -360,9 +361,9 @@ void chat__conn_timer_due(chat__node *node, chat__node_conn *conn)
     default:
         break;
     }
-    if (conn->seen_due_ms != 0 && conn->seen_due_ms <= node->mono_ms)
+    if (chat__devices_due(node, conn) <= node->mono_ms)
         chat__devices_seen(node, conn);
-    (void)chat__heap_set(&node->timers, &conn->timer, deadline_of(conn));
+    (void)chat__heap_set(&node->timers, &conn->timer, deadline_of(node, conn));
 }
 
 void chat__node_since(chat__node *node, chat__conn id, uint64_t mono_ms)

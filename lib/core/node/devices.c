@@ -27,10 +27,18 @@ static int is_online(const chat__user *user, chat_view device)
 void chat__devices_seen(chat__node *node, chat__node_conn *conn)
 {
     chat_view none = {NULL, 0};
-    conn->seen_due_ms = node->mono_ms + node->options.device_seen_ms;
+    conn->seen_due = (uint32_t)node->mono_ms + node->options.device_seen_ms;
     if (conn->session.state != CHAT__SESSION_HELLO && !conn->is_removed)
         (void)chat__node_emit_about(node, CHAT__EFFECT_SEEN, none, chat__conn_user(conn),
                                     chat__conn_device(conn));
+}
+
+uint64_t chat__devices_due(const chat__node *node, const chat__node_conn *conn)
+{
+    int32_t left_ms = (int32_t)(conn->seen_due - (uint32_t)node->mono_ms);
+    if (conn->session.state == CHAT__SESSION_HELLO)
+        return UINT64_MAX;
+    return node->mono_ms + (left_ms > 0 ? (uint64_t)left_ms : 0);
 }
 
 int chat__devices_connected(chat__node *node, const chat__user *user, chat_view_list *out)

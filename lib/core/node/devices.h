@@ -7,6 +7,8 @@
 
 /* Tell storage that the device of the connection is here, and when to do that again. */
 void chat__devices_seen(chat__node *node, chat__node_conn *conn);
+/* When that is; UINT64_MAX before hello. */
+uint64_t chat__devices_due(const chat__node *node, const chat__node_conn *conn);
 /* The devices of the user's connections, in the arena. 0: out of memory. */
 int chat__devices_connected(chat__node *node, const chat__user *user, chat_view_list *out);
 

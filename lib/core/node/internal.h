@@ -86,7 +86,6 @@ typedef struct chat__node_conn {
     uint32_t turn;
     uint32_t n_submitted; /* requests whose answer is outstanding */
     uint32_t n_resumed;   /* records read back of what `resumed` waits for */
-    uint64_t seen_due_ms; /* tell storage again that the device is here; 0: not before hello */
     uint64_t fan_from;    /* what was in the fair queue at hello comes from storage */
     chat__bucket questions;
     /* See chat__conn_device(). A long name has memory of its own. */
@@ -94,6 +93,7 @@ typedef struct chat__node_conn {
         uint8_t near[16];
         uint8_t *far;
     } device;
+    uint32_t seen_due; /* after hello: tell storage that the device is here; low bits of mono_ms */
     uint8_t encoding;
     uint8_t is_reading;
     int8_t broken; /* a status: close it for that in the next turn */

@@ -57,7 +57,8 @@ static int options_are_sane(const chat__node_options *options)
     return options->n_nodes > 0 && options->self < options->n_nodes && options->n_partitions > 0 &&
            options->max_frame_bytes >= 1024 && options->window_count > 0 &&
            options->batch_count > 0 && options->heartbeat_ms > 0 && options->device_seen_ms > 0 &&
-           options->fanout_turn_sockets > 0 && options->max_group_members >= 2 &&
+           options->device_seen_ms <= INT32_MAX && options->fanout_turn_sockets > 0 &&
+           options->max_group_members >= 2 &&
            options->max_group_members <= CHAT_GROUP_MAX_MEMBERS && options->max_pending > 0;
 }
 

@@ -58,7 +58,7 @@ typedef struct chat__node_options {
     uint32_t chat_cache_count; /* 65,536: groups whose members are remembered */
     uint32_t presence_count;   /* 65,536: users who are watched or whose last sight is remembered */
     uint32_t max_watched;      /* 256: users that a connection may watch */
-    uint64_t device_seen_ms;   /* 86,400,000: how often storage is told of a connected device */
+    uint32_t device_seen_ms;   /* 86,400,000: how often storage is told of a connected device */
     uint32_t trail_count;      /* 4,096: events that are remembered for `why`; 0: none */
     uint32_t notify_users;     /* 0: nobody is notified; who are away and remembered */
     uint32_t notify_interval_ms;  /* 60,000: between two notifications of many messages */

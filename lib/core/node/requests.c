@@ -163,7 +163,7 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
     }
     replace_same_device(node, conn);
     write_welcome(node, conn);
-    conn->seen_due_ms = node->mono_ms + node->options.device_seen_ms;
+    conn->seen_due = (uint32_t)node->mono_ms + node->options.device_seen_ms;
     chat__op *op = chat__request_op(node, conn, CHAT__OP_DEVICE, frame, chat__view(NULL, 0), 0);
     chat__effect *effect = NULL;
     chat_view_list connected;

@@ -55,7 +55,8 @@ typedef struct world {
     char seen[256];         /* "user/device;" */
     char forgotten[256];    /* the same */
     uint64_t forget_tag;    /* not answered yet */
-    int has_ids_as_seqs;    /* else they are 10, 20, ... */
+    int forgets_at_once;
+    int has_ids_as_seqs; /* else they are 10, 20, ... */
 } world;
 
 static inline int conn_index(const world *w, chat__conn conn)
@@ -296,7 +297,9 @@ static inline void run_device_effect(world *w, const chat__effect *effect)
         append_device(w->seen, sizeof w->seen, effect);
     else if (effect->type == CHAT__EFFECT_FORGET)
         append_device(w->forgotten, sizeof w->forgotten, effect);
-    if (effect->type == CHAT__EFFECT_FORGET)
+    if (effect->type == CHAT__EFFECT_FORGET && w->forgets_at_once)
+        chat__node_forgotten(w->node, effect->tag, CHAT_OK);
+    else if (effect->type == CHAT__EFFECT_FORGET)
         w->forget_tag = effect->tag;
 }
 

@@ -2,6 +2,7 @@
 /* Devices are listed, seen, forgotten; what a user has he keeps. */
 #include "store_helper.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -309,6 +310,31 @@ static void a_limit_that_was_lowered_holds_from_the_next_new_device_on(void **st
     assert_string_equal(list(f, 21), "a:20 new:21 ");
 }
 
+static void run_sql(const fixture *f, const char *text)
+{
+    char path[128];
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof path, "%s/state.db", f->dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void a_directory_of_the_version_before_opens_and_is_swept(void **state)
+{
+    fixture *f = *state;
+    (void)hello(f, "phone", DAY);
+    chat__store_close(f->store);
+    f->store = NULL;
+    run_sql(f, "DROP INDEX devices_by_seen; PRAGMA user_version = 5");
+    assert_int_equal(try_open(f), CHAT_OK);
+    assert_string_equal(list(f, DAY), "phone:86400000 ");
+    assert_int_equal(chat__store_forget_unseen(f->store, DAY + TTL + SLACK + 1, 10), CHAT_OK);
+    assert_string_equal(list(f, DAY), "");
+    reopen(f);
+    run_sql(f, "DROP INDEX devices_by_seen"); /* it was made */
+}
+
 static void refuses_what_is_out_of_range(void **state)
 {
     fixture *f = *state;
@@ -338,6 +364,7 @@ int main(void)
         TEST(a_sweep_takes_a_part_at_a_time_and_none_that_is_back),
         TEST(above_the_limit_the_one_longest_away_is_forgotten),
         TEST(a_limit_that_was_lowered_holds_from_the_next_new_device_on),
+        TEST(a_directory_of_the_version_before_opens_and_is_swept),
         TEST(refuses_what_is_out_of_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,8 @@ static const struct {
     {"does not reach", 20},     {"cuts its connection", 50},
     {"is half-open", 50},       {"(again)", 20},
     {"is told of a gap", 10},   {"its clock is", 10},
-    {"of a newer version", 10},
+    {"of a newer version", 10}, {"hears that it was removed", 10},
+    {"is forgotten", 20},       {"is one device too many", 5},
 };
 
 #define N_FAULTS (sizeof FAULTS / sizeof *FAULTS)
