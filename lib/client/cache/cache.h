@@ -38,7 +38,7 @@ chat_status chat__cache_open(const chat__cache_options *options, char why[CHAT__
 void chat__cache_close(chat__cache *cache);
 
 /* Damage was found: move the file aside and begin a new one, as chat__cache_open(). After an error
-   every call fails, until the next try. */
+   each change answers CHAT_ERR_CORRUPT, so that it is tried again. */
 chat_status chat__cache_renew(chat__cache *cache, char why[CHAT__CACHE_WHY_BYTES]);
 
 /* All changes are on disk. CHAT_OK; else they are gone. */

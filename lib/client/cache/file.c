@@ -102,8 +102,9 @@ static chat_status get_meta_text(chat__cache *cache, const char *key, char *out,
 
 chat_status chat__cache_begin(chat__cache *cache)
 {
+    /* It could not be begun anew: that is to be tried again. */
     if (cache->handle == NULL)
-        return cache->loss != CHAT_OK ? cache->loss : CHAT_ERR_IO;
+        return CHAT_ERR_CORRUPT;
     if (cache->is_changing)
         return CHAT_OK;
     chat_status status = chat__sql_run(chat__cache_use(cache, CHAT__CACHE_BEGIN));
@@ -278,9 +279,13 @@ static void move(const char *path, const char *aside, const char *suffix)
     (void)rename(from, to);
 }
 
-/* The file with its side files, so that a person can look at them together. */
+/* The file with its side files, so that a person can look at them together. `aside` stays empty
+   when there is none: it was moved before, and no new one could be made. */
 static chat_status move_aside(const char *path, char *aside, size_t cap)
 {
+    aside[0] = '\0';
+    if (access(path, F_OK) != 0)
+        return CHAT_OK;
     for (unsigned i = 1; i <= MAX_ASIDE; i++) {
         snprintf(aside, cap, "%s.corrupt-%u", path, i);
         if (access(aside, F_OK) == 0)
@@ -305,11 +310,11 @@ chat_status chat__cache_renew(chat__cache *cache, char why[CHAT__CACHE_WHY_BYTES
         explain(cache, status, why);
         return status;
     }
-    unsigned n_saved = chat__cache_save(cache, aside);
+    unsigned n_saved = aside[0] != '\0' ? chat__cache_save(cache, aside) : 0;
     snprintf(why, CHAT__CACHE_WHY_BYTES,
              "%.200s was damaged and is now %.200s; a new file was begun, with %u messages that "
              "wait or failed",
-             cache->path, aside, n_saved);
+             cache->path, aside[0] != '\0' ? aside : "moved aside", n_saved);
     return CHAT_OK;
 }
 

@@ -335,10 +335,9 @@ static void a_damaged_file_is_told_and_begun_anew(void **state)
     assert_non_null(strstr(s->bob.seen, ":hello"));
 }
 
-/* Pages go bad under a client that runs: what waits is not lost. */
-static void damage_while_it_runs_costs_no_message(void **state)
+/* More than SQLite keeps in memory, then no server. */
+static void fill_and_leave(scene *s)
 {
-    scene *s = *state;
     static char body[60000];
     memset(body, 'b', sizeof body - 1);
     for (int i = 0; i < 60; i++) {
@@ -350,6 +349,13 @@ static void damage_while_it_runs_costs_no_message(void **state)
     chat_test_server_refuse(s->server, 503);
     (void)chat_test_server_fault(s->server, 0, CHAT_TEST_FAULT_CUT, 0);
     both_go_on(s, 100);
+}
+
+/* Pages go bad under a client that runs: what waits is not lost. */
+static void damage_while_it_runs_costs_no_message(void **state)
+{
+    scene *s = *state;
+    fill_and_leave(s);
     (void)say(s, "waits");
     s->alice.seen[0] = '\0';
     write_junk(s->path, 65536);
@@ -362,6 +368,23 @@ static void damage_while_it_runs_costs_no_message(void **state)
     chat_test_server_refuse(s->server, 0);
     both_go_on(s, 40000);
     assert_int_equal(count_of(s->bob.seen, ":waits "), 1);
+}
+
+/* The disk is full as well: the new file is made as soon as it can be. */
+static void damage_on_a_full_disk_costs_no_message(void **state)
+{
+    scene *s = *state;
+    fill_and_leave(s);
+    (void)say(s, "waits");
+    write_junk(s->path, 65536);
+    fill_disk(1);
+    (void)history(&s->alice, CHAT_HISTORY_NEWEST, 0, 100);
+    chat_status status = chat_client_send(s->alice.client, &BOB, chat__view_str("no"), NULL);
+    fill_disk(RLIM_INFINITY);
+    assert_true(status == CHAT_ERR_FULL || status == CHAT_ERR_IO);
+    (void)say(s, "more");
+    restart_alice(s);
+    assert_string_equal(outbox(s->alice.client), "waits:1:0 more:1:0 ");
 }
 
 /* --- what is known without the server --- */
@@ -456,6 +479,7 @@ int main(void)
         SCENE(a_full_disk_acknowledges_nothing),
         SCENE(a_damaged_file_is_told_and_begun_anew),
         SCENE(damage_while_it_runs_costs_no_message),
+        SCENE(damage_on_a_full_disk_costs_no_message),
         SCENE(history_and_chats_without_a_connection),
         SCENE(the_cache_answers_when_nothing_is_missing),
         SCENE(what_came_while_away_is_in_the_cache),
