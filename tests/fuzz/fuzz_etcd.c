@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Answers of etcd: read as one, and given one after the other (a line each) to the machine that
- * takes node numbers, which must never hold what etcd did not give.
+ * Answers of etcd: read as one, given one after the other (a line each) to the machine that takes
+ * node numbers, which must never hold what etcd did not give, and to the one that watches members,
+ * where the stream says the same whole and byte by byte.
  */
+#include "backends/etcd/members.h"
 #include "backends/etcd/numbers.h"
 #include "backends/etcd/wire.h"
 #include "base/view.h"
@@ -67,10 +69,47 @@ static void talk(chat_view text)
     chat__etcd_numbers_free(numbers);
 }
 
+/* Everything that the stream made of the members, as a number. */
+static uint64_t watch(chat_view list, chat_view stream, size_t step)
+{
+    static const char *const endpoints[] = {"http://one"};
+    chat__etcd_members_options options = {NULL, "chat/", {endpoints, 1}, 0};
+    chat__etcd_members *members = NULL;
+    chat__etcd_members_event event;
+    chat__etcd_call call;
+    chat__etcd_reply reply = {200, list, NULL};
+    uint64_t sum = 0;
+    FUZZ_CHECK(chat__etcd_members_new(&options, &members) == CHAT_OK);
+    chat__etcd_members_begin(members, 1);
+    FUZZ_CHECK(chat__etcd_members_next_call(members, &call) == CHAT_OK && !call.is_stream);
+    chat__etcd_members_reply(members, &reply);
+    if (chat__etcd_members_next_call(members, &call) == CHAT_OK && call.is_stream) {
+        size_t from = 0;
+        for (size_t to = 0; to < stream.len;) {
+            to = stream.len - to < step ? stream.len : to + step;
+            size_t n = chat__etcd_members_feed(members, chat__view(stream.data + from, to - from));
+            FUZZ_CHECK(n <= to - from);
+            from += n;
+        }
+    }
+    while (chat__etcd_members_next_event(members, &event) == CHAT_OK) {
+        sum = sum * 31 + (uint64_t)event.type;
+        for (const char *c = event.member != NULL ? event.member->token : ""; *c != '\0'; c++)
+            sum = sum * 31 + (uint8_t)*c;
+    }
+    chat__etcd_members_free(members);
+    return sum;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     chat_view text = {data, size};
     read_all(text);
     talk(text);
+    const uint8_t *end = size > 0 ? memchr(data, '\n', size) : NULL;
+    size_t first = end != NULL ? (size_t)(end - data) + 1 : size;
+    chat_view stream = {data + first, size - first};
+    FUZZ_CHECK(watch(chat__view(data, first), stream, SIZE_MAX) ==
+               watch(chat__view(data, first), stream, 1));
     return 0;
 }

@@ -5,7 +5,7 @@
  */
 #include "oom.h"
 
-#include "backends/etcd/numbers.h"
+#include "backends/etcd/members.h"
 #include "base/view.h"
 
 #include <chat/etcd.h>
@@ -70,6 +70,47 @@ static void numbers_are_held_in_the_end(void **state)
     assert_true(oom_loop(take_numbers, NULL) >= 30);
 }
 
+#define TOKEN_KEY "Y2hhdC9tZW1iZXIvYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=" /* 32 times a */
+#define EMPTY     "e30="                                                         /* {} */
+
+static void watch_members(oom_memory *memory, void *ctx)
+{
+    static const char *const endpoints[] = {"http://one"};
+    static const char list[] = "{\"header\":{\"revision\":\"5\"},\"kvs\":[{\"key\":\"" TOKEN_KEY
+                               "\",\"value\":\"" EMPTY "\",\"mod_revision\":\"4\"}]}";
+    chat_allocator allocator = oom_allocator(memory);
+    chat__etcd_members_options options = {&allocator, "chat/", {endpoints, 1}, 0};
+    chat__etcd_members *members = NULL;
+    chat__etcd_members_event event;
+    chat__etcd_call call;
+    int is_there = 0;
+    (void)ctx;
+    if (chat__etcd_members_new(&options, &members) != CHAT_OK) {
+        assert_null(members);
+        oom_recover(memory);
+        assert_int_equal(chat__etcd_members_new(&options, &members), CHAT_OK);
+    }
+    for (uint64_t turn = 1; turn < 20 && !is_there; turn++) {
+        chat__etcd_members_begin(members, turn * 1000);
+        if (chat__etcd_members_next_call(members, &call) == CHAT_OK && !call.is_stream) {
+            chat__etcd_reply reply = {200, chat__view_str(list), NULL};
+            chat__etcd_members_reply(members, &reply);
+        }
+        while (chat__etcd_members_next_event(members, &event) == CHAT_OK)
+            is_there |= event.type == CHAT__ETCD_MEMBER_IS;
+        if (turn == 5)
+            oom_recover(memory);
+    }
+    assert_true(is_there);
+    chat__etcd_members_free(members);
+}
+
+static void members_are_known_in_the_end(void **state)
+{
+    (void)state;
+    assert_true(oom_loop(watch_members, NULL) >= 10);
+}
+
 static void make_and_open(oom_memory *memory, void *ctx)
 {
     chat_allocator allocator = oom_allocator(memory);
@@ -107,6 +148,7 @@ static void a_lease_is_made(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(numbers_are_held_in_the_end),
+                                       cmocka_unit_test(members_are_known_in_the_end),
                                        cmocka_unit_test(a_lease_is_made)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The lease contract with libchat-etcd against a real etcd: the URLs in CHAT_ETCD. */
+#include "backends/etcd/http.h"
+#include "backends/etcd/members.h"
+#include "base/view.h"
 #include "contract/lease.h"
 
 #include <chat/etcd.h>
@@ -113,12 +116,106 @@ static void options_are_checked(void **state)
     assert_null(lease);
 }
 
+/* --- members --- */
+
+typedef struct watcher {
+    chat__etcd_members *members;
+    chat__etcd_http *http;
+    chat__etcd_members_event event;
+} watcher;
+
+static void watch_turn(watcher *v, uint64_t now_ms)
+{
+    chat__etcd_call call;
+    chat__etcd_reply reply;
+    chat__etcd_http_process(v->http, now_ms);
+    chat__etcd_members_begin(v->members, now_ms);
+    size_t n = chat__etcd_members_feed(v->members, chat__etcd_http_stream(v->http));
+    chat__etcd_http_used(v->http, n);
+    if (chat__etcd_http_reply(v->http, &reply) == CHAT_OK)
+        chat__etcd_members_reply(v->members, &reply);
+    if (chat__etcd_members_next_call(v->members, &call) == CHAT_OK)
+        chat__etcd_http_start(v->http, &call, now_ms);
+}
+
+/* The next event but trouble; `lease` is kept alive meanwhile. */
+static void next_of(watcher *v, const lease_world *world, const chat_lease *lease)
+{
+    uint64_t end_ms = time_now(NULL).mono_ms + 10 * TTL_MS;
+    for (;;) {
+        uint64_t now_ms = time_now(NULL).mono_ms;
+        assert_true(now_ms < end_ms);
+        watch_turn(v, now_ms);
+        if (chat__etcd_members_next_event(v->members, &v->event) == CHAT_OK &&
+            v->event.type != CHAT__ETCD_MEMBERS_TROUBLE)
+            return;
+        if (lease != NULL)
+            lease->process(lease->ctx, world->now(world->ctx));
+        struct pollfd wait = {chat__etcd_http_fd(v->http), POLLIN, 0};
+        (void)poll(&wait, 1, 10);
+    }
+}
+
+static void expect(watcher *v, const lease_world *world, const chat_lease *lease,
+                   chat__etcd_members_event_type type, const char *address)
+{
+    next_of(v, world, lease);
+    assert_int_equal(v->event.type, type);
+    if (address != NULL)
+        assert_string_equal(v->event.member->address, address);
+}
+
+static void open_lease(const lease_world *world, unsigned which, const char *address,
+                       chat_lease *out)
+{
+    chat_view name = chat__view_str("n\"\\");
+    chat_lease_wish wish = {sizeof wish, 1, name, chat__view_str(address), name};
+    assert_int_equal(world->make(world->ctx, which, out), CHAT_OK);
+    assert_int_equal(out->open(out->ctx, &wish, world->now(world->ctx)), CHAT_OK);
+}
+
+static void watch_members(const lease_world *world)
+{
+    real_world *w = world->ctx;
+    const char *const endpoints[] = {w->endpoints};
+    const char *restart = getenv("CHAT_ETCD_RESTART");
+    chat__etcd_members_options options = {NULL, w->prefix, {endpoints, 1}, 0};
+    chat__etcd_http_options of_http = {NULL, {endpoints, 1}, NULL, 1 << 18};
+    watcher v;
+    chat_lease one;
+    chat_lease two;
+    assert_int_equal(chat__etcd_http_new(&of_http, &v.http), CHAT_OK);
+    assert_int_equal(chat__etcd_members_new(&options, &v.members), CHAT_OK);
+    expect(&v, world, NULL, CHAT__ETCD_MEMBERS_KNOWN, NULL);
+    open_lease(world, 0, "1.1.1.1:1", &one);
+    expect(&v, world, &one, CHAT__ETCD_MEMBER_IS, "1.1.1.1:1");
+    assert_string_equal(v.event.member->name, "n\"\\");
+    assert_int_equal(v.event.member->n_numbers, 1);
+    open_lease(world, 1, "2.2.2.2:2", &two);
+    expect(&v, world, &two, CHAT__ETCD_MEMBER_IS, "2.2.2.2:2");
+    assert_non_null(restart);
+    assert_int_equal(system(restart), 0); /* killed, and back with what it had */
+    two.release(two.ctx, world->now(world->ctx));
+    expect(&v, world, &two, CHAT__ETCD_MEMBER_LEFT, "2.2.2.2:2");
+    world->kill(world->ctx, 0);
+    expect(&v, world, NULL, CHAT__ETCD_MEMBER_LEFT, "1.1.1.1:1");
+    chat__etcd_members_free(v.members);
+    chat__etcd_http_free(v.http);
+}
+
+static void members_are_watched_over_a_kill_of_etcd(void **state)
+{
+    (void)state;
+    with_etcd(watch_members, "members", "");
+}
+
 #define ROWS(rule) cmocka_unit_test(etcd_##rule),
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {LEASE_CONTRACT(ROWS)
                                            cmocka_unit_test(the_next_endpoint_is_asked),
+                                       cmocka_unit_test(members_are_watched_over_a_kill_of_etcd),
                                        cmocka_unit_test(options_are_checked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,8 @@ static int set_easy(chat__etcd_http *http)
 {
     CURL *easy = http->easy;
     CURLcode code = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* A name that nobody resolves must not hold up who drops the call. */
+    code = code ? code : curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     code = code ? code : curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     code = code ? code : curl_easy_setopt(easy, CURLOPT_PROXY, "");
     code = code ? code : curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
