@@ -30,6 +30,12 @@ int chat__sim_has_seen(const sim_client *client, const char *chat, uint64_t seq)
     return has_seen(seen_of(client, chat), seq);
 }
 
+uint64_t chat__sim_last_seen(const sim_client *client, const char *chat)
+{
+    const sim_seen *seen = seen_of(client, chat);
+    return seen != NULL && seen->n_seqs > 0 ? seen->seqs[seen->n_seqs - 1] : 0;
+}
+
 /* The first device of a user gets everything; a later one starts where the user is. */
 int chat__sim_is_first_device(const sim *s, const sim_client *client)
 {
@@ -60,7 +66,8 @@ static void check_device(sim *s, const sim_client *client, const char *chat)
                               client->device, chat, (unsigned long long)record->seq);
             return;
         }
-        if (was_seen || !is_for || chat__sim_marks_has_asked(s, client, record))
+        if (was_seen || !is_for || chat__sim_marks_has_asked(s, client, record) ||
+            chat__sim_asks_has_asked(s, client, record))
             continue;
         if (!chat__sim_is_first_device(s, client) && (seen == NULL || record->seq < seen->seqs[0]))
             continue;
@@ -83,11 +90,12 @@ void chat__sim_check(sim *s)
     chat__sim_judge(s);
     chat__sim_marks_check(s);
     chat__sim_devices_check(s);
+    chat__sim_asks_check(s);
     for (size_t i = 0; i < s->storage.n_records; i++) {
         const sim_record *record = &s->storage.records[i];
         if (!chat__sim_is_first(s, record))
             continue;
-        if (record->kind == CHAT_FRAME_MARKER)
+        if (record->kind == CHAT_FRAME_MARKER || record->kind == CHAT_FRAME_SETTING)
             check_self_stream(s, record->chat);
         else
             chat__sim_notes_check(s, record->chat);

@@ -69,6 +69,7 @@ void chat__sim_client_lost(sim *s, sim_client *client)
     for (size_t i = 0; i < client->n_outs; i++)
         client->outs[i].is_flying_here = 0;
     chat__sim_marks_lost(client);
+    chat__sim_asks_lost(client);
     chat__sim_gaps_lost(client);
     chat__sim_pages_lost(client);
 }
@@ -212,7 +213,8 @@ int chat__sim_client_is_settled(const sim_client *client)
         if (!client->outs[i].is_done && !client->outs[i].is_failed)
             return 0;
     }
-    return chat__sim_marks_are_settled(client) && chat__sim_gaps_are_settled(client);
+    return chat__sim_marks_are_settled(client) && chat__sim_asks_are_settled(client) &&
+           chat__sim_gaps_are_settled(client);
 }
 
 /* --- receiving --- */
@@ -250,7 +252,7 @@ void chat__sim_client_saw(sim *s, sim_client *client, const chat_frame *frame)
     if (!chat__sim_grow(s, (void **)&seen->seqs, &seen->cap, seen->n_seqs, sizeof *seen->seqs))
         return;
     seen->seqs[seen->n_seqs++] = frame->seq;
-    if (frame->type != CHAT_FRAME_MARKER)
+    if (frame->type != CHAT_FRAME_MARKER && frame->type != CHAT_FRAME_SETTING)
         chat__sim_tell_frame(s, client, frame);
     s->report->n_received++;
 }
@@ -321,6 +323,15 @@ static void on_result(sim *s, sim_client *client, const chat_frame *frame)
         out->id = frame->id;
 }
 
+/* Of the stream: a row of an answer has the number of its question. */
+static int is_record(const chat_frame *frame)
+{
+    return !CHAT_FRAME_HAS(frame, R) &&
+           (frame->type == CHAT_FRAME_MSG || frame->type == CHAT_FRAME_CHAT ||
+            frame->type == CHAT_FRAME_CHANGE || frame->type == CHAT_FRAME_NOTE ||
+            frame->type == CHAT_FRAME_MARKER || frame->type == CHAT_FRAME_SETTING);
+}
+
 void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
 {
     chat_frame frame;
@@ -335,36 +346,27 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
         return;
     }
     chat__sim_devices_frame(s, client, &frame);
+    chat__sim_asks_frame(s, client, &frame);
     if (chat__sim_pages_frame(s, client, &frame) || chat__sim_gaps_frame(s, client, &frame))
         return;
+    chat__sim_marks_frame(s, client, &frame);
     switch (frame.type) {
     case CHAT_FRAME_WELCOME:
         client->is_welcome = 1;
         chat__sim_tell(s, client, "open");
         break;
-    case CHAT_FRAME_MSG:
-    case CHAT_FRAME_CHAT:
-    case CHAT_FRAME_CHANGE:
-    case CHAT_FRAME_NOTE:
-        if (!CHAT_FRAME_HAS(&frame, R))
-            on_record(s, client, &frame);
-        break;
-    case CHAT_FRAME_MARKER:
-        chat__sim_marks_frame(s, client, &frame);
-        on_record(s, client, &frame);
-        break;
     case CHAT_FRAME_SENT:
         on_sent(s, client, &frame);
         break;
     case CHAT_FRAME_ERROR:
-        chat__sim_marks_frame(s, client, &frame);
         on_error(s, client, &frame);
         break;
     case CHAT_FRAME_RESULT:
-        chat__sim_marks_frame(s, client, &frame);
         on_result(s, client, &frame);
         break;
     default:
+        if (is_record(&frame))
+            on_record(s, client, &frame);
         break;
     }
 }
@@ -425,6 +427,7 @@ static void online_step(sim *s, sim_client *client)
         write_message(s, client);
     send_waiting(s, client);
     chat__sim_marks_step(s, client);
+    chat__sim_asks_step(s, client);
     chat__sim_gaps_step(s, client);
     chat__sim_pages_step(s, client);
     chat__sim_devices_step(s, client);

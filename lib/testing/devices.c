@@ -358,7 +358,8 @@ void chat__sim_devices_check(sim *s)
             continue;
         for (size_t i = 0; i < s->storage.n_records; i++) {
             const sim_record *record = &s->storage.records[i];
-            if (record->prev == 0 && record->kind != CHAT_FRAME_MARKER)
+            if (record->prev == 0 && record->kind != CHAT_FRAME_MARKER &&
+                record->kind != CHAT_FRAME_SETTING)
                 check_chat(s, &s->clients[k], record->chat);
         }
     }

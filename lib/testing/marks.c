@@ -64,7 +64,9 @@ void chat__sim_marks_give(sim *s, chat__node *node, const sim_answer *answer)
         mark->user = chat__sim_view(name);
         mark->read_seq =
             s->plant == SIM_PLANT_MARKER_GOES_BACK ? 0 : stored_marker(s, mark->user, answer->chat);
-        mark->delivered_seq = chat__sim_storage_delivered(s, name, answer->chat);
+        mark->delivered_seq = s->plant == SIM_PLANT_WHY_INVENTS
+                                  ? UINT64_MAX
+                                  : chat__sim_storage_delivered(s, name, answer->chat);
     }
     chat__node_marks_loaded(node, answer->tag, marks.n_items > 0 ? CHAT_OK : CHAT_ERR_NOT_FOUND,
                             &marks);

@@ -23,6 +23,8 @@ static const struct {
     {"deleted-edit-shown", SIM_PLANT_DELETED_EDIT_SHOWN},
     {"reactions-add-up", SIM_PLANT_REACTIONS_ADD_UP},
     {"removed-device-stays", SIM_PLANT_REMOVED_STAYS},
+    {"muted-is-told", SIM_PLANT_MUTED_IS_TOLD},
+    {"why-invents-an-ack", SIM_PLANT_WHY_INVENTS},
 };
 
 #define N_PLANTS (sizeof PLANTS / sizeof PLANTS[0])

@@ -18,6 +18,8 @@
 #define SIM_MARKS        24u
 #define SIM_SAYING_BYTES 80u      /* clients say less */
 #define SIM_READ_R       1000000u /* numbers of `read` requests begin here */
+#define SIM_MUTE_R       1100000u
+#define SIM_WHY_R        1200000u
 
 typedef enum sim_plant {
     SIM_PLANT_NONE,
@@ -35,7 +37,9 @@ typedef enum sim_plant {
     SIM_PLANT_DELETED_SHOWN,
     SIM_PLANT_DELETED_EDIT_SHOWN,
     SIM_PLANT_REACTIONS_ADD_UP,
-    SIM_PLANT_REMOVED_STAYS
+    SIM_PLANT_REMOVED_STAYS,
+    SIM_PLANT_MUTED_IS_TOLD,
+    SIM_PLANT_WHY_INVENTS
 } sim_plant;
 
 typedef enum sim_event_type {
@@ -157,6 +161,22 @@ typedef struct sim_mark {
     int is_given_up; /* refused for good */
 } sim_mark;
 
+/* A chat that a client wants to be muted, or no longer, and what was answered last. */
+typedef struct sim_mute {
+    char chat[SIM_CHAT_BYTES];
+    uint64_t until, told;
+    uint64_t not_before_ms;
+    int is_wanted, is_told, was_asked, is_flying_here;
+} sim_mute;
+
+/* Where is a message? r 0: not asked. */
+typedef struct sim_why {
+    char chat[SIM_CHAT_BYTES];
+    uint64_t id, seq, r;
+    uint32_t n_rows;
+    int is_durable; /* a row says so */
+} sim_why;
+
 /* What a client was told is missing and has not got from history yet. */
 typedef struct sim_gap {
     char chat[SIM_CHAT_BYTES];
@@ -200,6 +220,11 @@ typedef struct sim_client {
     size_t n_marks;
     sim_gap gaps[SIM_MARKS];
     size_t n_gaps;
+    sim_mute mutes[SIM_MARKS];
+    size_t n_mutes;
+    sim_why why;
+    uint64_t n_whys;
+    int had_gaps;
     uint32_t n_resumed; /* over this connection */
     int is_removed;     /* it heard so, and is not back yet */
     uint64_t away_until_ms;
@@ -354,6 +379,18 @@ void chat__sim_devices_write(sim *s, const sim_client *client, chat_view bytes);
 int chat__sim_device_is_restarted(const sim *s, const sim_client *client);
 void chat__sim_devices_check(sim *s);
 
+/* --- asks.c: chats are muted, and where is a message? --- */
+uint64_t chat__sim_muted_until(sim *s, const char *user, const char *chat);
+/* The user is notified of this chat. */
+void chat__sim_judge_mute(sim *s, const char *user, chat_view chat);
+void chat__sim_asks_step(sim *s, sim_client *client);
+void chat__sim_asks_frame(sim *s, sim_client *client, const chat_frame *frame);
+void chat__sim_asks_lost(sim_client *client);
+int chat__sim_asks_are_settled(const sim_client *client);
+/* Whether the client ever asked for the setting of this record. */
+int chat__sim_asks_has_asked(sim *s, const sim_client *client, const sim_record *record);
+void chat__sim_asks_check(sim *s);
+
 /* --- gaps.c --- */
 /* Say what of a device's backlog is too much or too old. */
 void chat__sim_storage_cut(sim *s, sim_answer *answer);
@@ -421,6 +458,8 @@ void chat__sim_judge(sim *s);
 /* --- checker.c --- */
 void chat__sim_check(sim *s);
 int chat__sim_has_seen(const sim_client *client, const char *chat, uint64_t seq);
+/* The newest record of the chat that the client was shown, 0: none. */
+uint64_t chat__sim_last_seen(const sim_client *client, const char *chat);
 
 /* --- sim.c --- */
 void chat__sim_run_effects(sim *s, uint32_t node);

@@ -50,6 +50,8 @@ void chat__sim_told_give(sim *s, chat__node *node, const sim_answer *answer)
     chat__node_away away = {.devices = devices};
     memcpy(record.chat, answer->chat, sizeof record.chat);
     away.n_devices = lacking(s, answer->user, &record, devices, &away.n_known);
+    if (s->plant != SIM_PLANT_MUTED_IS_TOLD)
+        away.muted_until_ms = chat__sim_muted_until(s, answer->user, answer->chat);
     away.read_seq = chat__sim_storage_read(s, answer->user, answer->chat);
     chat__node_away_loaded(node, answer->tag, CHAT_OK, &away);
 }
@@ -107,6 +109,7 @@ void chat__sim_told(sim *s, const chat__effect *effect, uint32_t node)
     sim_record *record = effect->id != 0 ? record_of(s, effect->id) : NULL;
     if (effect->id != 0 && (record == NULL || record->kind != CHAT_FRAME_MSG))
         chat__sim_violate(s, "push right: %s was notified of what is no message", user);
+    chat__sim_judge_mute(s, user, effect->chat);
     for (size_t i = 0; i < effect->devices.n_items; i++)
         judge_device(s, user, effect->devices.items[i], record);
     end(s, effect, user, node);
