@@ -243,7 +243,10 @@ void chat__sim_storage_keep_cursors(sim *s, const char *user, const char *device
         if (!is_text(cursor->user, user) || !is_text(cursor->device, device))
             continue;
         cursor->seq = 0;
-        sim_cursor *kept = cursor_of(s, user, "", cursor->chat);
+        /* The cursors move when one more is made. */
+        char chat[SIM_CHAT_BYTES];
+        memcpy(chat, cursor->chat, sizeof chat);
+        sim_cursor *kept = cursor_of(s, user, "", chat);
         if (kept != NULL && kept->seq < seq)
             kept->seq = seq;
     }
