@@ -389,7 +389,7 @@ def suite_python(result):
 
 
 def suite_services(result):
-    """against real Cassandra, etcd and HAProxy, started on loopback"""
+    """against real Cassandra, Kafka, etcd and HAProxy, started on loopback"""
     code, text = run(["tools/setup", "services"])
     if code:
         raise CannotRun(f"tools/setup services failed:\n{tail(text)}")

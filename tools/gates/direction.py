@@ -32,6 +32,7 @@ MAY_USE = {
     "testing": CORE + ["core/client", "json", "net"],
     "cassandra": ["base", "id"],
     "etcd": ["base", "id", "json"],
+    "kafka": ["base", "id"],
     "examples": [],
 }
 
@@ -40,8 +41,8 @@ OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["clie
                  "client_thread": ["client"], "client_store": ["client"], "token": ["client", "net"],
                  "server": ["server"], "testing": ["testing"],
                  "testing_server": ["testing"], "testing_notifier": ["testing"],
-                 "history": ["testing"], "backend": ["server", "store", "testing", "etcd"],
-                 "etcd": ["etcd"]}
+                 "history": ["testing"], "backend": ["server", "store", "testing", "etcd", "kafka"],
+                 "etcd": ["etcd"], "kafka": ["kafka"]}
 
 INCLUDE_PATHS = ["include", "lib", "lib/core", "lib/server"]
 SUFFIXES = (".c", ".h")

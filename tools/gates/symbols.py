@@ -11,7 +11,8 @@ NEEDS_BUILD = True
 # The noun of a header's name tells its library; all other headers are of libchat.
 LIBRARY_OF = {"client": "libchat-client", "token": "libchat-client",
               "server": "libchat-server", "testing": "libchat-testing",
-              "history": "libchat-testing", "etcd": "libchat-etcd"}
+              "history": "libchat-testing", "etcd": "libchat-etcd",
+              "kafka": "libchat-kafka"}
 DECLARATION = re.compile(r"\bCHAT_API\b([^;{]*?)\b(\w+)\s*\(")
 DATA = re.compile(r"\bCHAT_API\b[^;{(]*?\b(\w+)\s*(?:\[[^]]*\])?\s*;")
 # Put in by the linker.
