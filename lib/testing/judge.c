@@ -4,7 +4,7 @@
  * reader sees one order; who was a member at a record's place gets it, on each of his devices,
  * nobody else does; ids are unique and grow.
  */
-#include "testing/history.h"
+#include "testing/judge.h"
 #include "base/sized.h"
 #include "base/view.h"
 
@@ -15,16 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct judge {
-    chat_history *history;
-    chat_history_verdict *out;
-    chat__happening *log; /* by chat and seq */
-    size_t n_log;
-    chat__happening *seen; /* by observer, chat and seq: SEEN, and SENT by itself */
-    size_t n_seen;
-} judge;
-
-static void violate(judge *j, uint64_t line, const char *format, ...)
+void chat__judge_violate(judge *j, uint64_t line, const char *format, ...)
 {
     va_list args;
     if (j->out->violation[0] != 0)
@@ -35,14 +26,14 @@ static void violate(judge *j, uint64_t line, const char *format, ...)
     j->out->line = line;
 }
 
-static const char *name(const judge *j, uint32_t index)
+const char *chat__judge_name(const judge *j, uint32_t index)
 {
     return chat__name_of(j->history, index);
 }
 
 static const char *observer_name(const judge *j, uint32_t by)
 {
-    return name(j, j->history->observers[by].name);
+    return chat__judge_name(j, j->history->observers[by].name);
 }
 
 static int compare_number(uint64_t a, uint64_t b)
@@ -77,8 +68,8 @@ static int by_cid(const void *left, const void *right)
 }
 
 /* The first with this place, or NULL. */
-static const chat__happening *find(const chat__happening *items, size_t n, uint32_t by,
-                                   uint32_t chat, uint64_t seq)
+const chat__happening *chat__judge_find(const chat__happening *items, size_t n, uint32_t by,
+                                        uint32_t chat, uint64_t seq)
 {
     chat__happening wanted = {.by = by, .chat = chat, .seq = seq};
     size_t low = 0, high = n;
@@ -128,20 +119,22 @@ static void check_orders(judge *j)
         if (next == NULL || next->by != item->by || next->chat != item->chat)
             continue;
         if (item->seq == next->seq && item->id != 0 && next->id != 0 && item->id != next->id)
-            violate(j, next->line, "one order: %s was told two ids for seq %llu of %s",
-                    observer_name(j, item->by), (unsigned long long)item->seq, name(j, item->chat));
+            chat__judge_violate(j, next->line, "one order: %s was told two ids for seq %llu of %s",
+                                observer_name(j, item->by), (unsigned long long)item->seq,
+                                chat__judge_name(j, item->chat));
         if (item->type != CHAT__HAPPENED_SEEN || next->type != CHAT__HAPPENED_SEEN)
             continue;
         if (item->seq == next->seq)
-            violate(j, next->line, "once: %s saw seq %llu of %s twice", observer_name(j, item->by),
-                    (unsigned long long)item->seq, name(j, item->chat));
+            chat__judge_violate(j, next->line, "once: %s saw seq %llu of %s twice",
+                                observer_name(j, item->by), (unsigned long long)item->seq,
+                                chat__judge_name(j, item->chat));
         else if (item->line > next->line)
-            violate(j, item->line, "one order: %s saw seq %llu of %s after seq %llu",
-                    observer_name(j, item->by), (unsigned long long)item->seq, name(j, item->chat),
-                    (unsigned long long)next->seq);
+            chat__judge_violate(j, item->line, "one order: %s saw seq %llu of %s after seq %llu",
+                                observer_name(j, item->by), (unsigned long long)item->seq,
+                                chat__judge_name(j, item->chat), (unsigned long long)next->seq);
     }
     if (history->bad_line != 0)
-        violate(j, history->bad_line, "%s", history->bad);
+        chat__judge_violate(j, history->bad_line, "%s", history->bad);
 }
 
 /* --- against what was stored --- */
@@ -155,13 +148,13 @@ static void check_log(judge *j)
             continue;
         uint64_t nodes = (item->id ^ next->id) >> 13 & 1023; /* of a snowflake: <chat/id.h> */
         if (item->seq == next->seq)
-            violate(j, next->line, "one order: seq %llu is there twice in %s",
-                    (unsigned long long)item->seq, name(j, item->chat));
+            chat__judge_violate(j, next->line, "one order: seq %llu is there twice in %s",
+                                (unsigned long long)item->seq, chat__judge_name(j, item->chat));
         else if (nodes == 0 && item->id > next->id)
-            violate(j, next->line,
-                    "growing ids: seq %llu of %s has a smaller id than the one "
-                    "before it, of the same node",
-                    (unsigned long long)next->seq, name(j, item->chat));
+            chat__judge_violate(j, next->line,
+                                "growing ids: seq %llu of %s has a smaller id than the one "
+                                "before it, of the same node",
+                                (unsigned long long)next->seq, chat__judge_name(j, item->chat));
     }
 }
 
@@ -171,32 +164,36 @@ static void check_unique(judge *j, chat__happening *items)
     qsort(items, j->n_log, sizeof *items, by_id);
     for (size_t i = 0; i + 1 < j->n_log; i++) {
         if (items[i].id == items[i + 1].id)
-            violate(j, items[i + 1].line, "unique ids: %llu was given twice",
-                    (unsigned long long)items[i].id);
+            chat__judge_violate(j, items[i + 1].line, "unique ids: %llu was given twice",
+                                (unsigned long long)items[i].id);
     }
     qsort(items, j->n_log, sizeof *items, by_cid);
     for (size_t i = 0; i + 1 < j->n_log; i++) {
         if (items[i].cid != CHAT__NO_NAME && by_cid(&items[i], &items[i + 1]) == 0)
-            violate(j, items[i + 1].line, "once: %s of %s is stored twice", name(j, items[i].cid),
-                    name(j, items[i].from));
+            chat__judge_violate(j, items[i + 1].line, "once: %s of %s is stored twice",
+                                chat__judge_name(j, items[i].cid),
+                                chat__judge_name(j, items[i].from));
     }
 }
 
 static void check_against_log(judge *j, const chat__happening *item)
 {
-    const chat__happening *stored = find(j->log, j->n_log, CHAT__NO_NAME, item->chat, item->seq);
+    const chat__happening *stored =
+        chat__judge_find(j->log, j->n_log, CHAT__NO_NAME, item->chat, item->seq);
     const char *by = observer_name(j, item->by);
     unsigned long long seq = item->seq;
     int is_same = stored != NULL && (item->id == 0 || item->id == stored->id);
     if (is_same)
         return;
     if (item->type == CHAT__HAPPENED_SENT)
-        violate(j, item->line, "acknowledged is durable: %s of %s, seq %llu of %s, is lost",
-                item->cid != CHAT__NO_NAME ? name(j, item->cid) : "a request", by, seq,
-                name(j, item->chat));
+        chat__judge_violate(
+            j, item->line, "acknowledged is durable: %s of %s, seq %llu of %s, is lost",
+            item->cid != CHAT__NO_NAME ? chat__judge_name(j, item->cid) : "a request", by, seq,
+            chat__judge_name(j, item->chat));
     else
-        violate(j, item->line, "one order: %s saw seq %llu of %s, which the chat does not have", by,
-                seq, name(j, item->chat));
+        chat__judge_violate(j, item->line,
+                            "one order: %s saw seq %llu of %s, which the chat does not have", by,
+                            seq, chat__judge_name(j, item->chat));
 }
 
 /* One answer for a message, over whatever connection. */
@@ -212,8 +209,9 @@ static void check_answers(judge *j, chat__happening *items)
     qsort(items, n, sizeof *items, by_cid);
     for (size_t i = 0; i + 1 < n; i++) {
         if (by_cid(&items[i], &items[i + 1]) == 0 && items[i].seq != items[i + 1].seq)
-            violate(j, items[i + 1].line, "one-copy: %s of %s was answered with two places",
-                    name(j, items[i].cid), name(j, items[i].from));
+            chat__judge_violate(
+                j, items[i + 1].line, "one-copy: %s of %s was answered with two places",
+                chat__judge_name(j, items[i].cid), chat__judge_name(j, items[i].from));
     }
 }
 
@@ -269,10 +267,10 @@ static void apply(const judge *j, const chat__happening *record, members *m)
 static int is_for(const judge *j, const chat__happening *record, const members *m, uint32_t user)
 {
     chat_view both[2];
-    const char *chat = name(j, record->chat);
+    const char *chat = chat__judge_name(j, record->chat);
     if (chat_direct_members(chat__view_str(chat), both) != CHAT_OK)
         return is_in(m->users, m->n_users, user) || is_in(m->leavers, m->n_leavers, user);
-    chat_view who = chat__view_str(name(j, user));
+    chat_view who = chat__view_str(chat__judge_name(j, user));
     return chat__view_equal(both[0], who) || chat__view_equal(both[1], who);
 }
 
@@ -326,14 +324,49 @@ static int was_forgotten(const judge *j, uint32_t by, const chat__happening *rec
     return 0;
 }
 
+/* Whether another device of the user had it before this one saw anything of the chat, since
+ * `after`. */
+static int had_another(const judge *j, uint32_t by, uint64_t after, const chat__happening *record)
+{
+    uint64_t first = UINT64_MAX, had = UINT64_MAX;
+    const chat__observer *observers = j->history->observers;
+    for (size_t i = 0; i < j->n_seen; i++) {
+        const chat__happening *seen = &j->seen[i];
+        if (seen->chat != record->chat || observers[seen->by].user != observers[by].user)
+            continue;
+        if (seen->by == by && seen->line > after && seen->line < first)
+            first = seen->line;
+        if (seen->by != by && seen->seq == record->seq && seen->line < had)
+            had = seen->line;
+    }
+    return had < first;
+}
+
+/* A later device, or one that was forgotten, begins where its user is. Older records may still be
+   on their way to it then, so that the first that it sees is not where it began. */
+static int is_before_start(const judge *j, uint32_t by, const chat__happening *record)
+{
+    if (!j->history->observers[by].is_first && had_another(j, by, 0, record))
+        return 1;
+    for (size_t i = 0; i < j->history->n_items; i++) {
+        const chat__happening *item = &j->history->items[i];
+        if (item->type == CHAT__HAPPENED_FORGOTTEN && item->by == by &&
+            had_another(j, by, item->line, record))
+            return 1;
+    }
+    return 0;
+}
+
 static void check_delivery(judge *j, const chat__happening *record, const members *m, uint32_t by)
 {
     const chat__observer *observer = &j->history->observers[by];
-    const chat__happening *saw = find(j->seen, j->n_seen, by, record->chat, record->seq);
+    const chat__happening *saw =
+        chat__judge_find(j->seen, j->n_seen, by, record->chat, record->seq);
     int is_meant = is_for(j, record, m, observer->user);
     if (saw != NULL && !is_meant) {
-        violate(j, saw->line, "members only: %s saw seq %llu of %s", name(j, observer->name),
-                (unsigned long long)record->seq, name(j, record->chat));
+        chat__judge_violate(j, saw->line, "members only: %s saw seq %llu of %s",
+                            chat__judge_name(j, observer->name), (unsigned long long)record->seq,
+                            chat__judge_name(j, record->chat));
         return;
     }
     /* Who made a chat has it by his answer, or by a second one without its place. */
@@ -343,9 +376,11 @@ static void check_delivery(judge *j, const chat__happening *record, const member
         return;
     /* A later device of a user starts where the user is. */
     uint64_t first = observer->is_first ? 1 : first_seen(j, by, record->chat);
-    if (first != 0 && record->seq >= first && !was_forgotten(j, by, record))
-        violate(j, record->line, "delivered or queued: %s never saw seq %llu of %s",
-                name(j, observer->name), (unsigned long long)record->seq, name(j, record->chat));
+    if (first != 0 && record->seq >= first && !was_forgotten(j, by, record) &&
+        !is_before_start(j, by, record))
+        chat__judge_violate(j, record->line, "delivered or queued: %s never saw seq %llu of %s",
+                            chat__judge_name(j, observer->name), (unsigned long long)record->seq,
+                            chat__judge_name(j, record->chat));
 }
 
 static void check_members(judge *j, members *m)
@@ -360,62 +395,6 @@ static void check_members(judge *j, members *m)
     }
 }
 
-/* --- messages as they are at the end --- */
-
-/* What the notes of the chat have made of a message. */
-typedef struct fate {
-    const chat__happening *edit, *deletion;
-} fate;
-
-static void take_note(judge *j, const chat__happening *note, fate *fates)
-{
-    const chat__happening *message =
-        find(j->log, j->n_log, CHAT__NO_NAME, note->chat, note->re_seq);
-    if (message == NULL || !message->is_message)
-        return;
-    fate *of = &fates[message - j->log];
-    if (of->deletion != NULL)
-        violate(j, note->line, "as it is: seq %llu of %s is about a message that was deleted",
-                (unsigned long long)note->seq, name(j, note->chat));
-    else if (note->is_deletion)
-        of->deletion = note;
-    else
-        of->edit = note;
-}
-
-static void check_message(judge *j, const chat__happening *message, const fate *of)
-{
-    int is_deleted = of->deletion != NULL;
-    int is_edited = of->edit != NULL && !is_deleted;
-    int is_right = message->is_deleted == is_deleted && (!is_edited || message->is_edited) &&
-                   (of->edit != NULL || !message->is_edited) &&
-                   (!is_deleted || message->body == CHAT__NO_NAME) &&
-                   (!is_edited || message->body == of->edit->body);
-    if (!is_right)
-        violate(j, message->line, "as it is: seq %llu of %s is not what its notes made of it",
-                (unsigned long long)message->seq, name(j, message->chat));
-}
-
-/* The last edit counts, of what was deleted nothing is left, of its edits neither. */
-static void check_fates(judge *j, fate *fates)
-{
-    for (size_t i = 0; i < j->n_log; i++) {
-        if (j->log[i].is_edit || j->log[i].is_deletion)
-            take_note(j, &j->log[i], fates);
-    }
-    for (size_t i = 0; i < j->n_log; i++) {
-        const chat__happening *item = &j->log[i];
-        const chat__happening *message =
-            item->is_edit ? find(j->log, j->n_log, CHAT__NO_NAME, item->chat, item->re_seq) : NULL;
-        if (item->is_message)
-            check_message(j, item, &fates[i]);
-        else if (message != NULL && fates[message - j->log].deletion != NULL &&
-                 item->body != CHAT__NO_NAME)
-            violate(j, item->line, "as it is: seq %llu of %s says what was deleted",
-                    (unsigned long long)item->seq, name(j, item->chat));
-    }
-}
-
 /* --- resuming, reading --- */
 
 static void check_resumed(judge *j)
@@ -423,8 +402,9 @@ static void check_resumed(judge *j)
     for (uint32_t i = 0; i < j->history->n_observers && j->history->is_ended; i++) {
         const chat__observer *observer = &j->history->observers[i];
         if (observer->is_open && observer->n_resumed == 0)
-            violate(j, 0, "one-resume-event: %s never heard `resumed` over its last connection",
-                    name(j, observer->name));
+            chat__judge_violate(
+                j, 0, "one-resume-event: %s never heard `resumed` over its last connection",
+                chat__judge_name(j, observer->name));
     }
 }
 
@@ -439,8 +419,8 @@ static void check_reads(judge *j)
                 before->chat != item->chat)
                 continue;
             if (before->seq > item->seq)
-                violate(j, item->line, "a marker never goes back: of %s in %s it did",
-                        observer_name(j, item->by), name(j, item->chat));
+                chat__judge_violate(j, item->line, "a marker never goes back: of %s in %s it did",
+                                    observer_name(j, item->by), chat__judge_name(j, item->chat));
             break;
         }
     }
@@ -452,9 +432,7 @@ static chat_status judge_all(judge *j)
     chat__happening *scratch = malloc((n_most + 1) * sizeof *scratch);
     members m = {.cap = j->history->n_names + 1};
     m.users = malloc(m.cap * sizeof *m.users);
-    fate *fates = calloc(j->n_log + 1, sizeof *fates);
-    chat_status status =
-        scratch != NULL && m.users != NULL && fates != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
+    chat_status status = scratch != NULL && m.users != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
     if (status == CHAT_OK) {
         check_orders(j);
         check_answers(j, scratch);
@@ -465,9 +443,8 @@ static chat_status judge_all(judge *j)
         for (size_t i = 0; i < j->n_seen && j->n_log > 0; i++)
             check_against_log(j, &j->seen[i]);
         check_members(j, &m);
-        check_fates(j, fates);
+        status = chat__judge_fates(j);
     }
-    free(fates);
     free(scratch);
     free(m.users);
     return status;

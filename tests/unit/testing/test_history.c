@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_LINES 8
+#define MAX_LINES 12
 
 #define OPEN(by)   "{\"by\":\"" by "\",\"t\":\"open\"}"
 #define RESUMED    "{\"t\":\"resumed\",\"state\":\"recovered\",\"count\":0}"
@@ -78,6 +78,14 @@ static const struct {
       LOG_NOTE("edit", "9", "8", ",\"body\":\"one\",\"cid\":\"e\""),
       LOG_NOTE("edit", "10", "8", ",\"body\":\"one\",\"cid\":\"e\"")},
      "once: e of a is stored twice"},
+    {"an older record is on its way to a new device",
+     {OPEN("b/p"), RESUMED, SAW("b/p", "8"), SAW("b/p", "9"), OPEN("b/q"), RESUMED, SAW("b/q", "8"),
+      LOG("a", "c", "8"), LOG("a", "d", "9"), END},
+     NULL},
+    {"a new device lacks what came behind its start",
+     {OPEN("b/p"), RESUMED, SAW("b/p", "8"), OPEN("b/q"), RESUMED, SAW("b/q", "8"), SAW("b/p", "9"),
+      LOG("a", "c", "8"), LOG("a", "d", "9"), END},
+     "delivered or queued: b/q never saw seq 9"},
     {"an acknowledged message is not there",
      {SENT("a/p", "c", "8"), LOG("a", "d", "9")},
      "acknowledged is durable: c of a/p"},
