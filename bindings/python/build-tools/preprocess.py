@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 
-# The server is another library, with other dependencies; the wheel holds the client.
-LEFT_OUT = {"server.h", "server_config.h"}
+# The server and etcd are other libraries, with other dependencies; the wheel holds the client.
+LEFT_OUT = {"server.h", "server_config.h", "etcd.h"}
 
 
 def arguments():

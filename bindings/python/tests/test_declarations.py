@@ -10,9 +10,9 @@ from libchat import _frames, sync
 from libchat._native import lib
 
 INCLUDE = pathlib.Path(__file__).resolve().parents[3] / "include/chat"
-# The server is another library; chat.h includes the others.
+# The server and etcd are other libraries; chat.h includes the others.
 HEADERS = [path for path in INCLUDE.glob("*.h") if path.name not in
-           ("server.h", "server_config.h", "chat.h")]
+           ("server.h", "server_config.h", "etcd.h", "chat.h")]
 
 
 def code(path):
