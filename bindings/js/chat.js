@@ -11,10 +11,10 @@
  *
  * It connects again by itself, sends again what has no answer, in order and under the same cid, and
  * gives each record once. Events: "state" (detail: {state, code, text, retry_ms}), and each frame
- * that is no answer under its name: msg chat change note marker setting receipt presence typing resumed.
+ * that is no answer under its name: msg chat change note marker setting blocked receipt presence typing resumed.
  */
 
-const STREAM = new Set(["msg", "chat", "change", "note", "marker", "setting"]);
+const STREAM = new Set(["msg", "chat", "change", "note", "marker", "setting", "blocked"]);
 const LATER = new Set(["rate_limited", "busy", "no_memory", "clock", "no_lease", "storage_full"]);
 /** Close codes behind which something must change before a new attempt. */
 const FINAL = new Map([[1008, "unauthorized"], [4001, "expired"], [4003, "replaced"], [4007, "removed"]]);

@@ -138,6 +138,7 @@ typedef enum chat_event_type {
                              more like it, is missing for good: history did not have it */
     CHAT_EVENT_NOTE,      /**< `frame`: note, somebody edited, deleted or reacted to a message */
     CHAT_EVENT_SETTING,   /**< `frame`: setting, I muted a chat on another device */
+    CHAT_EVENT_BLOCKED,   /**< `frame`: blocked, I (un)blocked a user on another device */
     CHAT_EVENT_TOKEN_WANTED = 64, /**< give a new one by chat_client_set_token(), soon (`status` OK)
                                      or because the old one was refused for `status`; a client that
                                      was refused then connects again by itself */
@@ -317,13 +318,19 @@ CHAT_API chat_status chat_client_typing(chat_client *client, const chat_target *
 CHAT_API chat_status chat_client_read(chat_client *client, const chat_target *target, uint64_t seq,
                                       uint64_t *out_r);
 
-/**
- * Do not notify me of the chat until `until_unix_ms` (CHAT_MUTE_FOREVER: for good; 0: no longer
+/** Do not notify me of the chat until `until_unix_ms` (CHAT_MUTE_FOREVER: for good; 0: no longer
  * muted). Messages come as before. Answer: RESULT; my other devices get SETTING, and the rows of
- * chat_client_chats() have `until`.
- */
+ * chat_client_chats() have `until`. */
 CHAT_API chat_status chat_client_mute(chat_client *client, const chat_target *target,
                                       uint64_t until_unix_ms, uint64_t *out_r);
+
+/** Block `user`: in our direct chat nothing is accepted any more, of neither side, and he sees me
+ * offline. Groups are not touched. Answer: RESULT, when it holds; other devices get BLOCKED. */
+CHAT_API chat_status chat_client_block(chat_client *client, chat_view user, uint64_t *out_r);
+/** Take that back. */
+CHAT_API chat_status chat_client_unblock(chat_client *client, chat_view user, uint64_t *out_r);
+/** Ask whom I have blocked: ROW with a `blocked` for each, then RESULT. */
+CHAT_API chat_status chat_client_blocks(chat_client *client, uint64_t *out_r);
 
 /** Ask who has message `id`: ROW with a `receipt` for each member but the author, then RESULT. */
 CHAT_API chat_status chat_client_receipts(chat_client *client, const chat_target *target,
@@ -339,11 +346,8 @@ CHAT_API chat_status chat_client_why(chat_client *client, const chat_target *tar
 /** Ask for my devices: ROW with a `device` for each, then RESULT. */
 CHAT_API chat_status chat_client_devices(chat_client *client, uint64_t *out_r);
 
-/**
- * Forget a device of mine, this one too. Answer: RESULT, when that is durable. Its client is told
- * CHAT_ERR_REMOVED and stays away until chat_client_reconnect(); then it begins anew, as RESUMED
- * with `reset`.
- */
+/** Forget a device of mine, this one too. Answer: RESULT, when that is durable. Its client is told
+ * CHAT_ERR_REMOVED and stays away until chat_client_reconnect(); then RESUMED says `reset`. */
 CHAT_API chat_status chat_client_device_remove(chat_client *client, chat_view device,
                                                uint64_t *out_r);
 

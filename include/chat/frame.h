@@ -77,16 +77,17 @@ extern "C" {
     X(EDITED, 45, edited, UINT, 0, "when the content was last replaced, as `ts`")                  \
     X(DELETED, 46, deleted, BOOL, 0, "the message was deleted: its `body` is empty")               \
     X(REACTION, 47, reaction, TEXT, CHAT_REACTION_MAX_BYTES, "what a user thinks of a message")    \
-    X(UNTIL, 49, until, UINT, 0, "muted until then, as `ts`")
+    X(UNTIL, 49, until, UINT, 0, "muted until then, as `ts`")                                      \
+    X(IS_BLOCKED, 51, blocked, BOOL, 0, "whether `user` is blocked")
 
 /**
  * X(NAME, number, json name, direction, REQUIRED fields, OPTIONAL fields, text)
  *
  * direction: CLIENT (to server), SERVER (to client), BOTH, NODE (between nodes; refused elsewhere).
  * A stream frame (text starts with "Stream.") is one of the device's delivery stream: `msg`, `chat`
- * `change`, `note`, `marker` and `setting` without `r`. They are counted from `welcome` on, and
- * `ack{n}` acknowledges the first n: the number is not written into them, so that all recipients
- * get the same bytes.
+ * `change`, `note`, `marker`, `setting` and `blocked` without `r`. They are counted from `welcome`
+ * on, and `ack{n}` acknowledges the first n: the number is not written into them, so that all
+ * recipients get the same bytes.
  */
 #define CHAT_FRAME_TABLE(X)                                                                        \
     X(HELLO, 1, "hello", CLIENT, F(DEVICE), F(AGENT) | F(NEEDS), "First frame of a connection.")   \
@@ -143,6 +144,11 @@ extern "C" {
       "My devices: `device` rows with `r`, then `result`.")                                        \
     X(DEVICE_REMOVE, 27, "device.remove", CLIENT, F(R) | F(DEVICE), 0,                             \
       "Forget my device and close its connection; answered by `result`.")                          \
+    X(BLOCK, 28, "block", CLIENT, F(R) | F(USER), 0,                                               \
+      "Take nothing of `user` in our direct chat, and look offline to him.")                       \
+    X(UNBLOCK, 29, "unblock", CLIENT, F(R) | F(USER), 0, "`user` is no longer blocked.")           \
+    X(BLOCKS, 30, "blocks", CLIENT, F(R), 0,                                                       \
+      "Whom I have blocked: `blocked` rows with `r`, then `result`.")                              \
     X(MUTE, 31, "mute", CLIENT, F(R), F(CHAT) | F(TO) | F(UNTIL),                                  \
       "Do not notify me of this chat until then; without `until`, or with 0: no longer muted.")    \
     X(WELCOME, 32, "welcome", SERVER, F(USER) | F(DEVICE) | F(HEARTBEAT) | F(MAX_BODY),            \
@@ -180,6 +186,10 @@ extern "C" {
       "Stream. I have read the chat `of` up to `read_seq`, here or on another device.")            \
     X(DEVICE, 47, "device", SERVER, F(R) | F(DEVICE) | F(ONLINE) | F(TS), 0,                       \
       "A row of `devices`: connected now, or last seen at `ts`.")                                  \
+    X(BLOCKED, 48, "blocked", SERVER, F(USER) | F(IS_BLOCKED),                                     \
+      F(R) | F(OF) | F(CHAT) | F(FROM) | F(ID) | F(TS) | F(SEQ) | F(PREV),                         \
+      "Stream. I blocked `user`, here or on another device, or no longer; with `r` a row of "      \
+      "`blocks`.")                                                                                 \
     X(RESUMED, 49, "resumed", SERVER, F(STATE) | F(COUNT), F(CHAT) | F(AFTER) | F(BEFORE),         \
       "What this device lacked at `hello` was pushed: `count` records; once a connection.")        \
     X(SETTING, 50, "setting", SERVER, F(OF) | F(UNTIL),                                            \
@@ -200,10 +210,16 @@ extern "C" {
       F(KIND) | F(CHAT) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS),                              \
       F(BODY) | F(CID) | F(TITLE) | F(USERS) | F(CONN) | F(R) | F(TO) | F(COUNT) | F(OF) |         \
           F(READ_SEQ) | F(OPEN) | F(WHAT) | F(USER) | F(ROLE) | F(MEMBERS) | F(RE) | F(RE_SEQ) |   \
-          F(REACTION) | F(UNTIL),                                                                  \
+          F(REACTION) | F(UNTIL) | F(IS_BLOCKED),                                                  \
       "A durable record for members that live on this node.")                                      \
     X(DELIVERED, 131, "node.delivered", NODE, F(TO) | F(CHAT) | F(USER) | F(SEQ) | F(STATE), 0,    \
       "A receipt on its way to the author `to`.")                                                  \
+    X(BLOCK_TELL, 143, "node.block", NODE,                                                         \
+      F(CHAT) | F(OF) | F(FROM) | F(USER) | F(IS_BLOCKED) | F(N), 0,                               \
+      "`from` has blocked `user`, or no longer: to the owner of their chat `of` and the node of "  \
+      "`user`. Answered by node.block.done.")                                                      \
+    X(BLOCK_DONE, 144, "node.block.done", NODE, F(CHAT) | F(N), 0,                                 \
+      "It holds on the sending node; to the owner of the self stream `chat`.")                     \
     X(WHY_ASK, 146, "node.why.ask", NODE, F(CONN) | F(N) | F(CHAT) | F(SEQ) | F(USERS), 0,         \
       "What happened to this record for `users`, who live on this node? Ends with "                \
       "node.presence.end.")                                                                        \

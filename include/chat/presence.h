@@ -106,6 +106,10 @@ CHAT_API chat_status chat_presence_watch_add(chat_presence *presence, uint64_t w
 /** Take one user from a watcher's list. */
 CHAT_API void chat_presence_watch_remove(chat_presence *presence, uint64_t watcher, chat_view user);
 
+/** Whether `user` is in a watcher's list. Time: linear in those who watch the user. */
+CHAT_API int chat_presence_is_watching(const chat_presence *presence, uint64_t watcher,
+                                       chat_view user);
+
 /** Forget a watcher. */
 CHAT_API void chat_presence_unwatch(chat_presence *presence, uint64_t watcher);
 

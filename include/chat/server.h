@@ -130,7 +130,8 @@ extern "C" {
     X(etcd_ca_file, "etcd-ca-file", PATH, NULL, 0, 0, "FILE",                                      \
       "Who signs etcd's certificates (PEM), for https; none: whom the system trusts.")             \
     X(etcd_ttl_ms, "etcd-ttl-ms", NUMBER, 10000, 2000, 600000, "ms",                               \
-      "Node numbers stay ours for so long when etcd does not answer.")
+      "Node numbers stay ours for so long when etcd does not answer.")                             \
+    X(max_blocked, "max-blocked", NUMBER, 1000, 1, 10000, "users", "Users that a user may block.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

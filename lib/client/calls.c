@@ -137,6 +137,35 @@ chat_status chat_client_mute(chat_client *client, const chat_target *target, uin
     return request(client, &frame, out_r);
 }
 
+static chat_status block(chat_client *client, chat_frame_type type, chat_view user, uint64_t *out_r)
+{
+    chat_frame frame;
+    if (client == NULL || !chat_id_is_valid(user))
+        return CHAT_ERR_ARG;
+    chat_frame_init(&frame, type);
+    CHAT_FRAME_SET(&frame, USER, user, user);
+    return request(client, &frame, out_r);
+}
+
+chat_status chat_client_block(chat_client *client, chat_view user, uint64_t *out_r)
+{
+    return block(client, CHAT_FRAME_BLOCK, user, out_r);
+}
+
+chat_status chat_client_unblock(chat_client *client, chat_view user, uint64_t *out_r)
+{
+    return block(client, CHAT_FRAME_UNBLOCK, user, out_r);
+}
+
+chat_status chat_client_blocks(chat_client *client, uint64_t *out_r)
+{
+    chat_frame frame;
+    if (client == NULL)
+        return CHAT_ERR_ARG;
+    chat_frame_init(&frame, CHAT_FRAME_BLOCKS);
+    return request(client, &frame, out_r);
+}
+
 chat_status chat_client_receipts(chat_client *client, const chat_target *target, uint64_t id,
                                  uint64_t *out_r)
 {

@@ -8,6 +8,8 @@
 #include "base/bits.h"
 #include "base/view.h"
 
+#include <chat/id.h>
+
 #include <string.h>
 
 #define MAX_READ_BYTES      (1u << 20)
@@ -41,6 +43,11 @@ static void on_chat(void *ctx, const chat__store_chat *chat)
 
 static void answer_load_chat(chat__shard *shard, const chat__effect *effect)
 {
+    chat_view members[2];
+    if (chat_direct_members(effect->chat, members) == CHAT_OK) {
+        chat__shard_answer_direct(shard, effect, members);
+        return;
+    }
     load_chat load = {shard->node, chat__shard_allocator(shard), effect->tag};
     chat_status status = chat__store_load_chat(shard->server->store, effect->chat, on_chat, &load);
     if (status != CHAT_OK)
@@ -366,6 +373,7 @@ static void do_effect(chat__shard *shard, const chat__effect *effect)
         [CHAT__EFFECT_LOAD_CHAT] = answer_load_chat,
         [CHAT__EFFECT_LOAD_MARKS] = answer_load_marks,
         [CHAT__EFFECT_LOAD_AWAY] = answer_load_away,
+        [CHAT__EFFECT_LOAD_BLOCKS] = chat__shard_answer_blocks,
         [CHAT__EFFECT_LOAD_USER] = load_user,
         [CHAT__EFFECT_LOAD_DEVICES] = answer_devices,
         [CHAT__EFFECT_FORGET] = forget_device,

@@ -235,6 +235,7 @@ static chat_status make_node(chat__shard *shard)
     options.notify_interval_ms = (uint32_t)from->notify_interval_ms;
     options.fanout_sync_members = (uint32_t)from->fanout_sync_members;
     options.presence_count = (uint32_t)from->presence_count;
+    options.max_blocked = (uint32_t)from->max_blocked;
     options.max_watched = (uint32_t)from->presence_max_watched;
     if (from->device_ttl_ms > 0 && from->device_ttl_ms / SEEN_PER_TTL < options.device_seen_ms)
         options.device_seen_ms = (uint32_t)(from->device_ttl_ms / SEEN_PER_TTL) + 1;

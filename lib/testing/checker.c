@@ -67,7 +67,8 @@ static void check_device(sim *s, const sim_client *client, const char *chat)
             return;
         }
         if (was_seen || !is_for || chat__sim_marks_has_asked(s, client, record) ||
-            chat__sim_asks_has_asked(s, client, record))
+            chat__sim_asks_has_asked(s, client, record) ||
+            chat__sim_blocks_has_asked(s, client, record))
             continue;
         if (!chat__sim_is_first_device(s, client) && (seen == NULL || record->seq < seen->seqs[0]))
             continue;
@@ -91,11 +92,13 @@ void chat__sim_check(sim *s)
     chat__sim_marks_check(s);
     chat__sim_devices_check(s);
     chat__sim_asks_check(s);
+    chat__sim_blocks_check(s);
     for (size_t i = 0; i < s->storage.n_records; i++) {
         const sim_record *record = &s->storage.records[i];
         if (!chat__sim_is_first(s, record))
             continue;
-        if (record->kind == CHAT_FRAME_MARKER || record->kind == CHAT_FRAME_SETTING)
+        if (record->kind == CHAT_FRAME_MARKER || record->kind == CHAT_FRAME_SETTING ||
+            record->kind == CHAT_FRAME_BLOCKED)
             check_self_stream(s, record->chat);
         else
             chat__sim_notes_check(s, record->chat);

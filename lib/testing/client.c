@@ -70,6 +70,7 @@ void chat__sim_client_lost(sim *s, sim_client *client)
         client->outs[i].is_flying_here = 0;
     chat__sim_marks_lost(client);
     chat__sim_asks_lost(client);
+    chat__sim_blocks_lost(client);
     chat__sim_gaps_lost(client);
     chat__sim_pages_lost(client);
 }
@@ -214,7 +215,7 @@ int chat__sim_client_is_settled(const sim_client *client)
             return 0;
     }
     return chat__sim_marks_are_settled(client) && chat__sim_asks_are_settled(client) &&
-           chat__sim_gaps_are_settled(client);
+           chat__sim_gaps_are_settled(client) && chat__sim_blocks_are_settled(client);
 }
 
 /* --- receiving --- */
@@ -252,7 +253,8 @@ void chat__sim_client_saw(sim *s, sim_client *client, const chat_frame *frame)
     if (!chat__sim_grow(s, (void **)&seen->seqs, &seen->cap, seen->n_seqs, sizeof *seen->seqs))
         return;
     seen->seqs[seen->n_seqs++] = frame->seq;
-    if (frame->type != CHAT_FRAME_MARKER && frame->type != CHAT_FRAME_SETTING)
+    if (frame->type != CHAT_FRAME_MARKER && frame->type != CHAT_FRAME_SETTING &&
+        frame->type != CHAT_FRAME_BLOCKED)
         chat__sim_tell_frame(s, client, frame);
     s->report->n_received++;
 }
@@ -329,7 +331,8 @@ static int is_record(const chat_frame *frame)
     return !CHAT_FRAME_HAS(frame, R) &&
            (frame->type == CHAT_FRAME_MSG || frame->type == CHAT_FRAME_CHAT ||
             frame->type == CHAT_FRAME_CHANGE || frame->type == CHAT_FRAME_NOTE ||
-            frame->type == CHAT_FRAME_MARKER || frame->type == CHAT_FRAME_SETTING);
+            frame->type == CHAT_FRAME_MARKER || frame->type == CHAT_FRAME_SETTING ||
+            frame->type == CHAT_FRAME_BLOCKED);
 }
 
 void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
@@ -350,6 +353,7 @@ void chat__sim_client_frame(sim *s, sim_client *client, chat_view bytes)
     if (chat__sim_pages_frame(s, client, &frame) || chat__sim_gaps_frame(s, client, &frame))
         return;
     chat__sim_marks_frame(s, client, &frame);
+    chat__sim_blocks_frame(s, client, &frame);
     switch (frame.type) {
     case CHAT_FRAME_WELCOME:
         client->is_welcome = 1;
@@ -428,6 +432,7 @@ static void online_step(sim *s, sim_client *client)
     send_waiting(s, client);
     chat__sim_marks_step(s, client);
     chat__sim_asks_step(s, client);
+    chat__sim_blocks_step(s, client);
     chat__sim_gaps_step(s, client);
     chat__sim_pages_step(s, client);
     chat__sim_devices_step(s, client);

@@ -343,7 +343,10 @@ static void check_chat(sim *s, const sim_client *client, const char *chat)
             continue;
         chat__sim_group_apply(s, &group, record);
         if (record->seq > start && chat__sim_is_for(&group, client->user, record->seq) &&
-            !chat__sim_has_seen(client, chat, record->seq) && !is_own(client, record))
+            !chat__sim_has_seen(client, chat, record->seq) && !is_own(client, record) &&
+            !chat__sim_marks_has_asked(s, client, record) &&
+            !chat__sim_asks_has_asked(s, client, record) &&
+            !chat__sim_blocks_has_asked(s, client, record))
             chat__sim_violate(s, "removed: %s/%s came back at %llu of %s and never saw seq %llu",
                               client->user, client->device, (unsigned long long)start, chat,
                               (unsigned long long)record->seq);

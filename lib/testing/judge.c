@@ -286,12 +286,12 @@ static int is_excused(const judge *j, uint32_t by, const chat__happening *record
     return 0;
 }
 
-/* The first that the device saw of a chat, 0: nothing. */
+/* The first that the device was sent of a chat, 0: nothing. What it wrote itself may be older. */
 static uint64_t first_seen(const judge *j, uint32_t by, uint32_t chat)
 {
-    for (size_t i = 0; i < j->n_seen; i++) {
-        if (j->seen[i].by == by && j->seen[i].chat == chat)
-            return j->seen[i].seq;
+    for (const chat__happening *seen = j->seen; seen < j->seen + j->n_seen; seen++) {
+        if (seen->type == CHAT__HAPPENED_SEEN && seen->by == by && seen->chat == chat)
+            return seen->seq;
     }
     return 0;
 }

@@ -25,6 +25,7 @@ static const struct {
     {"removed-device-stays", SIM_PLANT_REMOVED_STAYS},
     {"muted-is-told", SIM_PLANT_MUTED_IS_TOLD},
     {"why-invents-an-ack", SIM_PLANT_WHY_INVENTS},
+    {"block-forgotten", SIM_PLANT_BLOCK_FORGOTTEN},
 };
 
 #define N_PLANTS (sizeof PLANTS / sizeof PLANTS[0])

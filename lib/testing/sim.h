@@ -39,7 +39,8 @@ typedef enum sim_plant {
     SIM_PLANT_REACTIONS_ADD_UP,
     SIM_PLANT_REMOVED_STAYS,
     SIM_PLANT_MUTED_IS_TOLD,
-    SIM_PLANT_WHY_INVENTS
+    SIM_PLANT_WHY_INVENTS,
+    SIM_PLANT_BLOCK_FORGOTTEN
 } sim_plant;
 
 typedef enum sim_event_type {
@@ -76,7 +77,8 @@ typedef struct sim_record {
     uint8_t *payload;
     size_t len;
     int is_durable;
-    uint32_t told; /* a bit for each user who was notified of it */
+    uint64_t order; /* of appending, never given again */
+    uint32_t told;  /* a bit for each user who was notified of it */
 } sim_record;
 
 typedef struct sim_cursor {
@@ -99,6 +101,7 @@ typedef struct sim_storage {
     size_t n_cursors, cursors_cap;
     sim_device devices[SIM_MAX_CLIENTS]; /* in the order in which they came first */
     size_t n_devices;
+    uint64_t n_appended; /* ever */
     uint64_t last_seq[SIM_PARTITIONS];
     int is_commit_due;
     int is_dead; /* a sync failed: nothing is taken until a restart */
@@ -108,7 +111,7 @@ typedef struct sim_storage {
 typedef struct sim_answer {
     chat__effect_type type;
     uint64_t tag, after, before, seq, id;
-    uint32_t limit;
+    uint32_t limit, kind;
     char chat[SIM_CHAT_BYTES], user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
     int is_taken;
     chat_status status;
@@ -196,6 +199,19 @@ typedef struct sim_walk {
     char thoughts[SIM_MAX_USERS][2]; /* by user */
 } sim_walk;
 
+/* What a client wants to have said about another user, until it is answered. */
+typedef struct sim_block {
+    char whom[SIM_NAME_BYTES]; /* empty: nothing */
+    int is_blocking, is_flying_here;
+    uint64_t not_before_ms;
+} sim_block;
+
+/* A client was told that its user has blocked another one. */
+typedef struct sim_block_told {
+    char user[SIM_NAME_BYTES], whom[SIM_NAME_BYTES];
+    uint64_t record, from; /* in the order of appending: of the block, and where it was told */
+} sim_block_told;
+
 typedef struct sim_client {
     char user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
     chat_encoding encoding;
@@ -220,6 +236,8 @@ typedef struct sim_client {
     size_t n_marks;
     sim_gap gaps[SIM_MARKS];
     size_t n_gaps;
+    sim_block block;
+    uint32_t blocks_asked; /* a bit for each user */
     sim_mute mutes[SIM_MARKS];
     size_t n_mutes;
     sim_why why;
@@ -250,6 +268,8 @@ typedef struct sim {
     int is_newer[SIM_MAX_NODES];            /* version */
     uint32_t epoch, next_wire, next_cid;
     uint32_t n_clients, n_to_send;
+    sim_block_told *blocks;
+    size_t n_blocks, blocks_cap;
     uint64_t offline_limit, offline_ttl_ms; /* 0: none */
     uint64_t device_ttl_ms;                 /* 0: never */
     uint32_t max_devices;                   /* 0: no limit */
@@ -390,6 +410,18 @@ int chat__sim_asks_are_settled(const sim_client *client);
 /* Whether the client ever asked for the setting of this record. */
 int chat__sim_asks_has_asked(sim *s, const sim_client *client, const sim_record *record);
 void chat__sim_asks_check(sim *s);
+
+/* --- blocks.c: who has blocked whom --- */
+uint32_t chat__sim_blocks_in(sim *s, const char *chat);
+void chat__sim_blocks_take(sim *s, sim_answer *answer);
+void chat__sim_blocks_give(chat__node *node, const sim_answer *answer);
+void chat__sim_blocks_step(sim *s, sim_client *client);
+void chat__sim_blocks_frame(sim *s, sim_client *client, const chat_frame *frame);
+void chat__sim_blocks_lost(sim_client *client);
+int chat__sim_blocks_are_settled(const sim_client *client);
+/* Whether the client ever asked for what the record says of its user. */
+int chat__sim_blocks_has_asked(sim *s, const sim_client *client, const sim_record *record);
+void chat__sim_blocks_check(sim *s);
 
 /* --- gaps.c --- */
 /* Say what of a device's backlog is too much or too old. */

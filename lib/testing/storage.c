@@ -77,6 +77,7 @@ void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect)
     record->node = node;
     record->id = effect->id;
     record->tag = effect->tag;
+    record->order = ++storage->n_appended;
     record->payload = payload;
     record->len = bytes.len;
     memcpy(payload, bytes.data, bytes.len);
@@ -393,28 +394,27 @@ static void take_chat(sim *s, sim_answer *answer)
         out->role = member->role;
     }
     answer->is_open = group.is_open;
-    answer->status = group.is_there ? CHAT_OK : CHAT_ERR_NOT_FOUND;
+    answer->kind = chat__sim_blocks_in(s, answer->chat);
+    answer->status = group.is_there || answer->kind != 0 ? CHAT_OK : CHAT_ERR_NOT_FOUND;
 }
 
 void chat__sim_storage_take(sim *s, sim_answer *answer)
 {
     answer->is_taken = 1;
     answer->status = CHAT_OK;
-    if (chat__sim_devices_are_asked(answer)) {
+    if (chat__sim_devices_are_asked(answer))
         chat__sim_devices_take(s, answer);
-    } else if (answer->type == CHAT__EFFECT_LOAD_CHAT) {
-        take_chat(s, answer);
-    } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
-        take_user(s, answer);
-    } else if (answer->id != 0) {
-        chat__sim_notes_react(s, answer);
-    } else {
-        take_rows(s, answer);
-    }
+    else if (answer->type == CHAT__EFFECT_LOAD_BLOCKS)
+        chat__sim_blocks_take(s, answer);
+    else if (answer->type != CHAT__EFFECT_READ)
+        (answer->type == CHAT__EFFECT_LOAD_CHAT ? take_chat : take_user)(s, answer);
+    else
+        (answer->id != 0 ? chat__sim_notes_react : take_rows)(s, answer);
 }
 
 sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect)
 {
+    chat_view members[2];
     sim_answer *answer = calloc(1, sizeof *answer);
     if (answer == NULL) {
         s->is_out_of_memory = 1;
@@ -427,12 +427,15 @@ sim_answer *chat__sim_storage_ask(sim *s, const chat__effect *effect)
     answer->seq = effect->seq;
     answer->id = effect->id;
     answer->limit = effect->limit;
+    answer->kind = effect->kind;
     chat__sim_copy_name(answer->chat, sizeof answer->chat, effect->chat);
     chat__sim_copy_name(answer->user, sizeof answer->user, effect->user);
     chat__sim_copy_name(answer->device, sizeof answer->device, effect->device);
+    int is_direct = chat_direct_members(effect->chat, members) == CHAT_OK;
     if (chat__sim_devices_ask(s, answer, effect->names) ||
-        (answer->type != CHAT__EFFECT_LOAD_CHAT && answer->type != CHAT__EFFECT_LOAD_MARKS &&
-         answer->type != CHAT__EFFECT_LOAD_AWAY && chat__sim_chance(s, 50)))
+        ((answer->type != CHAT__EFFECT_LOAD_CHAT || is_direct) &&
+         answer->type != CHAT__EFFECT_LOAD_MARKS && answer->type != CHAT__EFFECT_LOAD_AWAY &&
+         chat__sim_chance(s, 50)))
         chat__sim_storage_take(s, answer);
     return answer;
 }
@@ -452,8 +455,13 @@ void chat__sim_storage_give(sim *s, chat__node *node, sim_answer *answer)
     if (chat__sim_devices_are_asked(answer)) {
         chat__sim_devices_give(s, node, answer);
     } else if (answer->type == CHAT__EFFECT_LOAD_CHAT) {
-        chat__node_chat chat = {{NULL, 0}, answer->is_open, answer->members, answer->n_members};
+        chat__node_chat chat = {.is_open = answer->is_open,
+                                .blocked = answer->kind,
+                                .members = answer->members,
+                                .n_members = answer->n_members};
         chat__node_chat_loaded(node, answer->tag, answer->status, &chat);
+    } else if (answer->type == CHAT__EFFECT_LOAD_BLOCKS) {
+        chat__sim_blocks_give(node, answer);
     } else if (answer->type == CHAT__EFFECT_LOAD_USER) {
         chat__node_user_loaded(node, answer->tag, answer->status, answer->chats, answer->n_rows);
     } else {
@@ -482,4 +490,5 @@ void chat__sim_storage_free(sim *s)
         free(s->storage.records[i].payload);
     free(s->storage.records);
     free(s->storage.cursors);
+    free(s->blocks);
 }

@@ -86,7 +86,7 @@ static void tell_log(sim *s)
     for (size_t i = 0; i < s->storage.n_records; i++) {
         const sim_record *record = &s->storage.records[i];
         if (record->is_durable && record->kind != CHAT_FRAME_MARKER &&
-            record->kind != CHAT_FRAME_SETTING)
+            record->kind != CHAT_FRAME_SETTING && record->kind != CHAT_FRAME_BLOCKED)
             tell_record(s, record);
     }
 }

@@ -60,6 +60,7 @@ def decode_cbor(message):
     return {"t": TYPE_NAMES.get(frame[0], frame[0]), **named}
 
 
+STREAM = ("msg", "chat", "change", "marker", "note", "setting", "blocked")
 CODECS = {"json": (encode_json, decode_json), "cbor": (encode_cbor, decode_cbor)}
 
 
@@ -114,7 +115,7 @@ class Client:
 
     def _take(self, timeout):
         frame = self._decode(self.socket.recv(timeout))
-        if frame["t"] in ("msg", "chat", "change", "marker", "note", "setting") and "r" not in frame:
+        if frame["t"] in STREAM and "r" not in frame:
             self.n_stream += 1
             if self.acks:
                 self._put_if_open({"t": "ack", "n": self.n_stream})

@@ -212,6 +212,28 @@ static void mark_read(oom_memory *memory, void *ctx)
     chat__node_free(w.node);
 }
 
+static void block_and_write(oom_memory *memory, void *ctx)
+{
+    world w;
+    (void)ctx;
+    make_node(&w, memory);
+    ask(&w, memory, &ALICE, "{\"t\":\"presence.watch\",\"r\":1,\"users\":[\"bob\"]}", "\"r\":1");
+    ask(&w, memory, &BOB, "{\"t\":\"block\",\"r\":2,\"user\":\"alice\"}", "\"t\":\"result\"");
+    ask(&w, memory, &ALICE, "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"c1\",\"body\":\"x\"}",
+        "\"forbidden\"");
+    ask(&w, memory, &BOB, "{\"t\":\"blocks\",\"r\":3}", "\"count\":1");
+    ask(&w, memory, &BOB, "{\"t\":\"unblock\",\"r\":4,\"user\":\"alice\"}", "\"t\":\"result\"");
+    ask(&w, memory, &ALICE, "{\"t\":\"send\",\"to\":\"bob\",\"cid\":\"c2\",\"body\":\"x\"}",
+        "\"t\":\"sent\"");
+    world_done(&w);
+}
+
+static void blocking(void **state)
+{
+    (void)state;
+    assert_true(oom_loop(block_and_write, NULL) >= 20);
+}
+
 static void marking_as_read(void **state)
 {
     (void)state;
@@ -275,11 +297,9 @@ static void telling_who_is_away(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(talking),
-        cmocka_unit_test(devices),
-        cmocka_unit_test(marking_as_read),
-        cmocka_unit_test(making_a_group),
-        cmocka_unit_test(telling_who_is_away),
+        cmocka_unit_test(talking),         cmocka_unit_test(devices),
+        cmocka_unit_test(marking_as_read), cmocka_unit_test(blocking),
+        cmocka_unit_test(making_a_group),  cmocka_unit_test(telling_who_is_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,7 +76,8 @@ static void on_stream(chat__client *client, chat_event_type type)
     if (chat__client_is_own(client, frame))
         return;
     /* A marker says it all: one that is missing is made up for by the next. */
-    int is_own = type == CHAT_EVENT_MARKER || type == CHAT_EVENT_SETTING;
+    int is_own =
+        type == CHAT_EVENT_MARKER || type == CHAT_EVENT_SETTING || type == CHAT_EVENT_BLOCKED;
     client->event.gap_after = is_own ? 0 : gap_after;
     chat__client_give(client, type, CHAT_OK);
 }
@@ -141,6 +142,12 @@ static void on_marker(chat__client *client)
 static void on_setting(chat__client *client)
 {
     on_stream(client, CHAT_EVENT_SETTING);
+}
+
+static void on_blocked(chat__client *client)
+{
+    if (!take_row(client))
+        on_stream(client, CHAT_EVENT_BLOCKED);
 }
 
 /* A server says it once; an application may count on that. */
@@ -230,16 +237,27 @@ static void on_frame(chat__client *client)
         int needs_live;
         void (*take)(chat__client *client);
     } HANDLERS[] = {
-        {CHAT_FRAME_WELCOME, 0, on_welcome},   {CHAT_FRAME_ERROR, 0, on_error},
-        {CHAT_FRAME_BYE, 0, on_bye},           {CHAT_FRAME_MSG, 1, on_record},
-        {CHAT_FRAME_CHAT, 1, on_record},       {CHAT_FRAME_SENT, 1, on_sent},
-        {CHAT_FRAME_RECEIPT, 1, on_receipt},   {CHAT_FRAME_TRAIL, 1, on_receipt},
-        {CHAT_FRAME_RESULT, 1, on_result},     {CHAT_FRAME_PONG, 1, on_result},
-        {CHAT_FRAME_PRESENCE, 1, on_presence}, {CHAT_FRAME_TYPING, 1, on_typing},
-        {CHAT_FRAME_CHANGE, 1, on_record},     {CHAT_FRAME_MEMBER, 1, on_record},
-        {CHAT_FRAME_DEVICE, 1, on_record},     {CHAT_FRAME_SETTING, 1, on_setting},
-        {CHAT_FRAME_MARKER, 1, on_marker},     {CHAT_FRAME_NOTE, 1, on_record},
-        {CHAT_FRAME_RESUMED, 1, on_resumed},   {CHAT_FRAME_GAP, 1, chat__repair_on_gap},
+        {CHAT_FRAME_WELCOME, 0, on_welcome},
+        {CHAT_FRAME_ERROR, 0, on_error},
+        {CHAT_FRAME_BYE, 0, on_bye},
+        {CHAT_FRAME_MSG, 1, on_record},
+        {CHAT_FRAME_CHAT, 1, on_record},
+        {CHAT_FRAME_SENT, 1, on_sent},
+        {CHAT_FRAME_RECEIPT, 1, on_receipt},
+        {CHAT_FRAME_TRAIL, 1, on_receipt},
+        {CHAT_FRAME_RESULT, 1, on_result},
+        {CHAT_FRAME_PONG, 1, on_result},
+        {CHAT_FRAME_PRESENCE, 1, on_presence},
+        {CHAT_FRAME_TYPING, 1, on_typing},
+        {CHAT_FRAME_CHANGE, 1, on_record},
+        {CHAT_FRAME_MEMBER, 1, on_record},
+        {CHAT_FRAME_DEVICE, 1, on_record},
+        {CHAT_FRAME_SETTING, 1, on_setting},
+        {CHAT_FRAME_BLOCKED, 1, on_blocked},
+        {CHAT_FRAME_MARKER, 1, on_marker},
+        {CHAT_FRAME_NOTE, 1, on_record},
+        {CHAT_FRAME_RESUMED, 1, on_resumed},
+        {CHAT_FRAME_GAP, 1, chat__repair_on_gap},
     };
     int is_live = client->phase == CHAT__PHASE_LIVE;
     if (is_live && chat__repair_takes(client))

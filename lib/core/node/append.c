@@ -3,6 +3,7 @@
  * The owner's way from an accepted request to a record: id, payload, append; and when the record is
  * durable, on to the nodes where the members live.
  */
+#include "node/block.h"
 #include "node/cid.h"
 #include "node/note.h"
 #include "node/self.h"
@@ -48,18 +49,12 @@ static void give_up(chat__node *node, const chat_frame *submit, chat__op *op, ch
 /* The chat stays as it is until the record is durable. */
 static void hold_room(chat__node *node, chat__op *op, chat__room *room)
 {
-    if (chat__note_is(op->kind)) {
-        /* What the next one finds must have this one in it. */
-        op->room = room;
-        chat__room_pin(node, room);
-        room->is_busy = 1;
-        return;
-    }
-    if (room == NULL || room->is_direct)
-        return;
     op->room = room;
     chat__room_pin(node, room);
-    if (op->kind == CHAT_FRAME_CHAT_CREATE)
+    /* What the next one finds must have this one in it. */
+    if (chat__note_is(op->kind) || chat__block_is(op->kind))
+        room->is_busy = 1;
+    else if (op->kind == CHAT_FRAME_CHAT_CREATE)
         room->state = CHAT__ROOM_CREATING;
     else if (op->kind == CHAT_FRAME_READ)
         room->state = CHAT__ROOM_MARKING;
@@ -173,7 +168,7 @@ static chat_status fan_out(chat__node *node, const chat__op *op, chat_frame *pus
         address(push, members, here);
         chat__count(&node->counts, CHAT__EVENT_ROUTED);
         push->has &= ~(CHAT_FIELD_BIT(CHAT_FIELD_KEY_CONN) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_R));
-        if (to_node == author_node) {
+        if (to_node == author_node && op->conn != 0) {
             CHAT_FRAME_SET(push, CONN, conn, op->conn);
             if (op->has_r)
                 CHAT_FRAME_SET(push, R, r, op->r);
@@ -233,17 +228,26 @@ static chat_status push_record(chat__node *node, const chat__op *op)
     return fan_out(node, op, &push, members);
 }
 
-static void refuse_append(chat__node *node, const chat__op *op, chat_status status)
+/* The record of an op as what was submitted, to answer it. */
+static chat_status init_about(chat__node *node, const chat__op *op, chat_frame *out)
+{
+    chat_status status = chat__frame_decode_own(node->row_decoder, op->bytes, out);
+    if (status != CHAT_OK)
+        return status;
+    out->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
+    out->conn = op->conn;
+    out->node = op->node;
+    if (op->has_r)
+        CHAT_FRAME_SET(out, R, r, op->r);
+    return CHAT_OK;
+}
+
+void chat__owner_answer_early(chat__node *node, chat__op *op, chat_status status, const char *text)
 {
     chat_frame about;
-    if (chat__frame_decode_own(node->row_decoder, op->bytes, &about) != CHAT_OK)
-        return;
-    about.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
-    about.conn = op->conn;
-    about.node = op->node;
-    if (op->has_r)
-        CHAT_FRAME_SET(&about, R, r, op->r);
-    chat__owner_refuse(node, &about, status, chat_status_text(status));
+    if (init_about(node, op, &about) == CHAT_OK)
+        chat__owner_refuse(node, &about, status, text);
+    op->conn = 0;
 }
 
 static void finish(chat__node *node, chat__op *op)
@@ -251,9 +255,9 @@ static void finish(chat__node *node, chat__op *op)
     chat__room *room = op->room;
     if (op->kind == CHAT_FRAME_READ)
         chat__self_finish(node, op);
-    if (chat__note_is(op->kind))
+    if (chat__note_is(op->kind) || chat__block_is(op->kind))
         room->is_busy = 0;
-    if (room != NULL && op->roster != NULL) {
+    if (op->roster != NULL) {
         if (op->seq != 0) {
             chat__room_set_roster(node, room, op->roster);
             op->roster = NULL;
@@ -261,10 +265,8 @@ static void finish(chat__node *node, chat__op *op)
         room->state = CHAT__ROOM_READY;
     }
     chat__op_free(node, op);
-    if (room != NULL) {
-        room->n_pins--;
-        chat__owner_run_queue(node, room);
-    }
+    room->n_pins--;
+    chat__owner_run_queue(node, room);
 }
 
 /* Records leave in order: behind one that memory was short for, the next ones wait too. */
@@ -278,15 +280,62 @@ static void stall(chat__node *node, chat__op *op)
     node->last_stalled = op;
 }
 
+/* A record goes to the members, a block first to the nodes that must know of it. CHAT_OK;
+   CHAT_MORE: they have been told, and answer; CHAT_ERR_NOMEM: again later. */
+static chat_status leave(chat__node *node, chat__op *op)
+{
+    chat_status status = chat__block_is(op->kind) ? chat__block_tell(node, op) : CHAT_OK;
+    if (status != CHAT_OK)
+        return status;
+    if (op->id != 0)
+        return push_record(node, op);
+    chat_frame about;
+    if (op->conn != 0 && init_about(node, op, &about) == CHAT_OK)
+        chat__owner_done(node, &about);
+    return CHAT_OK;
+}
+
 void chat__owner_push_stalled(chat__node *node)
 {
-    while (node->stalled != NULL && push_record(node, node->stalled) == CHAT_OK) {
+    while (node->stalled != NULL) {
         chat__op *op = node->stalled;
+        chat_status status = leave(node, op);
+        if (status != CHAT_OK && status != CHAT_MORE)
+            return;
         node->stalled = op->next;
         if (node->stalled == NULL)
             node->last_stalled = NULL;
-        finish(node, op);
+        if (status == CHAT_OK)
+            finish(node, op);
     }
+}
+
+static void go_on(chat__node *node, chat__op *op)
+{
+    chat_status status = node->stalled == NULL ? leave(node, op) : CHAT_ERR_NOMEM;
+    if (status == CHAT_OK)
+        finish(node, op);
+    else if (status != CHAT_MORE)
+        stall(node, op);
+}
+
+void chat__owner_told(chat__node *node, chat__op *op)
+{
+    go_on(node, op);
+}
+
+void chat__owner_repeat(chat__node *node, const chat_frame *submit, chat__room *room,
+                        chat_frame *payload)
+{
+    CHAT_FRAME_SET(payload, CHAT, chat, submit->chat);
+    CHAT_FRAME_SET(payload, FROM, from, submit->from);
+    chat__op *op = append_op(node, submit, payload);
+    if (op == NULL) {
+        give_up(node, submit, NULL, NULL);
+        return;
+    }
+    hold_room(node, op, room);
+    go_on(node, op);
 }
 
 /* Who is new is a member since this record. */
@@ -323,16 +372,13 @@ void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, ui
 {
     if (status == CHAT_OK) {
         note_durable(node, op, seq, prev);
-        if (node->stalled != NULL || push_record(node, op) != CHAT_OK)
-            stall(node, op);
-        else
-            finish(node, op);
+        go_on(node, op);
         return;
     }
     if (op->cid != NULL)
         chat__cid_forget(node, op->cid);
     if (op->kind == CHAT_FRAME_CHAT_CREATE)
         op->room->state = CHAT__ROOM_MISSING;
-    refuse_append(node, op, status);
+    chat__owner_answer_early(node, op, status, chat_status_text(status));
     finish(node, op);
 }

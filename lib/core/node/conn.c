@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections of a node: opened, found by number, written to, timed, closed. */
 #include "node/devices.h"
+#include "node/hide.h"
+#include "node/hints.h"
 #include "node/limits.h"
 #include "node/trail.h"
 #include "node/internal.h"
@@ -126,6 +128,7 @@ static void leave_user(chat__node *node, chat__node_conn *conn)
     if (user->conns == NULL) {
         chat__limits_leave(node, user);
         (void)chat__map_remove(&node->users, chat__view(user->id, user->id_len));
+        chat__node_dealloc(node, user->blockers);
         chat__node_dealloc(node, user);
     }
 }
@@ -182,6 +185,7 @@ void chat__conn_destroy(chat__node *node, chat__node_conn *conn)
 {
     chat__presence_leave(node, conn);
     chat__devices_seen(node, conn);
+    chat__hide_leave(node, conn);
     chat__node_dealloc(node, conn->typing);
     if (conn->device_len > sizeof conn->device.near)
         chat__node_dealloc(node, conn->device.far);

@@ -6,6 +6,7 @@
  */
 #include "node/behind.h"
 #include "node/devices.h"
+#include "node/hide.h"
 #include "node/notify.h"
 #include "node/resume.h"
 #include "node/trail.h"
@@ -15,7 +16,8 @@
 static int is_record_type(uint64_t type)
 {
     return type == CHAT_FRAME_MSG || type == CHAT_FRAME_CHAT || type == CHAT_FRAME_CHANGE ||
-           type == CHAT_FRAME_MARKER || type == CHAT_FRAME_NOTE || type == CHAT_FRAME_SETTING;
+           type == CHAT_FRAME_MARKER || type == CHAT_FRAME_NOTE || type == CHAT_FRAME_SETTING ||
+           type == CHAT_FRAME_BLOCKED;
 }
 
 /* --- pushing --- */
@@ -128,7 +130,7 @@ static void answer_origin(chat__node *node, const chat_frame *push)
     if (push->kind == CHAT_FRAME_MARKER) {
         CHAT_FRAME_SET(&out, CHAT, chat, push->of);
         CHAT_FRAME_SET(&out, SEQ, seq, push->read_seq);
-    } else if (push->kind == CHAT_FRAME_SETTING) {
+    } else if (CHAT_FRAME_HAS(push, OF)) {
         CHAT_FRAME_SET(&out, CHAT, chat, push->of);
     } else {
         CHAT_FRAME_SET(&out, CHAT, chat, push->chat);
@@ -260,6 +262,8 @@ void chat__deliver_receipt(chat__node *node, const chat_frame *delivered)
 {
     chat_frame out = *delivered;
     chat__user *user = chat__map_get(&node->users, delivered->to);
+    if (user != NULL && chat__hide_is_in(node, user, delivered->user, delivered->chat))
+        return;
     out.type = CHAT_FRAME_RECEIPT;
     out.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_TO);
     for (chat__node_conn *conn = user != NULL ? user->conns : NULL; conn != NULL;

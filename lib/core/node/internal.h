@@ -79,10 +79,11 @@ typedef struct chat__node_conn {
     chat__user *user;
     chat__behind *behind; /* the first is being read */
     chat__behind *last_behind;
-    chat__gap *gaps;       /* not filled yet */
-    chat__lookup *lookups; /* questions about presence that are not answered */
-    chat__typing *typing;  /* what was passed on lately, may be NULL */
-    uint32_t turn_bytes;   /* written in turn `turn` */
+    chat__gap *gaps;          /* not filled yet */
+    chat__lookup *lookups;    /* questions about presence that are not answered */
+    struct chat__op *waiting; /* requests about presence, until it is known who hides */
+    chat__typing *typing;     /* what was passed on lately, may be NULL */
+    uint32_t turn_bytes;      /* written in turn `turn` */
     uint32_t turn;
     uint32_t n_submitted; /* requests whose answer is outstanding */
     uint32_t n_resumed;   /* records read back of what `resumed` waits for */
@@ -117,12 +118,17 @@ struct chat__user {
     chat__node_conn *conns;
     chat__allowance allowance;
     uint64_t trail_user; /* hash of the id, see trail.h */
+    uint64_t *blockers;  /* who has blocked him, see hide.h */
+    uint32_t n_blockers, cap_blockers;
+    uint64_t asking; /* number of the question who has, 0: none */
+    uint8_t knows_blockers;
+    uint8_t has_changed; /* since it was asked */
     uint8_t id_len;
     uint8_t id[];
 };
 
 typedef enum chat__op_type {
-    CHAT__OP_WAIT = 1,  /* owner: a request queued behind others of its chat */
+    CHAT__OP_WAIT = 1,  /* owner: a request behind others of its chat; user's node: see hide.c */
     CHAT__OP_APPEND,    /* owner: waits to be durable */
     CHAT__OP_ROOM,      /* owner: members are being loaded */
     CHAT__OP_SEARCH,    /* owner: looks for an earlier copy of a resent message */
@@ -136,6 +142,9 @@ typedef enum chat__op_type {
     CHAT__OP_FIND,      /* user's node: request `receipts`, looking for the message */
     CHAT__OP_RECEIPTS,  /* user's node: request `receipts`, who has it */
     CHAT__OP_MARKS,     /* owner of a self stream: may the marker move? */
+    CHAT__OP_BLOCK,     /* owner of a self stream: whom the user has blocked already */
+    CHAT__OP_BLOCKS,    /* user's node: request `blocks` */
+    CHAT__OP_BLOCKERS,  /* user's node: who has blocked him */
     CHAT__OP_TARGET,    /* owner: the message that an edit, a deletion or a reaction is about */
     CHAT__OP_REACTIONS, /* owner: what is thought of it, before another reaction */
     CHAT__OP_AWAY       /* user's node: which of his devices lack a message */
@@ -167,6 +176,10 @@ typedef struct chat__op {
     uint64_t id, ts, seq, prev; /* APPEND: of the record */
     chat__room *room;
     chat__cid *cid;
+    uint64_t telling;        /* a block: number of what other nodes were told */
+    uint64_t telling_due_ms; /* when it is given up */
+    uint32_t n_telling;      /* of them, that have not answered */
+    uint32_t is_told;
     chat__roster *roster; /* APPEND: the members from this record on, NULL: as before */
     chat_view bytes; /* WAIT: the submit frame; APPEND: the payload; MEMBERS, HISTORY: the chat;
                         REMOVE: the device */
@@ -188,11 +201,14 @@ struct chat__room {
     chat__room *prev_lru, *next_lru;
     chat__op *queue, *last; /* requests that wait their turn */
     chat__roster *roster;   /* of a group; NULL: not known yet */
+    chat__op *telling;      /* of a self stream: a block that other nodes are told of */
     uint32_t n_pins;        /* records on their way to the disk */
     uint8_t state;
     uint8_t is_direct;
     uint8_t is_open;
-    uint8_t is_busy; /* the head of the queue waits for storage */
+    uint8_t is_busy;  /* the head of the queue waits for storage */
+    uint8_t blocked;  /* of a direct chat: CHAT__BLOCKED_BY_* */
+    uint8_t is_stale; /* that changed while it was asked for */
     uint8_t key_len;
     uint8_t key[];
 };
@@ -232,8 +248,10 @@ struct chat__node {
     chat__map cids;
     chat__cid *cid_first, *cid_last; /* oldest first */
     chat__op *ops;
+    chat__op *telling, *last_telling; /* blocks that other nodes are told of, oldest first */
     chat__op *stalled, *last_stalled; /* durable, not yet pushed: memory ran out */
     uint32_t n_ops;
+    uint64_t n_tellings;     /* numbers of what is told and asked about blocks */
     uint64_t n_submitted;    /* requests to owners whose answer is outstanding */
     chat_presence *presence; /* users who live here; watchers are nodes */
     chat_presence *watched;  /* users watched from here; watchers are connections */
@@ -390,15 +408,15 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
 /* The same with the payload's own fields given; `roster` (NULL: none) is taken in any case. */
 void chat__owner_append_record(chat__node *node, const chat_frame *submit, chat__room *room,
                                chat_frame *payload, chat__roster *roster);
+/* The same for what is so already: all is done but the record. */
+void chat__owner_repeat(chat__node *node, const chat_frame *submit, chat__room *room,
+                        chat_frame *payload);
+/* Refuse what an op is about, although it goes on. */
+void chat__owner_answer_early(chat__node *node, chat__op *op, chat_status status, const char *text);
+/* All nodes that must know of an op's record first have it. */
+void chat__owner_told(chat__node *node, chat__op *op);
 void chat__owner_appended(chat__node *node, chat__op *op, chat_status status, uint64_t seq,
                           uint64_t prev);
-
-/* --- search.c: history, for a message that is sent again --- */
-#define CHAT__SEARCH_PAGE_ROWS 1000u
-/* CHAT_OK: the page has what `submit` sends again; CHAT_EMPTY; CHAT_ERR_NOMEM. */
-chat_status chat__search_take_page(chat__node *node, const chat_frame *submit,
-                                   const chat__rows *rows);
-int chat__search_goes_further(const chat__node *node, const chat__rows *rows, uint32_t n_pages);
 
 /* --- room.c: chats that a node owns, with their members and waiting requests --- */
 chat__room *chat__room_find(chat__node *node, chat_view chat);
@@ -457,24 +475,5 @@ int chat__fanout_serve(chat__node *node);
 /* The connection has read the chat back up to `seq`. */
 void chat__fanout_read(chat__node *node, const chat__node_conn *conn, chat_view chat, uint64_t seq);
 void chat__fanout_done(chat__node *node);
-
-/* --- presence.c: who is online, asked and watched over all nodes --- */
-chat_status chat__presence_init(chat__node *node);
-void chat__presence_done(chat__node *node);
-/* CHAT_OK, CHAT_ERR_NOMEM. */
-chat_status chat__presence_arrive(chat__node *node, const chat__node_conn *conn);
-void chat__presence_leave(chat__node *node, chat__node_conn *conn);
-void chat__presence_on_get(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
-void chat__presence_on_watch(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
-void chat__presence_on_hide(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
-/* Refuse what was not answered in time. */
-void chat__presence_do_due(chat__node *node);
-/* A frame of another node. CHAT_OK, CHAT_ERR_ARG. */
-chat_status chat__presence_link(chat__node *node, uint32_t from_node, const chat_frame *frame);
-
-/* --- typing.c: never stored, lost without harm --- */
-void chat__typing_on_client(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
-void chat__typing_on_owner(chat__node *node, const chat_frame *frame);
-void chat__typing_on_push(chat__node *node, const chat_frame *frame);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames of other nodes: refused unless they have what their kind must, then on to who is meant. */
+#include "node/block.h"
+#include "node/hints.h"
 #include "node/note.h"
 #include "node/trail.h"
 #include "node/self.h"
@@ -24,6 +26,8 @@ static int is_valid_submit(const chat__node *node, const chat_frame *frame, uint
         return 0;
     if (frame->kind == CHAT_FRAME_SEND)
         return has_all(frame, message);
+    if (chat__block_is(frame->kind))
+        return has_all(frame, own) && chat__block_is_valid(frame);
     if (chat__self_is(frame->kind))
         return has_all(frame, own) &&
                (frame->kind == CHAT_FRAME_READ ? CHAT_FRAME_HAS(frame, READ_SEQ)
@@ -43,7 +47,8 @@ static int is_valid_push(const chat_frame *frame)
     uint64_t origin = 0;
     if (frame->kind != CHAT_FRAME_MSG && frame->kind != CHAT_FRAME_CHAT &&
         frame->kind != CHAT_FRAME_MARKER && frame->kind != CHAT_FRAME_CHANGE &&
-        frame->kind != CHAT_FRAME_NOTE && frame->kind != CHAT_FRAME_SETTING)
+        frame->kind != CHAT_FRAME_NOTE && frame->kind != CHAT_FRAME_SETTING &&
+        frame->kind != CHAT_FRAME_BLOCKED)
         return 0;
     uint64_t to = frame->kind == CHAT_FRAME_CHANGE ? CHAT_FIELD_BIT(CHAT_FIELD_KEY_MEMBERS)
                                                    : CHAT_FIELD_BIT(CHAT_FIELD_KEY_USERS);
@@ -76,6 +81,16 @@ static void pass_over(chat__node *node, uint32_t from_node, const chat_frame *fr
     if (frame->type == CHAT_FRAME_SUBMIT && frame->node == from_node)
         chat__owner_refuse(node, frame, CHAT_ERR_UNSUPPORTED,
                            "the node that owns this chat is of an older version");
+}
+
+/* What is told, asked and answered between nodes besides records. */
+static chat_status take_other(chat__node *node, uint32_t from_node, const chat_frame *frame)
+{
+    if (frame->type == CHAT_FRAME_WHY_ASK || frame->type == CHAT_FRAME_WHY_ROW)
+        return chat__why_link(node, from_node, frame);
+    if (frame->type == CHAT_FRAME_BLOCK_TELL || frame->type == CHAT_FRAME_BLOCK_DONE)
+        return chat__block_link(node, from_node, frame);
+    return chat__presence_link(node, from_node, frame);
 }
 
 /* CHAT_EMPTY: it was passed over. */
@@ -127,10 +142,7 @@ chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view byte
     case CHAT_FRAME_TYPING_PUSH:
         chat__typing_on_push(node, &frame);
         return CHAT_OK;
-    case CHAT_FRAME_WHY_ASK:
-    case CHAT_FRAME_WHY_ROW:
-        return chat__why_link(node, from_node, &frame);
     default:
-        return chat__presence_link(node, from_node, &frame);
+        return take_other(node, from_node, &frame);
     }
 }

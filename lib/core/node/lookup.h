@@ -16,6 +16,7 @@ struct chat__lookup {
     uint64_t count;  /* rows given */
     uint32_t n_open; /* nodes that have not answered */
     uint32_t is_watch;
+    uint32_t is_untold; /* nobody asked: the row is told as a change */
     int32_t status;
     uint8_t device_len; /* of `why`: only rows of this device */
     uint8_t device[CHAT_ID_MAX_BYTES];

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The turn: time in, effects out, and answers of storage on their way to who asked. See node.h. */
 #include "node/devices.h"
+#include "node/block.h"
+#include "node/hide.h"
+#include "node/hints.h"
 #include "node/limits.h"
 #include "node/note.h"
 #include "node/lookup.h"
@@ -45,6 +48,7 @@ void chat__node_options_init(chat__node_options *options)
     options->presence_count = 65536;
     options->max_watched = 256;
     options->device_seen_ms = 86400000;
+    options->max_blocked = 1000;
     options->trail_count = 4096;
     options->notify_interval_ms = 60000;
     options->fanout_sync_members = 50;
@@ -333,6 +337,7 @@ void chat__node_begin(chat__node *node, uint64_t mono_ms, uint64_t unix_ms)
     chat__owner_push_stalled(node);
     chat__presence_do_due(node);
     chat__notify_do_due(node);
+    chat__block_do_due(node);
     chat__heap_item *item = chat__heap_first(&node->timers);
     while (item != NULL && item->at_ms <= node->mono_ms) {
         chat__conn_timer_due(node, (chat__node_conn *)(void *)item);
@@ -350,6 +355,8 @@ uint64_t chat__node_deadline(const chat__node *node)
     if (node->is_draining && node->n_conns > 0)
         return node->mono_ms + DRAIN_POLL_MS;
     uint64_t at_ms = chat__notify_deadline(node);
+    if (node->telling != NULL && node->telling->telling_due_ms < at_ms)
+        at_ms = node->telling->telling_due_ms;
     if (node->lookup_first != NULL && node->lookup_first->due_ms < at_ms)
         at_ms = node->lookup_first->due_ms;
     return first != NULL && first->at_ms < at_ms ? first->at_ms : at_ms;
@@ -449,4 +456,16 @@ void chat__node_marks_loaded(chat__node *node, uint64_t tag, chat_status status,
         chat__self_marks_loaded(node, op, status, marks);
     else
         chat__self_receipts_loaded(node, op, status, marks);
+}
+
+void chat__node_blocks_loaded(chat__node *node, uint64_t tag, chat_status status,
+                              const chat_view *users, size_t n_users)
+{
+    chat__op *op = op_of(tag);
+    if (op->type == CHAT__OP_BLOCKERS)
+        chat__hide_loaded(node, op, status, users, n_users);
+    else if (op->type == CHAT__OP_BLOCK)
+        chat__block_loaded(node, op, status, users, n_users);
+    else
+        chat__block_listed(node, op, status, users, n_users);
 }

@@ -55,10 +55,11 @@ typedef struct chat__node_options {
     uint32_t batch_count;      /* 100: records per read-back */
     uint32_t dedupe_count;     /* 65,536: cids that are remembered */
     uint32_t max_pending;      /* 65,536: requests that wait for storage; above it: busy */
-    uint32_t chat_cache_count; /* 65,536: groups whose members are remembered */
+    uint32_t chat_cache_count; /* 65,536: chats whose members and blocks are remembered */
     uint32_t presence_count;   /* 65,536: users who are watched or whose last sight is remembered */
     uint32_t max_watched;      /* 256: users that a connection may watch */
     uint32_t device_seen_ms;   /* 86,400,000: how often storage is told of a connected device */
+    uint32_t max_blocked;      /* 1,000: users that a user may block */
     uint32_t trail_count;      /* 4,096: events that are remembered for `why`; 0: none */
     uint32_t notify_users;     /* 0: nobody is notified; who are away and remembered */
     uint32_t notify_interval_ms;  /* 60,000: between two notifications of many messages */
@@ -86,11 +87,12 @@ typedef enum chat__effect_type {
     CHAT__EFFECT_CLOSE,
     /* Hand `bytes` to node `to_node`. */
     CHAT__EFFECT_LINK,
-    /* Append to `partition`: key `chat`, `id`, `kind` (chat_frame_type MSG, CHAT, CHANGE,
-       MARKER or SETTING), payload `bytes`, a CBOR frame of that type without seq and prev. Answer:
-       chat__node_appended(tag), in the order of the effects. */
+    /* Append to `partition`: key `chat`, `id`, `kind` (chat_frame_type MSG, CHAT, CHANGE, MARKER,
+       SETTING or BLOCKED), payload `bytes`, a CBOR frame of that type without seq and prev.
+       Answer: chat__node_appended(tag), in the order of the effects. */
     CHAT__EFFECT_APPEND,
-    /* Who is in group `chat`? Answer: chat__node_chat_loaded(tag). */
+    /* Who is in group `chat`? Of a direct chat: who has blocked the other? Answer:
+       chat__node_chat_loaded(tag). */
     CHAT__EFFECT_LOAD_CHAT,
     /* Chats of `user`, those left too, and what `device` has of each. Makes the device known; if
        there are too many, the one that was not seen for longest is forgotten, but none of `names`.
@@ -119,6 +121,9 @@ typedef enum chat__effect_type {
     /* Which of `user`'s devices lack the record `seq` of `chat`, and has he muted the chat? Answer:
        chat__node_away_loaded(tag). */
     CHAT__EFFECT_LOAD_AWAY,
+    /* Whom has `user` blocked? `kind` CHAT__BLOCKS_BY_OTHERS: who has blocked `user`? CHAT_MORE
+       when there are more than `limit` (if not 0). Answer: chat__node_blocks_loaded(tag). */
+    CHAT__EFFECT_LOAD_BLOCKS,
     /* `user`'s `device` has everything of `chat` up to `seq`. No answer; may be written late. */
     CHAT__EFFECT_CURSOR,
     /* Tell `user`, who is away, of `limit` messages of the authors `names` (`kind` 1: and others),
@@ -128,6 +133,8 @@ typedef enum chat__effect_type {
     /* One line for the operator in `text`. */
     CHAT__EFFECT_LOG
 } chat__effect_type;
+
+#define CHAT__BLOCKS_BY_OTHERS 1u
 
 typedef struct chat__effect {
     chat__effect_type type;
@@ -208,7 +215,11 @@ typedef struct chat__told {
     chat_view device; /* empty: of all that were named */
 } chat__told;
 
-/* A group as storage knows it: who is a member now. */
+/* Who of the two in a direct chat's id has blocked the other. */
+#define CHAT__BLOCKED_BY_FIRST  1u
+#define CHAT__BLOCKED_BY_SECOND 2u
+
+/* A group as storage knows it: who is a member now. Or a direct chat, without members. */
 typedef struct chat__node_member {
     chat_view user;
     uint64_t since; /* seq of the record that made them a member */
@@ -217,7 +228,8 @@ typedef struct chat__node_member {
 
 typedef struct chat__node_chat {
     chat_view title;
-    int is_open; /* anybody may join */
+    int is_open;      /* anybody may join */
+    uint32_t blocked; /* of a direct chat: CHAT__BLOCKED_BY_* */
     const chat__node_member *members;
     size_t n_members;
 } chat__node_chat;
@@ -268,7 +280,8 @@ chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view byte
 /* Answers to effects. Views are borrowed during the call. */
 void chat__node_appended(chat__node *node, uint64_t tag, chat_status status, uint64_t seq,
                          uint64_t prev);
-/* CHAT_ERR_NOT_FOUND: no such chat. `chat` is not read unless CHAT_OK. */
+/* CHAT_ERR_NOT_FOUND: no such group, or a direct chat in which nobody has blocked. `chat` is not
+   read unless CHAT_OK. */
 void chat__node_chat_loaded(chat__node *node, uint64_t tag, chat_status status,
                             const chat__node_chat *chat);
 /* CHAT_EMPTY: as CHAT_OK, and the device was not known before. CHAT_ERR_LIMIT: it would be one too
@@ -294,6 +307,9 @@ void chat__node_away_loaded(chat__node *node, uint64_t tag, chat_status status,
 /* No answer to anything: it is remembered for `why`, and a device that is gone is named no more
    until it says hello. */
 void chat__node_told(chat__node *node, const chat__told *told);
+
+void chat__node_blocks_loaded(chat__node *node, uint64_t tag, chat_status status,
+                              const chat_view *users, size_t n_users);
 
 /* Ids are made with a node number and times that were leased. */
 typedef struct chat__node_lease {

@@ -8,6 +8,7 @@
  */
 #include "node/cid.h"
 #include "node/note.h"
+#include "node/block.h"
 
 #include <string.h>
 
@@ -78,7 +79,7 @@ void chat__note_reactions(chat__node *node, chat__node_conn *conn, const chat_fr
 
 int chat__note_take(chat__node *node, const chat_frame *submit, chat__room *room)
 {
-    if (room == NULL || (!room->is_direct && room->state == CHAT__ROOM_NEW))
+    if (room == NULL || room->state == CHAT__ROOM_NEW)
         return 1;
     return !chat__owner_is_refused(node, submit, room);
 }
@@ -148,6 +149,9 @@ static chat_view reaction_of(const chat_frame *frame)
 static void append(chat__node *node, const chat_frame *submit, chat__room *room, uint64_t re_seq)
 {
     chat_frame note;
+    /* It may have changed while storage was asked. */
+    if (chat__block_refuses(node, submit, room))
+        return;
     const char *what = submit->kind == CHAT_FRAME_EDIT     ? "edit"
                        : submit->kind == CHAT_FRAME_DELETE ? "delete"
                                                            : "react";

@@ -3,8 +3,10 @@
  * The node that owns a chat: takes what users submit to it in order, refuses who is no member,
  * answers what was sent before as the first time, and appends the others (append.c).
  */
+#include "node/block.h"
 #include "node/cid.h"
 #include "node/note.h"
+#include "node/search.h"
 #include "node/self.h"
 #include "wire/wire.h"
 
@@ -111,6 +113,7 @@ static step load_room(chat__node *node, chat__room *room, const chat_frame *subm
     if (chat__owner_ask(node, room, submit, CHAT__EFFECT_LOAD_CHAT, op) == NULL)
         return STEP_DONE;
     room->state = CHAT__ROOM_LOADING;
+    room->is_stale = 0;
     return STEP_WAIT;
 }
 
@@ -129,12 +132,6 @@ static step search(chat__node *node, chat__room *room, const chat_frame *submit,
 }
 
 /* --- one request --- */
-
-static int is_direct(chat_view chat)
-{
-    chat_view members[2];
-    return chat_direct_members(chat, members) == CHAT_OK;
-}
 
 /* The first copy is on its way to the disk: the newest connection gets the answer, and the request
    of the older one is over without one. */
@@ -158,7 +155,7 @@ int chat__owner_is_refused(chat__node *node, const chat_frame *submit, const cha
     if (chat_direct_members(submit->chat, members) == CHAT_OK) {
         if (chat__view_equal(members[0], submit->from) ||
             chat__view_equal(members[1], submit->from))
-            return 0;
+            return chat__block_refuses(node, submit, room);
     } else if (room->state == CHAT__ROOM_MISSING) {
         chat__owner_refuse(node, submit, CHAT_ERR_NOT_FOUND,
                            "there is no such chat: create it first");
@@ -170,12 +167,10 @@ int chat__owner_is_refused(chat__node *node, const chat_frame *submit, const cha
     return 1;
 }
 
-/* Whether storage must say first who the members are; a direct chat's id names them. */
-static int must_load(const chat__room *room, chat_view chat)
+/* Whether storage must say first who the members are, or who has blocked the other. */
+static int must_load(const chat__room *room)
 {
-    if (room == NULL)
-        return !is_direct(chat);
-    return !room->is_direct && room->state == CHAT__ROOM_NEW;
+    return room == NULL || room->state == CHAT__ROOM_NEW;
 }
 
 /* Whether history must be searched: it is sent again, and not known here. */
@@ -207,18 +202,14 @@ static step take_send(chat__node *node, const chat_frame *submit, chat__room *ro
 {
     if (answer_again(node, submit))
         return STEP_DONE;
-    if (must_load(room, submit->chat))
+    if (must_load(room))
         return STEP_WAIT;
-    int is_unknown = must_search(node, submit, is_searched);
-    /* Who was removed meanwhile still learns that the first copy is there. */
-    if (is_unknown && room != NULL && room->state == CHAT__ROOM_READY)
+    /* Who was removed or blocked meanwhile still learns that the first copy is there. */
+    if (room->state == CHAT__ROOM_READY && must_search(node, submit, is_searched))
         return STEP_WAIT;
     if (chat__owner_is_refused(node, submit, room))
         return STEP_DONE;
-    if (is_unknown)
-        return STEP_WAIT;
-    chat__owner_append(node, submit, room != NULL && !room->is_direct ? room->roster->n_members : 2,
-                       room);
+    chat__owner_append(node, submit, room->is_direct ? 2 : room->roster->n_members, room);
     return STEP_DONE;
 }
 
@@ -339,7 +330,7 @@ static step ask_for(chat__node *node, const chat_frame *submit, chat__room *room
         return chat__self_ask(node, room, submit) ? STEP_WAIT : STEP_DONE;
     if (is_unsettled(room))
         return STEP_WAIT;
-    if (!room->is_direct && room->state == CHAT__ROOM_NEW)
+    if (must_load(room))
         return load_room(node, room, submit);
     if (chat__note_is(submit->kind) && !must_search(node, submit, room->queue->is_searched))
         return chat__note_ask(node, room, submit) ? STEP_WAIT : STEP_DONE;
@@ -399,6 +390,12 @@ void chat__owner_room_loaded(chat__node *node, chat__op *op, chat_status status,
     chat__op_free(node, op);
     room->is_busy = 0;
     room->state = CHAT__ROOM_MISSING;
+    if (room->is_direct && (status == CHAT_OK || status == CHAT_ERR_NOT_FOUND)) {
+        room->blocked = status == CHAT_OK ? (uint8_t)chat->blocked : 0;
+        room->state = room->is_stale ? CHAT__ROOM_NEW : CHAT__ROOM_READY;
+        chat__owner_run_queue(node, room);
+        return;
+    }
     if (status == CHAT_OK) {
         roster = chat__roster_new(node, chat->members, chat->n_members);
         status = roster == NULL ? CHAT_ERR_NOMEM : CHAT_OK;

@@ -4,6 +4,8 @@
  * and tells the nodes that watch; the node of who watches passes it on to its connections. So a
  * change travels once to each node. The silence of a connection ends it, and its lease with it.
  */
+#include "node/hide.h"
+#include "node/hints.h"
 #include "node/lookup.h"
 
 #include "route/fanout.h"
@@ -87,7 +89,7 @@ static void tell_conn(chat__node *node, const chat_presence_change *change)
 {
     chat_frame out;
     chat__node_conn *conn = chat__conn_of(node, change->watcher);
-    if (conn == NULL)
+    if (conn == NULL || chat__hide_is(node, conn->user, change->user))
         return;
     chat_frame_init(&out, CHAT_FRAME_PRESENCE);
     fill_state(&out, change->user, &change->state);
@@ -183,6 +185,10 @@ static void answer_lookup(chat__node *node, chat__lookup *lookup)
     chat__node_conn *conn = lookup->conn;
     chat_frame_init(&out, CHAT_FRAME_RESULT);
     CHAT_FRAME_SET(&out, R, r, lookup->r);
+    if (lookup->is_untold) {
+        end_lookup(node, lookup);
+        return;
+    }
     if (lookup->status == CHAT_OK) {
         CHAT_FRAME_SET(&out, COUNT, count, lookup->count);
         chat__conn_write_frame(node, conn, &out);
@@ -215,6 +221,13 @@ chat__lookup *chat__lookup_of(const chat__node *node, const chat_frame *frame)
     return lookup;
 }
 
+/* To whom the user has blocked. */
+static void look_offline(chat_frame *out)
+{
+    CHAT_FRAME_SET(out, ONLINE, online, 0);
+    out->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_TS);
+}
+
 static void take_row(chat__node *node, const chat_frame *row)
 {
     chat_frame out = *row;
@@ -222,7 +235,10 @@ static void take_row(chat__node *node, const chat_frame *row)
     if (lookup == NULL)
         return;
     out.type = CHAT_FRAME_PRESENCE;
-    CHAT_FRAME_SET(&out, R, r, lookup->r);
+    if (chat__hide_is(node, lookup->conn->user, row->user))
+        look_offline(&out);
+    if (!lookup->is_untold)
+        CHAT_FRAME_SET(&out, R, r, lookup->r);
     lookup->count++;
     chat__conn_write_frame(node, lookup->conn, &out);
 }
@@ -368,12 +384,7 @@ static void ask_all(chat__node *node, chat__node_conn *conn, const chat_frame *f
     chat__lookup_ask(node, lookup, frame->users, &question, take_ask);
 }
 
-void chat__presence_on_get(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
-{
-    ask_all(node, conn, frame);
-}
-
-void chat__presence_on_watch(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+static void watch_and_ask(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
     chat_status status =
         chat_presence_watch(node->watched, conn->id, frame->users.items, frame->users.n_items);
@@ -387,6 +398,51 @@ void chat__presence_on_watch(chat__node *node, chat__node_conn *conn, const chat
     conn->is_watching = frame->users.n_items > 0;
     tell_changes(node);
     ask_all(node, conn, frame);
+}
+
+void chat__presence_ask(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    if (frame->type == CHAT_FRAME_PRESENCE_WATCH)
+        watch_and_ask(node, conn, frame);
+    else
+        ask_all(node, conn, frame);
+}
+
+void chat__presence_request(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    if (!chat__hide_must_wait(node, conn, frame))
+        chat__presence_ask(node, conn, frame);
+}
+
+/* How a user is now is asked where he lives; it is told as a change. */
+static void tell_again(chat__node *node, chat__node_conn *conn, chat_view user)
+{
+    chat_frame question;
+    chat_view_list users = {&user, 1};
+    chat_frame_init(&question, CHAT_FRAME_PRESENCE_WATCH);
+    CHAT_FRAME_SET(&question, R, r, 0);
+    chat__lookup *lookup = chat__lookup_begin(node, conn, &question);
+    if (lookup == NULL)
+        return; /* the next change tells it */
+    lookup->is_untold = 1;
+    chat_frame_init(&question, CHAT_FRAME_PRESENCE_ASK);
+    CHAT_FRAME_SET(&question, KIND, kind, CHAT_FRAME_PRESENCE_WATCH);
+    chat__lookup_ask(node, lookup, users, &question, take_ask);
+}
+
+void chat__presence_blocked(chat__node *node, chat__node_conn *conn, chat_view user, int is_blocked)
+{
+    chat_frame out;
+    if (!conn->is_watching || !chat_presence_is_watching(node->watched, conn->id, user))
+        return;
+    if (!is_blocked) {
+        tell_again(node, conn, user);
+        return;
+    }
+    chat_frame_init(&out, CHAT_FRAME_PRESENCE);
+    CHAT_FRAME_SET(&out, USER, user, user);
+    look_offline(&out);
+    chat__conn_write_hint(node, conn, &out);
 }
 
 void chat__presence_do_due(chat__node *node)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames of a client, on the node where its user lives: hello, send, ack, lists, ping. */
 #include "node/devices.h"
+#include "node/block.h"
+#include "node/hide.h"
+#include "node/hints.h"
 #include "node/limits.h"
 #include "node/note.h"
 #include "node/notify.h"
@@ -164,6 +167,7 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
     replace_same_device(node, conn);
     write_welcome(node, conn);
     conn->seen_due = (uint32_t)node->mono_ms + node->options.device_seen_ms;
+    chat__hide_learn(node, conn);
     chat__op *op = chat__request_op(node, conn, CHAT__OP_DEVICE, frame, chat__view(NULL, 0), 0);
     chat__effect *effect = NULL;
     chat_view_list connected;
@@ -414,14 +418,17 @@ void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *fr
         {CHAT_FRAME_CHAT_ROLE, chat__request_group_change, 0},
         {CHAT_FRAME_CHAT_MEMBERS, chat__request_members, 1},
         {CHAT_FRAME_TYPING, chat__typing_on_client, 0},
-        {CHAT_FRAME_PRESENCE_GET, chat__presence_on_get, 1},
-        {CHAT_FRAME_PRESENCE_WATCH, chat__presence_on_watch, 1},
+        {CHAT_FRAME_PRESENCE_GET, chat__presence_request, 1},
+        {CHAT_FRAME_PRESENCE_WATCH, chat__presence_request, 1},
         {CHAT_FRAME_PRESENCE_HIDE, chat__presence_on_hide, 1},
         {CHAT_FRAME_DEVICES, chat__devices_list, 1},
         {CHAT_FRAME_DEVICE_REMOVE, chat__devices_remove, 1},
         {CHAT_FRAME_WHY, chat__why_request, 1},
         {CHAT_FRAME_READ, chat__self_read, 0},
         {CHAT_FRAME_MUTE, chat__self_mute, 0},
+        {CHAT_FRAME_BLOCK, chat__block_request, 0},
+        {CHAT_FRAME_UNBLOCK, chat__block_request, 0},
+        {CHAT_FRAME_BLOCKS, chat__block_list, 1},
         {CHAT_FRAME_RECEIPTS, chat__self_find, 1},
         {CHAT_FRAME_EDIT, chat__note_request, 0},
         {CHAT_FRAME_DELETE, chat__note_request, 0},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chats that this node owns: members, and the requests that wait for them in order. Groups with
- * nothing waiting stay in a cache of bounded size; a direct chat needs no cache, its id names both.
+ * Chats that this node owns: members (of a direct chat: who has blocked the other), and requests
+ * that wait for them in order. Those with nothing waiting stay in a cache of bounded size.
  */
 #include "node/internal.h"
 
@@ -157,7 +157,7 @@ void chat__room_release(chat__node *node, chat__room *room)
 {
     if (room->queue != NULL || room->is_busy || room->n_pins > 0)
         return;
-    if (room->is_direct || room->state != CHAT__ROOM_READY) {
+    if (room->state != CHAT__ROOM_READY) {
         chat__room_free(node, room);
         return;
     }

@@ -4,7 +4,7 @@
  * and it comes by, so that one search serves all resends of a reconnect.
  */
 #include "node/cid.h"
-#include "node/internal.h"
+#include "node/search.h"
 
 /* Looked for in so many pages of history, and no further back than 24 hours. */
 #define SEARCH_PAGES   100u

@@ -5,6 +5,8 @@
  * got a message.
  */
 #include "node/self.h"
+#include "node/block.h"
+#include "node/hide.h"
 #include "node/trail.h"
 
 #include <assert.h>
@@ -20,7 +22,7 @@
 
 int chat__self_is(uint64_t kind)
 {
-    return kind == CHAT_FRAME_READ || kind == CHAT_FRAME_MUTE;
+    return kind == CHAT_FRAME_READ || kind == CHAT_FRAME_MUTE || chat__block_is(kind);
 }
 
 /* A request about `chat` on its way to the self stream of the user. */
@@ -168,6 +170,8 @@ static void answer_found(chat__node *node, chat__node_conn *conn, const chat__op
 {
     chat_frame about;
     chat__request_about(op, &about);
+    if (chat__hide_refuses(node, conn, op, &about))
+        return;
     if (mark_of(marks, chat__conn_user(conn)) == NULL)
         chat__request_refuse(node, conn, &about, CHAT_ERR_FORBIDDEN,
                              "you are no member of this chat");
@@ -231,6 +235,8 @@ int chat__self_ask(chat__node *node, chat__room *room, const chat_frame *submit)
 {
     if (room->is_busy || room->state == CHAT__ROOM_MARKING)
         return 1;
+    if (chat__block_is(submit->kind))
+        return chat__block_ask(node, room, submit);
     chat__op *op = chat__op_new(node, CHAT__OP_MARKS, 0);
     chat__effect *effect = chat__owner_ask(node, room, submit, CHAT__EFFECT_LOAD_MARKS, op);
     if (effect == NULL)

@@ -4,7 +4,8 @@
  * chats need no owner, their id names both; of a group the owner knows the members. What is too
  * much or comes too early is dropped without a word: the next one comes soon.
  */
-#include "node/internal.h"
+#include "node/hide.h"
+#include "node/hints.h"
 
 #define TYPING_EVERY_MS 3000u
 #define N_CHATS         8u /* in which one connection types within that time */
@@ -68,7 +69,8 @@ void chat__typing_on_client(chat__node *node, chat__node_conn *conn, const chat_
         return;
     if (chat_direct_members(chat, members) == CHAT_OK) {
         chat_view_list peer = {&members[chat__view_equal(members[0], user)], 1};
-        push(node, chat, user, peer);
+        if (!chat__hide_is_in(node, conn->user, peer.items[0], chat))
+            push(node, chat, user, peer);
         return;
     }
     chat_frame out;
@@ -135,6 +137,8 @@ void chat__typing_on_push(chat__node *node, const chat_frame *frame)
         chat__user *user = NULL;
         if (!chat__view_equal(frame->users.items[i], frame->user))
             user = chat__map_get(&node->users, frame->users.items[i]);
+        if (user != NULL && chat__hide_is_in(node, user, frame->user, frame->chat))
+            continue;
         for (chat__node_conn *conn = user != NULL ? user->conns : NULL; conn != NULL;
              conn = conn->next)
             chat__conn_write_hint(node, conn, &out);

@@ -273,6 +273,11 @@ void chat_presence_watch_remove(chat_presence *presence, uint64_t number, chat_v
     drop_watcher_if_idle(presence, watcher);
 }
 
+int chat_presence_is_watching(const chat_presence *presence, uint64_t number, chat_view id)
+{
+    return presence != NULL && watch_of(presence, number, id) != NULL;
+}
+
 void chat_presence_unwatch(chat_presence *presence, uint64_t number)
 {
     chat__presence_watcher *watcher = presence != NULL ? find_watcher(presence, number) : NULL;

@@ -187,6 +187,24 @@ static chat_status stage_payload(chat__store *store, staging *s, uint32_t kind, 
     return status == CHAT_OK ? stage_events(s) : status;
 }
 
+/* What changes one value, if it does. */
+static chat_status stage_mark(chat__store *store, chat__state_change *change,
+                              const chat__record *record, chat_view payload)
+{
+    switch (record->kind) {
+    case CHAT_FRAME_MARKER:
+        return chat__store_stage_marker(store, change, payload);
+    case CHAT_FRAME_SETTING:
+        return chat__store_stage_mute(store, change, record->seq, payload);
+    case CHAT_FRAME_BLOCKED:
+        return chat__store_stage_block(store, change, record->seq, payload);
+    case CHAT_FRAME_NOTE:
+        return chat__store_stage_note(store, change, record->seq, payload);
+    default:
+        return CHAT_OK;
+    }
+}
+
 static chat_status stage_kind(chat__store *store, chat__state_change *change,
                               const chat__record *record, chat_view payload)
 {
@@ -200,21 +218,9 @@ static chat_status stage_kind(chat__store *store, chat__state_change *change,
     s.is_first = record->ordinal == 1 || (record->ordinal == 0 && is_unknown);
     if (record->kind == CHAT_FRAME_CHAT || record->kind == CHAT_FRAME_CHANGE)
         return stage_payload(store, &s, record->kind, payload);
-    if (record->kind == CHAT_FRAME_MARKER) {
-        chat_status status = chat__store_stage_marker(store, change, payload);
-        if (status != CHAT_OK)
-            return status;
-    }
-    if (record->kind == CHAT_FRAME_SETTING) {
-        chat_status status = chat__store_stage_mute(store, change, record->seq, payload);
-        if (status != CHAT_OK)
-            return status;
-    }
-    if (record->kind == CHAT_FRAME_NOTE) {
-        chat_status status = chat__store_stage_note(store, change, record->seq, payload);
-        if (status != CHAT_OK)
-            return status;
-    }
+    chat_status status = stage_mark(store, change, record, payload);
+    if (status != CHAT_OK)
+        return status;
     chat_view name = {change->chat->name, change->chat->len};
     if (!is_unknown)
         return CHAT_OK;

@@ -34,7 +34,10 @@ static const char SCHEMA[] =
     " PRIMARY KEY(chat, re, what, user)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS mutes(user TEXT NOT NULL, chat TEXT NOT NULL,"
     " seq INTEGER NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY(user, chat)) WITHOUT ROWID;"
-    "PRAGMA user_version = 6;"
+    "CREATE TABLE IF NOT EXISTS blocks(user TEXT NOT NULL, whom TEXT NOT NULL,"
+    " seq INTEGER NOT NULL, state INTEGER NOT NULL, PRIMARY KEY(user, whom)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS blocks_by_whom ON blocks(whom, user, seq, state);"
+    "PRAGMA user_version = 7;"
     "COMMIT";
 
 /* Versions 1 and 2 had no roles and no end of a membership. What devices have is kept; all the rest
@@ -65,6 +68,9 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_GET_READ] = "SELECT seq FROM reads WHERE user = ?1 AND chat = ?2",
     [CHAT__DB_GET_DELIVERED] = "SELECT max(seq) FROM cursors WHERE user = ?1 AND chat = ?2",
     [CHAT__DB_GET_MUTE] = "SELECT seq, until_ms FROM mutes WHERE user = ?1 AND chat = ?2",
+    [CHAT__DB_GET_BLOCK] = "SELECT seq, state FROM blocks WHERE user = ?1 AND whom = ?2",
+    [CHAT__DB_GET_BLOCKED] = "SELECT seq, state, whom FROM blocks WHERE user = ?1 LIMIT ?2",
+    [CHAT__DB_GET_BLOCKERS] = "SELECT seq, state, user FROM blocks WHERE whom = ?1 LIMIT ?2",
     [CHAT__DB_GET_NOTES] = "SELECT what, user, seq FROM notes WHERE chat = ?1 AND re = ?2",
     [CHAT__DB_HAS_NOTES] = "SELECT 1 FROM notes WHERE chat = ?1 LIMIT 1",
     [CHAT__DB_GET_META] = "SELECT value FROM meta WHERE key = ?1",
@@ -90,6 +96,8 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
                           " SET seq = max(seq, ?4)",
     [CHAT__DB_PUT_MUTE] = "INSERT INTO mutes(user, seq, chat, until_ms) VALUES(?1, ?2, ?3, ?4)"
                           " ON CONFLICT DO UPDATE SET seq = ?2, until_ms = ?4 WHERE ?2 >= seq",
+    [CHAT__DB_PUT_BLOCK] = "INSERT INTO blocks(user, seq, whom, state) VALUES(?1, ?2, ?3, ?4)"
+                           " ON CONFLICT DO UPDATE SET seq = ?2, state = ?4 WHERE ?2 >= seq",
     [CHAT__DB_PUT_NOTE] = "INSERT INTO notes(user, re, chat, seq, what) VALUES(?1, ?2, ?3, ?4, ?5)"
                           " ON CONFLICT DO UPDATE SET seq = max(seq, ?4)",
     [CHAT__DB_PUT_META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",

@@ -10,7 +10,7 @@
 #include "store/state.h"
 
 /* Raise with any change of the tables that an older version would misread. */
-#define CHAT__DB_VERSION 6
+#define CHAT__DB_VERSION 7
 
 typedef enum chat__db_statement {
     CHAT__DB_GET_CHAT,
@@ -27,6 +27,9 @@ typedef enum chat__db_statement {
     CHAT__DB_GET_READ,
     CHAT__DB_GET_DELIVERED,
     CHAT__DB_GET_MUTE,
+    CHAT__DB_GET_BLOCK,
+    CHAT__DB_GET_BLOCKED,
+    CHAT__DB_GET_BLOCKERS,
     CHAT__DB_GET_NOTES,
     CHAT__DB_HAS_NOTES,
     CHAT__DB_GET_META,
@@ -41,6 +44,7 @@ typedef enum chat__db_statement {
     CHAT__DB_DROP_DEVICE,
     CHAT__DB_PUT_READ,
     CHAT__DB_PUT_MUTE,
+    CHAT__DB_PUT_BLOCK,
     CHAT__DB_PUT_NOTE,
     CHAT__DB_PUT_META,
     CHAT__DB_PUT_PARTITION,

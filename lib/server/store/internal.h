@@ -93,6 +93,9 @@ chat_status chat__store_stage_marker(chat__store *store, chat__state_change *cha
 /* mutes.c: what the `setting` record `seq` does. CHAT_ERR_ARG: it is none; CHAT_ERR_NOMEM. */
 chat_status chat__store_stage_mute(chat__store *store, chat__state_change *change, uint64_t seq,
                                    chat_view payload);
+/* blocks.c: what the `blocked` record `seq` does. CHAT_ERR_ARG: it is none; CHAT_ERR_NOMEM. */
+chat_status chat__store_stage_block(chat__store *store, chat__state_change *change, uint64_t seq,
+                                    chat_view payload);
 /* notes.c: what the `note` record `seq` does. CHAT_ERR_ARG: it is none; CHAT_ERR_NOMEM. */
 chat_status chat__store_stage_note(chat__store *store, chat__state_change *change, uint64_t seq,
                                    chat_view payload);

@@ -124,7 +124,7 @@ chat__state_row *chat__state_row_of(chat__state *state, chat__row_type type, cha
         return row;
     chat__state_user *owner = make_user(state, &state->users, user);
     chat__state_user *group = NULL;
-    int is_of_chat = type == CHAT__ROW_MEMBER || type == CHAT__ROW_NOTE;
+    int is_of_chat = type == CHAT__ROW_MEMBER || type == CHAT__ROW_NOTE || type == CHAT__ROW_BLOCK;
     if (owner != NULL && is_of_chat)
         group = make_user(state, &state->groups, chat);
     if (owner == NULL || (is_of_chat && group == NULL)) {

@@ -60,6 +60,7 @@ typedef enum chat__row_type {
     CHAT__ROW_GONE = 'g',   /* user, device: what SQLite has of it does not count */
     CHAT__ROW_READ = 'r',   /* user, chat; value: read up to this seq */
     CHAT__ROW_MUTE = 'q',   /* user, seq in place of a device, chat; value: until, unix ms */
+    CHAT__ROW_BLOCK = 'b',  /* user, seq, and whom in place of a chat; value: 1: blocked, 2: not */
     CHAT__ROW_NOTE = 'n' /* user, message's seq and what in place of a device, chat; value: seq */
 } chat__row_type;
 
@@ -72,7 +73,7 @@ typedef struct chat__state_row {
     struct chat__state_user *user;
     struct chat__state_row *next_of_user;
     struct chat__state_row *prev_of_user;
-    struct chat__state_user *group; /* MEMBER, NOTE: the same by chat */
+    struct chat__state_user *group; /* MEMBER, NOTE: the same by chat; BLOCK: by whom */
     struct chat__state_row *next_of_group;
     struct chat__state_row *prev_of_group;
     uint64_t value;
@@ -125,7 +126,7 @@ typedef struct chat__state {
     chat__map chats;
     chat__map rows;
     chat__map users;
-    chat__map groups; /* by chat: those with members or notes in `rows` */
+    chat__map groups; /* by chat: those with members or notes in `rows`; by who is blocked */
     chat__state_list dirty;
     chat__state_list writing;
     uint64_t epoch;

@@ -258,7 +258,8 @@ static chat_status check(const chat__store *store, const chat__store_record *rec
 {
     int is_known_kind = record->kind == CHAT_FRAME_MSG || record->kind == CHAT_FRAME_CHAT ||
                         record->kind == CHAT_FRAME_MARKER || record->kind == CHAT_FRAME_CHANGE ||
-                        record->kind == CHAT_FRAME_NOTE || record->kind == CHAT_FRAME_SETTING;
+                        record->kind == CHAT_FRAME_NOTE || record->kind == CHAT_FRAME_SETTING ||
+                        record->kind == CHAT_FRAME_BLOCKED;
     if (record->partition >= store->options.n_partitions || !is_known_kind ||
         record->chat.len == 0 || record->chat.len > CHAT_CHAT_ID_MAX_BYTES)
         return CHAT_ERR_ARG;

@@ -214,6 +214,17 @@ typedef void (*chat__store_away_fn)(void *ctx, const chat__store_away *away);
 chat_status chat__store_load_away(chat__store *store, const chat__store_visit *visit,
                                   chat_view chat, uint64_t seq, chat__store_away_fn fn, void *ctx);
 
+/*
+ * @any Whom `user` has blocked, or (with `is_reverse`) who has blocked him: fn() for each, in no
+ * order. CHAT_OK; CHAT_MORE: some only, for more than `limit` (when not 0) are or were blocked;
+ * CHAT_ERR_ARG; CHAT_ERR_IO; CHAT_ERR_NOMEM.
+ */
+typedef void (*chat__store_name_fn)(void *ctx, chat_view name);
+chat_status chat__store_blocks(chat__store *store, chat_view user, int is_reverse, uint32_t limit,
+                               chat__store_name_fn fn, void *ctx);
+/* @any Whether `user` has blocked `whom`. CHAT_OK; CHAT_ERR_ARG; CHAT_ERR_IO. */
+chat_status chat__store_has_blocked(chat__store *store, chat_view user, chat_view whom, int *out);
+
 /* A member of a chat and how far he is. */
 typedef struct chat__store_mark {
     chat_view user;

@@ -165,10 +165,23 @@ static chat_status write_gone(chat__store *store, const chat__state_row *row)
     return status;
 }
 
+/* What the row has in place of a device. */
+static void bind_device(sqlite3_stmt *statement, const chat__state_row *row)
+{
+    if (row->type == CHAT__ROW_MEMBER || row->type == CHAT__ROW_MUTE ||
+        row->type == CHAT__ROW_BLOCK)
+        chat__sql_bind_number(statement, 2, chat__state_row_seq(row));
+    else if (row->type == CHAT__ROW_NOTE)
+        chat__sql_bind_number(statement, 2, chat__state_note_re(row));
+    else
+        chat__sql_bind(statement, 2, chat__state_row_device(row));
+}
+
 static chat_status write_row(chat__store *store, chat__state_row *row)
 {
     chat__db_statement which = row->type == CHAT__ROW_MEMBER   ? CHAT__DB_PUT_MEMBER
                                : row->type == CHAT__ROW_MUTE   ? CHAT__DB_PUT_MUTE
+                               : row->type == CHAT__ROW_BLOCK  ? CHAT__DB_PUT_BLOCK
                                : row->type == CHAT__ROW_NOTE   ? CHAT__DB_PUT_NOTE
                                : row->type == CHAT__ROW_DEVICE ? CHAT__DB_PUT_DEVICE
                                : row->type == CHAT__ROW_READ   ? CHAT__DB_PUT_READ
@@ -181,12 +194,7 @@ static chat_status write_row(chat__store *store, chat__state_row *row)
         return CHAT_OK;
     sqlite3_stmt *statement = chat__db_use(&store->flush_db, which);
     chat__sql_bind(statement, 1, chat__state_row_user(row));
-    if (row->type == CHAT__ROW_MEMBER || row->type == CHAT__ROW_MUTE)
-        chat__sql_bind_number(statement, 2, chat__state_row_seq(row));
-    else if (row->type == CHAT__ROW_NOTE)
-        chat__sql_bind_number(statement, 2, chat__state_note_re(row));
-    else
-        chat__sql_bind(statement, 2, chat__state_row_device(row));
+    bind_device(statement, row);
     if (row->type != CHAT__ROW_DEVICE)
         chat__sql_bind(statement, 3, chat__state_row_chat(row));
     chat__sql_bind_number(statement, 4, value);

@@ -34,6 +34,9 @@ static inline void ask_everything(chat_client *client)
     (void)chat_client_typing(client, &bob);
     (void)chat_client_read(client, &bob, 1, &r);
     (void)chat_client_mute(client, &bob, CHAT_MUTE_FOREVER, &r);
+    (void)chat_client_block(client, name, &r);
+    (void)chat_client_unblock(client, name, &r);
+    (void)chat_client_blocks(client, &r);
     (void)chat_client_receipts(client, &bob, 1, &r);
     (void)chat_client_note(client, CHAT_FRAME_EDIT, &bob, &note, &r);
     (void)chat_client_note(client, CHAT_FRAME_REACTIONS, &bob, &note, &r);

@@ -50,6 +50,8 @@ typedef struct world {
     uint64_t gap_of_loaded;  /* 0: none */
     chat_status load_status; /* of a device; CHAT_EMPTY: it is new */
     size_t n_mark_loads;
+    size_t n_block_loads;
+    size_t n_chat_loads;
     const char *devices[4]; /* what storage knows of each user; last seen at 1, 2, ... */
     char connected[256];    /* "phone tablet ": with the last question about a device */
     char seen[256];         /* "user/device;" */
@@ -170,8 +172,71 @@ static inline void answer_load_user(world *w, const chat__effect *effect)
                            chats, n);
 }
 
+/* Whom `user` has blocked, or by whom he is, by the records. Names stay as long as those. */
+static inline size_t blocks_of(const world *w, chat_view user, int by_others, chat_view *out)
+{
+    chat_decoder *decoder = NULL;
+    size_t n = 0;
+    assert_int_equal(chat_decoder_new(NULL, sizeof w->records[0].payload, &decoder), CHAT_OK);
+    for (size_t i = 0; i < w->n_told; i++) {
+        chat_frame frame;
+        size_t k = 0;
+        if (chat_frame_decode(decoder, CHAT_ENCODING_CBOR,
+                              chat__view(w->records[i].payload, w->records[i].len),
+                              &frame) != CHAT_OK ||
+            frame.type != CHAT_FRAME_BLOCKED ||
+            !chat__view_equal(by_others ? frame.user : frame.from, user))
+            continue;
+        chat_view other = by_others ? frame.from : frame.user;
+        while (k < n && !chat__view_equal(out[k], other))
+            k++;
+        if (k < n && !frame.blocked)
+            out[k] = out[--n];
+        else if (k == n && frame.blocked)
+            out[n++] = other;
+    }
+    chat_decoder_free(decoder);
+    return n;
+}
+
+static inline void answer_load_blocks(world *w, const chat__effect *effect)
+{
+    chat_view names[MAX_RECORDS];
+    size_t n = blocks_of(w, effect->user, effect->kind == CHAT__BLOCKS_BY_OTHERS, names);
+    w->n_block_loads++;
+    chat__node_blocks_loaded(w->node, effect->tag, CHAT_OK, names, n);
+}
+
+static inline uint32_t blocks_in(const world *w, const chat_view members[2])
+{
+    chat_view names[MAX_RECORDS];
+    uint32_t blocked = 0;
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = blocks_of(w, members[i], 0, names);
+        for (size_t k = 0; k < n; k++) {
+            if (chat__view_equal(names[k], members[1 - i]))
+                blocked |= i == 0 ? CHAT__BLOCKED_BY_FIRST : CHAT__BLOCKED_BY_SECOND;
+        }
+    }
+    return blocked;
+}
+
+static inline void answer_load_direct(world *w, const chat__effect *effect,
+                                      const chat_view members[2])
+{
+    chat__node_chat chat = {.blocked = blocks_in(w, members)};
+    chat__node_chat_loaded(w->node, effect->tag, chat.blocked != 0 ? CHAT_OK : CHAT_ERR_NOT_FOUND,
+                           &chat);
+}
+
 static inline void answer_load_chat(world *w, const chat__effect *effect)
 {
+    chat_view both[2];
+    w->n_chat_loads++;
+    if (chat_direct_members(effect->chat, both) == CHAT_OK) {
+        answer_load_direct(w, effect, both);
+        return;
+    }
     chat__node_member members[2] = {{chat__view_str("alice"), 1, CHAT__ROLE_OWNER},
                                     {chat__view_str("bob"), 2, CHAT__ROLE_MEMBER}};
     chat__node_chat chat = {.members = members, .n_members = 2};
@@ -289,10 +354,12 @@ static inline void answer_load_devices(world *w, const chat__effect *effect)
     chat__node_devices_loaded(w->node, effect->tag, CHAT_OK, rows, n);
 }
 
-static inline void run_device_effect(world *w, const chat__effect *effect)
+static inline void run_other_effect(world *w, const chat__effect *effect)
 {
     if (effect->type == CHAT__EFFECT_LOAD_DEVICES)
         answer_load_devices(w, effect);
+    else if (effect->type == CHAT__EFFECT_LOAD_BLOCKS)
+        answer_load_blocks(w, effect);
     else if (effect->type == CHAT__EFFECT_SEEN)
         append_device(w->seen, sizeof w->seen, effect);
     else if (effect->type == CHAT__EFFECT_FORGET)
@@ -303,6 +370,12 @@ static inline void run_device_effect(world *w, const chat__effect *effect)
         w->forget_tag = effect->tag;
 }
 
+static inline void keep_closed(world *w, const chat__effect *effect)
+{
+    if (conn_index(w, effect->conn) >= 0)
+        w->closed[conn_index(w, effect->conn)] = effect->status;
+}
+
 static inline void run_effect(world *w, const chat__effect *effect)
 {
     switch (effect->type) {
@@ -310,8 +383,7 @@ static inline void run_effect(world *w, const chat__effect *effect)
         keep_written(w, effect);
         break;
     case CHAT__EFFECT_CLOSE:
-        if (conn_index(w, effect->conn) >= 0)
-            w->closed[conn_index(w, effect->conn)] = effect->status;
+        keep_closed(w, effect);
         break;
     case CHAT__EFFECT_APPEND:
         keep_record(w, effect);
@@ -339,7 +411,7 @@ static inline void run_effect(world *w, const chat__effect *effect)
         keep_cursor(w, effect);
         break;
     default:
-        run_device_effect(w, effect);
+        run_other_effect(w, effect);
         break;
     }
 }

@@ -40,14 +40,27 @@ static void run_effect(uint32_t node, const chat__effect *effect)
                                     {chat__view_str("bob"), 1, CHAT__ROLE_MEMBER},
                                     {chat__view_str("carol"), 1, CHAT__ROLE_MEMBER}};
     chat__node_chat team = {.members = members, .n_members = 3};
-    if (effect->type == CHAT__EFFECT_WRITE)
+    switch (effect->type) {
+    case CHAT__EFFECT_WRITE:
         keep(node, effect);
-    else if (effect->type == CHAT__EFFECT_LINK && !w.is_link_cut)
-        assert_int_equal(chat__node_link(w.nodes[effect->to_node], node, effect->bytes), CHAT_OK);
-    else if (effect->type == CHAT__EFFECT_LOAD_USER)
+        break;
+    case CHAT__EFFECT_LINK:
+        if (!w.is_link_cut)
+            assert_int_equal(chat__node_link(w.nodes[effect->to_node], node, effect->bytes),
+                             CHAT_OK);
+        break;
+    case CHAT__EFFECT_LOAD_USER:
         chat__node_user_loaded(w.nodes[node], effect->tag, CHAT_OK, NULL, 0);
-    else if (effect->type == CHAT__EFFECT_LOAD_CHAT)
+        break;
+    case CHAT__EFFECT_LOAD_BLOCKS:
+        chat__node_blocks_loaded(w.nodes[node], effect->tag, CHAT_OK, NULL, 0);
+        break;
+    case CHAT__EFFECT_LOAD_CHAT:
         chat__node_chat_loaded(w.nodes[node], effect->tag, CHAT_OK, &team);
+        break;
+    default:
+        break;
+    }
     for (int i = 0; effect->type == CHAT__EFFECT_CLOSE && i < N_CONNS; i++) {
         if (w.conns[i] == effect->conn && w.home[i] == node)
             w.closed[i] = effect->status;
