@@ -16,7 +16,7 @@ enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_HELP, KIND_VERSION };
 #define NET                                                                                        \
     "send listen history chats create update join leave add remove role members presence watch "   \
     "hide read receipts why mute unmute devices device-remove reply edit delete react reactions "  \
-    "outbox "                                                                                      \
+    "block unblock blocks outbox "                                                                 \
     "interactive"
 #define ALL NET " token"
 
@@ -85,6 +85,9 @@ static const struct {
     {"why", 2, 3, "why CHAT/MESSAGE [DEVICE]   (or CHAT MESSAGE: its id)"},
     {"mute", 1, 2, "mute CHAT [SECONDS]   (without SECONDS: for good)"},
     {"unmute", 1, 1, "unmute CHAT"},
+    {"block", 1, 1, "block USER"},
+    {"unblock", 1, 1, "unblock USER"},
+    {"blocks", 0, 0, "blocks"},
     {"devices", 0, 0, "devices"},
     {"device-remove", 1, 1, "device-remove DEVICE"},
     {"reply", 3, 3, "reply CHAT/MESSAGE TEXT   (or CHAT MESSAGE: its id)"},
@@ -213,7 +216,8 @@ static int check_verb(struct args *args, int argc, char **argv)
         return refuse(
             "unknown verb", args->verb,
             "Verbs: send, listen, history, chats, create, update, join, leave, add, remove, role, "
-            "members, presence, watch, hide, read, receipts, why, mute, unmute, devices, "
+            "members, presence, watch, hide, read, receipts, why, mute, unmute, block, unblock, "
+            "blocks, devices, "
             "device-remove, reply, edit, delete, "
             "react, reactions, outbox, "
             "token. See chat --help.");

@@ -124,6 +124,8 @@ extern const struct verb verb_presence, verb_watch, verb_hide;
 /* marks.c: what was read */
 extern const struct verb verb_read, verb_receipts, verb_why, verb_mute;
 
+/* blocks.c */
+extern const struct verb verb_block, verb_blocks;
 /* devices.c */
 extern const struct verb verb_devices, verb_device_remove;
 

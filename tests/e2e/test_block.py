@@ -6,6 +6,7 @@ import os
 import pytest
 
 from client import Client
+from harness import run_chat
 
 
 def ask(client, kind, **fields):
@@ -199,3 +200,22 @@ def test_wrong_requests_are_refused_kindly(make_server):
         unblock(alice, "bob")
         block(alice, "dave")
         assert blocked_by(alice) == ["carol", "dave"]
+
+
+def test_the_command_line_blocks_and_tells_whom(server, connect):
+    def chat(*words):
+        run = run_chat(*words, server=server, user="alice")
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    bob = connect("bob")
+    assert chat("block", "@bob") == "blocked\n"
+    assert is_refused(bob, "hello?", "alice")
+    assert chat("blocks") == "bob\n"
+    rows = [json.loads(line) for line in chat("--json", "blocks").splitlines()]
+    assert [(row["user"], row["blocked"]) for row in rows if "blocked" in row] == [("bob", True)]
+    assert chat("unblock", "bob") == "no longer blocked\n"
+    assert chat("blocks") == ""
+    bob.say("hello", to="alice")
+    wrong = run_chat("block", "alice", server=server, user="alice")
+    assert wrong.returncode != 0 and "another user" in wrong.stderr
