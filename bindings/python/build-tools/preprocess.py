@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 
-# The server and etcd are other libraries, with other dependencies; the wheel holds the client.
-LEFT_OUT = {"server.h", "server_config.h", "etcd.h"}
+# The server is another library, with other dependencies; the wheel holds the client. So is each
+# room of lib/backends, whose header has its name.
+LEFT_OUT = {"server.h", "server_config.h"}
 
 
 def arguments():
@@ -24,7 +25,9 @@ def arguments():
 def headers(include):
     """Names of the public headers, the umbrella left out: it includes all the others."""
     names = sorted(os.listdir(os.path.join(include, "chat")))
-    return [n for n in names if n.endswith(".h") and n not in LEFT_OUT | {"chat.h"}]
+    backends = {f"{name}.h" for name in os.listdir(os.path.join(include, "../lib/backends"))}
+    left_out = LEFT_OUT | backends | {"chat.h"}
+    return [name for name in names if name.endswith(".h") and name not in left_out]
 
 
 def write_depfile(args, target):

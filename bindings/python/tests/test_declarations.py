@@ -9,10 +9,12 @@ import libchat
 from libchat import _frames, sync
 from libchat._native import lib
 
-INCLUDE = pathlib.Path(__file__).resolve().parents[3] / "include/chat"
-# The server and etcd are other libraries; chat.h includes the others.
-HEADERS = [path for path in INCLUDE.glob("*.h") if path.name not in
-           ("server.h", "server_config.h", "etcd.h", "chat.h")]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+INCLUDE = ROOT / "include/chat"
+# The server and the backends are other libraries; chat.h includes the others.
+BACKENDS = {path.name for path in (ROOT / "lib/backends").iterdir()}
+HEADERS = [path for path in INCLUDE.glob("*.h") if path.stem not in
+           BACKENDS | {"server", "server_config", "chat"}]
 
 
 def code(path):
