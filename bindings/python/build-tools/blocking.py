@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, Callable, Coroutine, Iterable, Iterator, TypeVar
 
 from . import client as _client
-from .events import (Answer, Chat, Device, Frame, Member, Note, OutboxItem, Pong, Presence,
-                     Receipt, Sent, Trail, User)
+from .events import (Answer, Chat, Device, Frame, Member, Note, OutboxItem, Page, Pong,
+                     Presence, Receipt, Sent, Trail, User)
 
 _T = TypeVar("_T")
 

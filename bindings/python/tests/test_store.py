@@ -3,8 +3,8 @@
 import pytest
 
 from helpers import event_of
-from libchat import (CallerError, Client, FatalError, Message, OutboxState, PeerError, Sent, Status,
-                     StoreRenewed, User)
+from libchat import (Cached, CallerError, Client, FatalError, Message, OutboxState, PeerError, Sent,
+                     Status, StoreRenewed, User)
 from libchat.sync import Client as Blocking
 
 NOWHERE = "ws://127.0.0.1:1"
@@ -67,6 +67,32 @@ def test_history_and_chats_without_a_connection(place, run, tmp_path):
             assert [row.body async for row in alice.history(User("bob"))] == ["b", "a"]
             chat, = await alice.chats()
             assert (chat.chat, chat.unread) == ("dm:5:alice:bob", 1)
+    run(main())
+
+
+def test_a_page_says_where_it_is_from(place, run, tmp_path):
+    async def main():
+        async with place.client("bob") as bob, \
+                place.client("alice", store=tmp_path / "store") as alice:
+            for text in ("a", "b", "c"):
+                await bob.send(User("alice"), text)
+                await event_of(alice, Message)
+            asked = await alice.chats_page()
+            assert ([row.chat for row in asked.rows], asked.cached) == (
+                ["dm:5:alice:bob"], Cached.NO)
+            async with place.client("alice", device="other") as other:
+                for client, cached in ((other, Cached.NO), (alice, Cached.WHOLE)):
+                    page = await client.history_page(User("bob"), limit=2)
+                    assert [row.body for row in page.rows] == ["c", "b"]
+                    assert (page.has_more, page.cached) == (True, cached)
+        async with offline(tmp_path / "store") as alice:
+            page = await alice.history_page(User("bob"), after=0, limit=2)
+            assert [row.body for row in page.rows] == ["a", "b"]
+            assert (page.has_more, page.cached) == (True, Cached.PART)
+            nothing = await alice.history_page(User("nobody"))
+            assert (nothing.rows, nothing.cached) == ((), Cached.PART)
+            chats = await alice.chats_page()
+            assert ([row.unread for row in chats.rows], chats.cached) == ([3], Cached.PART)
     run(main())
 
 

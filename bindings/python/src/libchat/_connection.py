@@ -20,7 +20,7 @@ from ._native import ffi, lib
 from ._requests import Requests
 from .errors import (AnswerTimeout, CallerError, ChatError, LimitError, RetryError, Status, check,
                      error_of, status_of)
-from .events import Answer, ClientState, Event, Failed, Frame, Sent, State
+from .events import Answer, Cached, ClientState, Event, Failed, Frame, Sent, State
 from .events import frame_of, own_event_of
 
 _log = logging.getLogger("libchat")
@@ -326,7 +326,9 @@ class Connection(Requests):
     def _on_result(self, event: Any) -> None:
         waiting, frame = self._requests.pop(event.frame.r, None), frame_of(event)
         if waiting is not None and not waiting.future.done():
-            waiting.future.set_result(Answer(tuple(waiting.rows), frame))  # type: ignore[arg-type]
+            waiting.future.set_result(Answer(tuple(waiting.rows),
+                                             frame,  # type: ignore[arg-type]
+                                             Cached(event.cached)))
 
     def _on_error(self, event: Any) -> None:
         waiting = self._requests.pop(event.frame.r, None)

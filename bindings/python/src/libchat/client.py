@@ -17,8 +17,8 @@ from . import _text
 from ._connection import Connection
 from ._native import ffi, lib
 from .errors import CallerError, Status, check
-from .events import (Answer, Chat, ClientState, Device, Frame, Member, Note, OutboxItem, Pong,
-                     Presence, Receipt, Sent, State, Trail, User, outbox_item_of)
+from .events import (Answer, Chat, ClientState, Device, Frame, Member, Note, OutboxItem, Page,
+                     Pong, Presence, Receipt, Sent, State, Trail, User, outbox_item_of)
 
 _F = TypeVar("_F")
 
@@ -128,12 +128,32 @@ class Client(Connection):
 
         Pages are fetched as they are needed; `page` is the size of one (0: the server's). With
         `store`, what is there without a hole is not asked for, and without a connection it is all
-        that comes; `stored`: the server is not asked at all.
+        that comes; `stored`: the server is not asked at all. `history_page()` says which it was.
+        """
+        while limit is None or limit > 0:
+            got = await self.history_page(
+                chat, before=before, after=after, stored=stored,
+                limit=page if limit is None else min(page or limit, limit))
+            for row in got.rows:
+                yield row
+            if limit is not None:
+                limit -= len(got.rows)
+            if not got.rows or not got.has_more:
+                return
+            last: int = getattr(got.rows[-1], "seq")
+            before, after = (last, None) if after is None else (None, last)
+
+    async def history_page(self, chat: str | User, *, before: int | None = None,
+                           after: int | None = None, limit: int = 0,
+                           stored: bool = False) -> Page[Frame]:
+        """One page of `history()`, with `cached`: from the server, or from `store`, all or part.
+
+        At most `limit` rows (0: the server's default).
         """
         target, _keep = _text.target(chat)
         query = ffi.new("chat_history_query *")
         query.struct_size = ffi.sizeof("chat_history_query")
-        query.target = target[0]
+        query.target, query.limit = target[0], limit
         query.direction = lib.CHAT_HISTORY_NEWEST
         query.source = lib.CHAT_HISTORY_CACHE if stored else lib.CHAT_HISTORY_ANY
         if before is not None and after is not None:
@@ -142,19 +162,9 @@ class Client(Connection):
             is_after = after is not None
             query.direction = lib.CHAT_HISTORY_AFTER if is_after else lib.CHAT_HISTORY_BEFORE
             query.seq = _text.number((after if after is not None else before) or 0, 64, "seq")
-        while limit is None or limit > 0:
-            query.limit = page if limit is None else min(page or limit, limit)
-            answer = await self._request(
-                lambda r: int(lib.chat_client_history(self._handle(), query, r)))
-            for row in answer.rows:
-                yield row
-            if limit is not None:
-                limit -= len(answer.rows)
-            if not answer.rows or not getattr(answer.result, "has_more", False):
-                return
-            query.seq = getattr(answer.rows[-1], "seq")
-            if query.direction == lib.CHAT_HISTORY_NEWEST:
-                query.direction = lib.CHAT_HISTORY_BEFORE
+        answer = await self._request(
+            lambda r: int(lib.chat_client_history(self._handle(), query, r)))
+        return Page(answer.rows, bool(getattr(answer.result, "has_more", False)), answer.cached)
 
     async def _note(self, kind: int, chat: str | User, message: int, text: str) -> Answer:
         target, _keep = _text.target(chat)
@@ -238,9 +248,15 @@ class Client(Connection):
     # Chats and groups
 
     async def chats(self, limit: int = 0) -> list[Chat]:
-        """My chats, with what is unread."""
-        return _only(Chat, await self._request(
-            lambda r: int(lib.chat_client_chats(self._handle(), limit, r))))
+        """My chats, with what is unread. Without a connection those that `store` has."""
+        return list((await self.chats_page(limit)).rows)
+
+    async def chats_page(self, limit: int = 0) -> Page[Chat]:
+        """As `chats()`, with `cached`: from the server, or from `store`, all or part."""
+        answer = await self._request(
+            lambda r: int(lib.chat_client_chats(self._handle(), limit, r)))
+        return Page(tuple(_only(Chat, answer)), bool(getattr(answer.result, "has_more", False)),
+                    answer.cached)
 
     async def _group(self, kind: int, chat: str, users: Iterable[str] = (), **fields: Any) -> Answer:
         views, _keep = _text.view_list(users)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Union
+from typing import Any, Generic, TypeVar, Union
 
 from . import _frames
 from ._frames import *  # noqa: F401,F403
@@ -12,6 +12,8 @@ from ._frames import Frame, Pong, Result, Welcome
 from ._native import ffi, lib
 from ._status import Status
 from .errors import status_of
+
+_F = TypeVar("_F")
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,30 @@ class State:
     welcome: Welcome | None = None
 
 
+class Cached(IntEnum):
+    """Where rows are from."""
+
+    NO = 0  #: the server
+    WHOLE = 1  #: the file named by `store`, as the server would have answered
+    PART = 2  #: the file named by `store`: the server may have more
+
+
 @dataclass(frozen=True)
 class Answer:
     """The answer to a request: its rows, then what closed it."""
 
     rows: tuple[Frame, ...]
     result: Result | Pong
+    cached: Cached = Cached.NO
+
+
+@dataclass(frozen=True)
+class Page(Generic[_F]):
+    """Rows of one request, and where they are from. `has_more`: there are others behind them."""
+
+    rows: tuple[_F, ...]
+    has_more: bool
+    cached: Cached
 
 
 @dataclass(frozen=True)
@@ -127,6 +147,6 @@ def outbox_item_of(item: Any) -> OutboxItem:
                       item.re, item.id, item.seq)
 
 
-__all__ = ["Answer", "ClientState", "Event", "Failed", "Frame", "OutboxItem", "OutboxState",
-           "State", "StoreRenewed", "TokenWanted", "User"]
+__all__ = ["Answer", "Cached", "ClientState", "Event", "Failed", "Frame", "OutboxItem",
+           "OutboxState", "Page", "State", "StoreRenewed", "TokenWanted", "User"]
 __all__ += _frames.__all__
