@@ -27,6 +27,8 @@ BUILDS = {
     "asan": (["-Dwerror=false", "-Db_sanitize=address,undefined", "-Db_lundef=false"], {}),
     "tsan": (["-Dwerror=false", "-Db_sanitize=thread", "-Db_lundef=false"], {}),
     "clang": (["-Dwerror=true"], {"CC": "clang"}),
+    "small": (["-Dwerror=true", "-Dclient-store=disabled", "-Ddeflate=disabled", "-Detcd=disabled",
+               "-Dkafka=disabled"], {}),
 }
 RUNTIME = {
     "asan": {
@@ -277,6 +279,12 @@ def suite_clang(result):
 def suite_unit(result):
     """each room on its own, by path"""
     meson_suite("unit", result)
+
+
+def suite_small(result):
+    """client and network without zlib and SQLite: what is left works alike"""
+    meson_suite("unit", result, builds=("small",),
+                only=lambda name: name.split("/")[0] in ("client", "net"))
 
 
 def suite_contract(result):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/ws.h"
+#include "net/ws_deflate.h"
 #include "base/view.h"
 #include "unit.h"
 
@@ -206,6 +207,8 @@ static void follows_the_rules_of_frames(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         chat__buf bytes;
+        if (rules[i].has_deflate && !chat__ws_zip_is_there())
+            continue; /* never agreed on */
         chat__buf_init(&bytes, NULL, SIZE_MAX);
         for (size_t k = 0; k < 4 && rules[i].frames[k].payload != NULL; k++)
             put_frame(&bytes, rules[i].frames[k].first,
@@ -266,6 +269,7 @@ static void round_trip(int has_deflate, size_t len)
     pair p;
     chat__ws_event event;
     size_t used;
+    int is_zipped = has_deflate && chat__ws_zip_is_there();
     uint8_t *message = malloc(len + 1);
     for (size_t i = 0; i < len; i++)
         message[i] = (uint8_t)("abcdefgh"[(i * i / 7) % 8]);
@@ -276,7 +280,7 @@ static void round_trip(int has_deflate, size_t len)
         p.bytes.len = 0;
         assert_int_equal(chat__ws_write(from, CHAT__WS_OP_TEXT, chat__view(message, len), &p.bytes),
                          CHAT_OK);
-        assert_int_equal(p.bytes.data[0], has_deflate && len >= 64 ? 0xc1 : 0x81);
+        assert_int_equal(p.bytes.data[0], is_zipped && len >= 64 ? 0xc1 : 0x81);
         assert_int_equal(p.bytes.data[1] >> 7, !back);
         assert_int_equal(chat__ws_read(to, p.bytes.data, p.bytes.len, &used, &event), CHAT_OK);
         assert_int_equal(used, p.bytes.len);
@@ -321,6 +325,8 @@ static void a_bomb_is_stopped_at_the_maximum(void **state)
     static uint8_t zeros[MAX_MESSAGE + 1];
     pair p, big;
     (void)state;
+    if (!chat__ws_zip_is_there())
+        skip();
     pair_open(&big, 1);
     pair_open(&p, 1);
     assert_int_equal(
