@@ -68,8 +68,9 @@ void chat__sim_marks_give(sim *s, chat__node *node, const sim_answer *answer)
                                   ? UINT64_MAX
                                   : chat__sim_storage_delivered(s, name, answer->chat);
     }
-    chat__node_marks_loaded(node, answer->tag, marks.n_items > 0 ? CHAT_OK : CHAT_ERR_NOT_FOUND,
-                            &marks);
+    /* A group that all have left is still there. */
+    int is_there = group.is_there || marks.n_items > 0;
+    chat__node_marks_loaded(node, answer->tag, is_there ? CHAT_OK : CHAT_ERR_NOT_FOUND, &marks);
 }
 
 /* --- clients --- */
