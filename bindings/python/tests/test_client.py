@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from helpers import event_of
-from libchat import (AnswerTimeout, CallerError, Change, Chat, ChatError, ClientState,
+from libchat import (AnswerTimeout, Blocked, CallerError, Change, Chat, ChatError, ClientState,
                      LimitError, Marker,
                      Message, Note, PeerError, Presence, Receipt, Resumed, RetryError, Sent, Setting,
                      State, Status, Typing, User)
@@ -119,6 +119,25 @@ def test_why_tells_where_a_message_is(place, run):
             with pytest.raises(PeerError) as unknown:
                 await alice.why(sent.chat, sent.id + 1)
             assert unknown.value.status is Status.ERR_NOT_FOUND
+    run(main())
+
+
+def test_a_user_is_blocked_and_no_longer(place, run):
+    async def main():
+        async with place.client("alice", device="phone") as alice, \
+                place.client("alice", device="tablet") as tablet, place.client("bob") as bob:
+            await alice.block("bob")
+            told = await event_of(tablet, Blocked)
+            assert (told.user, told.blocked) == ("bob", True)
+            with pytest.raises(PeerError) as refused:
+                await bob.send(User("alice"), "hello?")
+            assert refused.value.status is Status.ERR_FORBIDDEN
+            assert [row.user for row in (await alice.blocks()).rows] == ["bob"]
+            with pytest.raises(CallerError):
+                await alice.block("")
+            await alice.unblock("bob")
+            assert not (await alice.blocks()).rows
+            await bob.send(User("alice"), "hello")
     run(main())
 
 
