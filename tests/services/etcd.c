@@ -122,6 +122,7 @@ typedef struct watcher {
     chat__etcd_members *members;
     chat__etcd_http *http;
     chat__etcd_members_event event;
+    char told[64]; /* addresses of those who are there */
 } watcher;
 
 static void watch_turn(watcher *v, uint64_t now_ms)
@@ -138,7 +139,21 @@ static void watch_turn(watcher *v, uint64_t now_ms)
         chat__etcd_http_start(v->http, &call, now_ms);
 }
 
-/* The next event but trouble; `lease` is kept alive meanwhile. */
+/* Trouble, and that somebody is there who was there already, may be told at any time. */
+static int is_news(watcher *v)
+{
+    if (v->event.type == CHAT__ETCD_MEMBERS_TROUBLE)
+        return 0;
+    if (v->event.type != CHAT__ETCD_MEMBER_IS)
+        return 1;
+    if (strstr(v->told, v->event.member->address) != NULL)
+        return 0;
+    assert_true(strlen(v->told) + strlen(v->event.member->address) < sizeof v->told);
+    strcat(v->told, v->event.member->address);
+    return 1;
+}
+
+/* The next news; `lease` is kept alive meanwhile. */
 static void next_of(watcher *v, const lease_world *world, const chat_lease *lease)
 {
     uint64_t end_ms = time_now(NULL).mono_ms + 10 * TTL_MS;
@@ -146,8 +161,7 @@ static void next_of(watcher *v, const lease_world *world, const chat_lease *leas
         uint64_t now_ms = time_now(NULL).mono_ms;
         assert_true(now_ms < end_ms);
         watch_turn(v, now_ms);
-        if (chat__etcd_members_next_event(v->members, &v->event) == CHAT_OK &&
-            v->event.type != CHAT__ETCD_MEMBERS_TROUBLE)
+        if (chat__etcd_members_next_event(v->members, &v->event) == CHAT_OK && is_news(v))
             return;
         if (lease != NULL)
             lease->process(lease->ctx, world->now(world->ctx));
@@ -181,7 +195,7 @@ static void watch_members(const lease_world *world)
     const char *restart = getenv("CHAT_ETCD_RESTART");
     chat__etcd_members_options options = {NULL, w->prefix, {endpoints, 1}, 0};
     chat__etcd_http_options of_http = {NULL, {endpoints, 1}, NULL, 1 << 18};
-    watcher v;
+    watcher v = {0};
     chat_lease one;
     chat_lease two;
     assert_int_equal(chat__etcd_http_new(&of_http, &v.http), CHAT_OK);

@@ -187,8 +187,6 @@ void chat__conn_destroy(chat__node *node, chat__node_conn *conn)
     chat__devices_seen(node, conn);
     chat__hide_leave(node, conn);
     chat__node_dealloc(node, conn->typing);
-    if (conn->device_len > sizeof conn->device.near)
-        chat__node_dealloc(node, conn->device.far);
     chat__deliver_drop_all(node, conn);
     (void)chat__session_step(&conn->session, CHAT__SESSION_EV_CLOSE);
     chat__session_done(&conn->session);
@@ -200,6 +198,8 @@ void chat__conn_destroy(chat__node *node, chat__node_conn *conn)
         node->free_slots[node->n_free++] = slot;
         node->n_conns--;
     }
+    if (conn->device_len > sizeof conn->device.near)
+        chat__node_dealloc(node, conn->device.far);
     chat__node_dealloc(node, conn);
 }
 

@@ -229,6 +229,19 @@ static void what_one_device_sends_reaches_the_others_of_its_user(void **state)
     assert_written(&w, 1, "\"from\":\"alice\"");
 }
 
+/* What was not acknowledged goes into the trail under the name of the device. */
+static void a_long_name_is_known_until_the_end(void **state)
+{
+    (void)state;
+    join(&w, 0, "alice", "phone");
+    join(&w, 1, "bob", "a-name-that-is-longer-than-most");
+    say(&w, 0, "{\"t\":\"send\",\"cid\":\"a\",\"to\":\"bob\",\"body\":\"hello\"}");
+    assert_written(&w, 1, "hello");
+    chat__node_closed(w.node, w.conns[1]);
+    run(&w);
+    assert_string_equal(w.seen, "bob/a-name-that-is-longer-than-most;");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -248,6 +261,7 @@ int main(void)
         TEST(hello_names_the_devices_that_are_connected),
         TEST(one_too_many_is_refused),
         TEST(what_one_device_sends_reaches_the_others_of_its_user),
+        TEST(a_long_name_is_known_until_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
