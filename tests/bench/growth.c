@@ -98,8 +98,15 @@ static void do_effect(world *w, uint32_t n, const chat__effect *effect)
     case CHAT__EFFECT_LOAD_USER:
         chat__node_user_loaded(w->nodes[n], effect->tag, CHAT_OK, NULL, 0);
         break;
+    case CHAT__EFFECT_LOAD_BLOCKS:
+        chat__node_blocks_loaded(w->nodes[n], effect->tag, CHAT_OK, NULL, 0);
+        break;
+    case CHAT__EFFECT_LOAD_CHAT: /* a direct chat: nobody has blocked the other one */
+        chat__node_chat_loaded(w->nodes[n], effect->tag, CHAT_ERR_NOT_FOUND, NULL);
+        break;
     default:
-        bench_check(effect->type == CHAT__EFFECT_CURSOR, "an effect that nobody expected");
+        bench_check(effect->type == CHAT__EFFECT_CURSOR || effect->type == CHAT__EFFECT_SEEN,
+                    "an effect that nobody expected");
         break;
     }
 }
