@@ -15,7 +15,7 @@ static const char help[] =
     "                             print a page of a chat, downwards; without SEQ the newest\n"
     "  chats [--limit N]          print my chats and how many messages are unread\n"
     "  read CHAT SEQ              say that I have read the chat up to SEQ\n"
-    "  receipts CHAT MESSAGE      print who has read or got the message with this id\n"
+    "  receipts CHAT MESSAGE      print who has read or got the message with this id, and when\n"
     "  why CHAT MESSAGE [DEVICE]  print where the message with this id is\n"
     "  reply CHAT MESSAGE TEXT    send a message in reply to the one with this id\n"
     "  edit CHAT MESSAGE TEXT     give my message another text\n"

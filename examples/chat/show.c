@@ -113,6 +113,18 @@ static void show_time(FILE *out, uint64_t unix_ms)
     fputs(text, out);
 }
 
+/* With the day, for what may be long ago. */
+static void show_date(FILE *out, uint64_t unix_ms)
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+    char text[32] = "----------";
+    if (localtime_r(&seconds, &tm) != NULL)
+        strftime(text, sizeof text, "%Y-%m-%d", &tm);
+    fprintf(out, "%s ", text);
+    show_time(out, unix_ms);
+}
+
 static void show_users(FILE *out, const chat_frame *frame)
 {
     if (!CHAT_FRAME_HAS(frame, USERS))
@@ -232,6 +244,10 @@ void show_receipt(FILE *out, const struct cli *cli, const chat_frame *frame)
     show_text(out, frame->user);
     fputs("  ", out);
     show_text(out, frame->state);
+    if (CHAT_FRAME_HAS(frame, TS)) {
+        fputs("  ", out);
+        show_date(out, frame->ts);
+    }
     fputc('\n', out);
 }
 

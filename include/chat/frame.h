@@ -158,7 +158,7 @@ extern "C" {
     X(MSG, 34, "msg", SERVER, F(CHAT) | F(FROM) | F(ID) | F(TS) | F(BODY),                         \
       F(R) | F(SEQ) | F(PREV) | F(CID) | F(COUNT) | F(RE) | F(EDITED) | F(DELETED),                \
       "Stream. A message, sent to `count` members; with `r` a row of `history`.")                  \
-    X(RECEIPT, 35, "receipt", SERVER, F(CHAT) | F(USER) | F(SEQ) | F(STATE), F(R),                 \
+    X(RECEIPT, 35, "receipt", SERVER, F(CHAT) | F(USER) | F(SEQ) | F(STATE), F(R) | F(TS),         \
       "`user` has, or has read, everything up to `seq`; with `r` a row of `receipts`.")            \
     X(CHAT, 36, "chat", SERVER, F(CHAT),                                                           \
       F(R) | F(FROM) | F(ID) | F(SEQ) | F(PREV) | F(TS) | F(TITLE) | F(USERS) | F(LAST_SEQ) |      \

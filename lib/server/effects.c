@@ -229,6 +229,8 @@ static void on_marks(void *ctx, const chat__store_marks *marks)
     for (size_t i = 0; i < marks->n_items && i < CHAT_GROUP_MAX_MEMBERS; i++) {
         items[copy.n_items].user = marks->items[i].user;
         items[copy.n_items].read_seq = marks->items[i].read_seq;
+        items[copy.n_items].delivered_unix_ms = marks->items[i].delivered_unix_ms;
+        items[copy.n_items].read_unix_ms = marks->items[i].read_unix_ms;
         items[copy.n_items++].delivered_seq = marks->items[i].delivered_seq;
     }
     chat__node_marks_loaded(load->node, load->tag, CHAT_OK, &copy);
@@ -313,7 +315,7 @@ void chat__shard_send_batches(chat__shard *shard)
 static void put_cursor(chat__shard *shard, const chat__effect *effect)
 {
     chat_status status = chat__store_put_cursor(shard->server->store, effect->user, effect->device,
-                                                effect->chat, effect->seq);
+                                                effect->chat, effect->seq, effect->after);
     if (status != CHAT_OK)
         chat__server_log(shard->server, CHAT_LOG_WARN,
                          "a device's position was not kept (%s): it will be sent messages again",

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What was read: markers, unread counts, who has a message; over devices, restarts and crashes."""
 import json
+import re
+import time
 
 from harness import run_chat
 
@@ -106,6 +108,43 @@ def test_receipts_say_who_has_a_message(connect):
     assert answer["code"] == "forbidden"
 
 
+def times(client, message, **target):
+    rows, answer = client.request("receipts", id=message, **target)
+    assert answer["t"] == "result", answer
+    return {row["user"]: (row["state"], row.get("ts")) for row in rows}
+
+
+def now_ms():
+    return time.time_ns() // 1_000_000
+
+
+def test_receipts_say_when_and_keep_it_over_a_kill_and_a_restart(server, connect):
+    alice, bob, carol = connect("alice"), connect("bob"), connect("carol")
+    alice.create("team", "bob", "carol", "dave")
+    sent = alice.say("since when?", chat="team")
+    for reader in (bob, carol):
+        reader.expect_msg("since when?")
+        reader.ping()
+    assert times(alice, sent["id"], chat="team")["bob"][0] == "delivered"
+    read(bob, sent["seq"], chat="team")
+    first = times(alice, sent["id"], chat="team")
+    assert first["dave"] == ("sent", None)
+    assert (first["bob"][0], first["carol"][0]) == ("read", "delivered")
+    for _, ts in (first["bob"], first["carol"]):
+        assert sent["ts"] <= ts <= now_ms()
+    alice.say("and more", chat="team")
+    carol.expect_msg("and more")
+    carol.ping()
+    assert times(alice, sent["id"], chat="team") == first
+    server.restart()
+    alice = connect("alice")
+    assert times(alice, sent["id"], chat="team") == first
+    server.kill()
+    server.runs.pop()
+    server.start()
+    assert times(connect("alice"), sent["id"], chat="team") == first
+
+
 def test_in_a_large_chat_who_asks_is_told(connect):
     users = [f"member-{i}" for i in range(9)]
     alice, reader = connect("alice"), connect(users[0])
@@ -114,7 +153,7 @@ def test_in_a_large_chat_who_asks_is_told(connect):
     reader.expect_msg("hello")
     read(reader, sent["seq"], chat="crowd")
     assert not alice.seen("receipt")
-    assert states(alice, sent["id"], chat="crowd")[users[0]] == "read"
+    assert times(alice, sent["id"], chat="crowd")[users[0]] == ("read", None)
 
 
 def test_strangers_mark_nothing(connect):
@@ -153,10 +192,12 @@ def test_the_verbs_of_chat(server, connect):
     assert (done.returncode, done.stdout) == (0, f"read up to {sent['seq']}\n"), done
     assert "unread=0" in run_chat("chats", server=server, user="bob").stdout
     who = run_chat("receipts", "@bob", sent["id"], server=server, user="alice")
-    assert (who.returncode, who.stdout) == (0, "bob  read\n"), who
+    assert (who.returncode, who.stdout) == (0, who.stdout), who
+    assert re.fullmatch(r"bob  read  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n", who.stdout), who
     lines = run_chat("receipts", "@bob", sent["id"], "--json", server=server, user="alice").stdout
     frames = [json.loads(line) for line in lines.splitlines()]
     assert [f["state"] for f in frames if f["t"] == "receipt"] == ["read"]
+    assert [f["ts"] >= sent["ts"] for f in frames if f["t"] == "receipt"] == [True]
     assert run_chat("read", "@alice", "x", server=server, user="bob").returncode == 2
     assert run_chat("read", "no-such", "1", server=server, user="bob").returncode == 1
 

@@ -78,12 +78,12 @@ static void move_cursor(run *r, oom_memory *memory)
     chat_view user = chat__view_str("bob");
     chat_view chat = chat__view_str("g");
     chat_view device = chat__view_str("phone");
-    chat_status status = chat__store_put_cursor(r->f->store, user, device, chat, 5);
+    chat_status status = chat__store_put_cursor(r->f->store, user, device, chat, 5, 7);
     if (status == CHAT_OK)
         return;
     assert_int_equal(status, CHAT_ERR_NOMEM);
     oom_recover(memory);
-    assert_int_equal(chat__store_put_cursor(r->f->store, user, device, chat, 5), CHAT_OK);
+    assert_int_equal(chat__store_put_cursor(r->f->store, user, device, chat, 5, 7), CHAT_OK);
 }
 
 static void on_away(void *ctx, const chat__store_away *away)

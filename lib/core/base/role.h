@@ -5,6 +5,9 @@
 
 #include "base/view.h"
 
+/* Chats with fewer members tell each other who has, and who has read, what; and since when. */
+#define CHAT__RECEIPT_MEMBERS 10u
+
 /* In the order of what they may do; the numbers are on disk. */
 typedef enum chat__role {
     CHAT__ROLE_NONE = 0,

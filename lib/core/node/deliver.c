@@ -46,14 +46,17 @@ static chat_status push(chat__node *node, chat__node_conn *conn, chat__msg *msg,
 }
 
 /* Without memory for it, the device is sent the records again, some day. */
-static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view chat, uint64_t seq)
+static void save_cursor(chat__node *node, const chat__node_conn *conn, chat_view chat, uint64_t seq,
+                        uint64_t since)
 {
     chat__effect *effect = NULL;
     if (!conn->is_removed)
         effect = chat__node_emit_about(node, CHAT__EFFECT_CURSOR, chat, chat__conn_user(conn),
                                        chat__conn_device(conn));
-    if (effect != NULL)
-        effect->seq = seq;
+    if (effect == NULL)
+        return;
+    effect->seq = seq;
+    effect->after = since;
 }
 
 /* The chat is read back up to this record too. */
@@ -83,7 +86,7 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
     }
     if (live->is_own && conn->session.n_entries == 0) {
         if (!chat__resume_holds(conn, msg->chat, msg->seq))
-            save_cursor(node, conn, msg->chat, msg->seq);
+            save_cursor(node, conn, msg->chat, msg->seq, 0);
         return;
     }
     chat_status status = CHAT_ERR_LIMIT;
@@ -286,7 +289,7 @@ static void acked_run(chat__node *node, chat__node_conn *conn, const chat__msg *
     /* A receipt would say that the user has what is in the gap too. */
     if (chat__resume_holds(conn, msg->chat, msg->seq) || conn->is_removed)
         return;
-    save_cursor(node, conn, msg->chat, msg->seq);
+    save_cursor(node, conn, msg->chat, msg->seq, msg->is_receipt_wanted ? node->unix_ms : 0);
     if (msg->is_receipt_wanted && !chat__view_equal(msg->from, chat__conn_user(conn)))
         emit_receipt(node, conn, msg);
 }
@@ -329,7 +332,7 @@ void chat__deliver_filled(chat__node *node, chat__node_conn *conn, chat_view cha
 {
     uint64_t cursor = chat__resume_fill(node, conn, chat, seq);
     if (cursor > 0)
-        save_cursor(node, conn, chat, cursor);
+        save_cursor(node, conn, chat, cursor, 0);
 }
 
 void chat__deliver_retry(chat__node *node, chat__node_conn *conn)

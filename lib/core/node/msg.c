@@ -6,7 +6,6 @@
 #include <string.h>
 
 /* Chats with fewer members tell the author of each delivery: design section 10. */
-#define RECEIPT_MEMBERS 10u
 
 static void append_view(uint8_t **at, chat_view from, chat_view *out)
 {
@@ -33,7 +32,7 @@ chat__msg *chat__msg_new(chat__node *node, const chat_frame *frame)
     append_view(&at, frame->chat, &msg->chat);
     append_view(&at, frame->from, &msg->from);
     msg->is_receipt_wanted = frame->type == CHAT_FRAME_MSG && CHAT_FRAME_HAS(frame, COUNT) &&
-                             frame->count < RECEIPT_MEMBERS;
+                             frame->count < CHAT__RECEIPT_MEMBERS;
     if (chat__frame_encode_own(frame, at, cap, &len) != CHAT_OK) {
         chat__pool_put(&node->pool, msg);
         return NULL;

@@ -124,7 +124,8 @@ typedef enum chat__effect_type {
     /* Whom has `user` blocked? `kind` CHAT__BLOCKS_BY_OTHERS: who has blocked `user`? CHAT_MORE
        when there are more than `limit` (if not 0). Answer: chat__node_blocks_loaded(tag). */
     CHAT__EFFECT_LOAD_BLOCKS,
-    /* `user`'s `device` has everything of `chat` up to `seq`. No answer; may be written late. */
+    /* `user`'s `device` has everything of `chat` up to `seq`, since `after` (unix ms; 0: nobody
+       will ask). No answer; may be written late. */
     CHAT__EFFECT_CURSOR,
     /* Tell `user`, who is away, of `limit` messages of the authors `names` (`kind` 1: and others),
        on his `devices`; empty: none is known. `id` and `seq` in `chat` are of the newest. What
@@ -191,6 +192,10 @@ typedef struct chat__node_mark {
     chat_view user;
     uint64_t read_seq;
     uint64_t delivered_seq; /* of his furthest device */
+    /* Since when he has, or has read, the `seq` that was asked for without a `user`; 0: not known,
+       as in a chat of CHAT__RECEIPT_MEMBERS and more. */
+    uint64_t delivered_unix_ms;
+    uint64_t read_unix_ms;
 } chat__node_mark;
 
 typedef struct chat__node_marks {

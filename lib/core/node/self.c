@@ -12,8 +12,6 @@
 #include <assert.h>
 #include <string.h>
 
-/* Chats with fewer members tell each other what they have read: above, who asks is told. */
-#define READ_MEMBERS 10u
 /* So many waiting requests are looked at for a higher marker of the same chat. */
 #define COALESCE_MAX 32u
 #define FIND_ROWS    100u
@@ -123,6 +121,7 @@ void chat__self_found(chat__node *node, chat__op *op, const chat__rows *rows)
         return;
     effect->chat = op->bytes;
     effect->user = chat__view(NULL, 0);
+    effect->seq = op->seq;
 }
 
 static const chat__node_mark *mark_of(const chat__node_marks *marks, chat_view user)
@@ -141,6 +140,14 @@ static const char *state_of(const chat__node_mark *mark, uint64_t seq)
     return mark->delivered_seq >= seq ? "delivered" : "sent";
 }
 
+/* Of that state; 0: not known. */
+static uint64_t since_of(const chat__node_mark *mark, uint64_t seq)
+{
+    if (mark->read_seq >= seq)
+        return mark->read_unix_ms;
+    return mark->delivered_seq >= seq ? mark->delivered_unix_ms : 0;
+}
+
 static void write_receipts(chat__node *node, chat__node_conn *conn, const chat__op *op,
                            const chat__node_marks *marks)
 {
@@ -148,6 +155,7 @@ static void write_receipts(chat__node *node, chat__node_conn *conn, const chat__
     chat_frame frame;
     size_t count = 0;
     for (size_t i = 0; i < marks->n_items; i++) {
+        uint64_t since = since_of(&marks->items[i], op->seq);
         if (chat__view_equal(marks->items[i].user, author))
             continue;
         chat_frame_init(&frame, CHAT_FRAME_RECEIPT);
@@ -156,6 +164,8 @@ static void write_receipts(chat__node *node, chat__node_conn *conn, const chat__
         CHAT_FRAME_SET(&frame, USER, user, marks->items[i].user);
         CHAT_FRAME_SET(&frame, SEQ, seq, op->seq);
         CHAT_FRAME_SET(&frame, STATE, state, chat__view_str(state_of(&marks->items[i], op->seq)));
+        if (since > 0)
+            CHAT_FRAME_SET(&frame, TS, ts, since);
         chat__conn_write_frame(node, conn, &frame);
         count++;
     }
@@ -249,10 +259,10 @@ int chat__self_ask(chat__node *node, chat__room *room, const chat_frame *submit)
 /* Whom the receipts go to; none in a large chat. CHAT_OK, CHAT_ERR_NOMEM. */
 static chat_status keep_members(chat__node *node, chat__room *room, const chat__node_marks *marks)
 {
-    chat__node_member members[READ_MEMBERS];
+    chat__node_member members[CHAT__RECEIPT_MEMBERS];
     size_t n = 0;
     memset(members, 0, sizeof members);
-    if (marks->n_items < READ_MEMBERS) {
+    if (marks->n_items < CHAT__RECEIPT_MEMBERS) {
         for (size_t i = 0; i < marks->n_items; i++)
             members[n++].user = marks->items[i].user;
     }

@@ -234,6 +234,15 @@ static chat_status stage_kind(chat__store *store, chat__state_change *change,
     return stage_events(&s);
 }
 
+static void unstage(chat__state *state, chat__state_row **row)
+{
+    if (*row == NULL)
+        return;
+    (*row)->n_staged--;
+    chat__state_drop_row_if_idle(state, *row);
+    *row = NULL;
+}
+
 /* Take back what was staged with a change besides its head. */
 static void release_change(chat__state *state, chat__state_change *change)
 {
@@ -242,11 +251,8 @@ static void release_change(chat__state *state, chat__state_change *change)
         change->rows[i]->n_staged--;
         chat__state_drop_row_if_idle(state, change->rows[i]);
     }
-    if (change->mark != NULL) {
-        change->mark->n_staged--;
-        chat__state_drop_row_if_idle(state, change->mark);
-        change->mark = NULL;
-    }
+    unstage(state, &change->mark);
+    unstage(state, &change->run);
     chat__state_meta_free(state, change->meta);
     pthread_mutex_unlock(&state->lock);
     chat__alloc_free(&state->allocator, change->rows);
@@ -367,6 +373,8 @@ static void publish_one(chat__state *state, chat__state_change *change)
             change->mark->value = change->mark_value;
         chat__state_mark_dirty(state, &change->mark->node);
     }
+    if (change->run != NULL)
+        chat__store_publish_read(state, change->run, change->mark_value, change->run_ms);
     state->partitions[change->partition] = state->staged_partitions[change->partition];
     state->last_at = change->at;
     if (change->id > state->max_id)

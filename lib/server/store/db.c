@@ -37,7 +37,10 @@ static const char SCHEMA[] =
     "CREATE TABLE IF NOT EXISTS blocks(user TEXT NOT NULL, whom TEXT NOT NULL,"
     " seq INTEGER NOT NULL, state INTEGER NOT NULL, PRIMARY KEY(user, whom)) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS blocks_by_whom ON blocks(whom, user, seq, state);"
-    "PRAGMA user_version = 7;"
+    "CREATE TABLE IF NOT EXISTS runs(user TEXT NOT NULL, chat TEXT NOT NULL,"
+    " what INTEGER NOT NULL, seq INTEGER NOT NULL, low INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
+    " PRIMARY KEY(user, chat, what, seq)) WITHOUT ROWID;"
+    "PRAGMA user_version = 8;"
     "COMMIT";
 
 /* Versions 1 and 2 had no roles and no end of a membership. What devices have is kept; all the rest
@@ -50,6 +53,12 @@ static const char FROM_OLD[] =
     "DELETE FROM meta WHERE key IN ('log_position', 'heads_position', 'last_record', 'max_id');"
     "PRAGMA user_version = 0;"
     "COMMIT";
+
+/* Runs of one user, chat and kind; and how far he was when there are none. */
+#define OF_RUN "user = ?1 AND chat = ?2 AND what = ?3"
+#define LOW_OF_RUNS                                                                                \
+    "CASE ?3 WHEN 1 THEN (SELECT max(seq) FROM cursors WHERE user = ?1 AND chat = ?2)"             \
+    " ELSE (SELECT seq FROM reads WHERE user = ?1 AND chat = ?2) END, 0"
 
 static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_GET_CHAT] = "SELECT ordinal, seq, at, roots FROM chats WHERE id = ?1",
@@ -67,6 +76,9 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_GET_FURTHEST] = "SELECT chat, max(seq) FROM cursors WHERE user = ?1 GROUP BY chat",
     [CHAT__DB_GET_READ] = "SELECT seq FROM reads WHERE user = ?1 AND chat = ?2",
     [CHAT__DB_GET_DELIVERED] = "SELECT max(seq) FROM cursors WHERE user = ?1 AND chat = ?2",
+    [CHAT__DB_GET_RUN] = "SELECT (SELECT at_ms FROM runs WHERE " OF_RUN
+                         " AND seq >= ?4 AND low < ?4 ORDER BY seq LIMIT 1),"
+                         " coalesce((SELECT max(seq) FROM runs WHERE " OF_RUN "), " LOW_OF_RUNS ")",
     [CHAT__DB_GET_MUTE] = "SELECT seq, until_ms FROM mutes WHERE user = ?1 AND chat = ?2",
     [CHAT__DB_GET_BLOCK] = "SELECT seq, state FROM blocks WHERE user = ?1 AND whom = ?2",
     [CHAT__DB_GET_BLOCKED] = "SELECT seq, state, whom FROM blocks WHERE user = ?1 LIMIT ?2",
@@ -94,6 +106,18 @@ static const char *const TEXTS[CHAT__DB_N_STATEMENTS] = {
     [CHAT__DB_DROP_DEVICE] = "DELETE FROM devices WHERE user = ?1 AND device = ?2",
     [CHAT__DB_PUT_READ] = "INSERT INTO reads VALUES(?1, ?3, ?4) ON CONFLICT DO UPDATE"
                           " SET seq = max(seq, ?4)",
+    /* Not what an earlier one reaches, nor of a chat with ?6 members. */
+    [CHAT__DB_PUT_RUN] =
+        "INSERT INTO runs(user, chat, what, seq, low, at_ms)"
+        " SELECT ?1, ?2, ?3, ?4, low, ?5 FROM (SELECT coalesce("
+        "(SELECT max(seq) FROM runs WHERE " OF_RUN " AND seq < ?4), " LOW_OF_RUNS ") AS low)"
+        " WHERE low < ?4 AND NOT EXISTS (SELECT 1 FROM runs WHERE " OF_RUN
+        " AND seq >= ?4 AND at_ms <= ?5) AND ?6 > (SELECT count(*) FROM"
+        " (SELECT 1 FROM (SELECT role, max(seq) FROM members WHERE chat = ?2"
+        " GROUP BY user) WHERE role & 3 <> 0 LIMIT ?6))"
+        " ON CONFLICT DO UPDATE SET at_ms = min(at_ms, ?5)",
+    [CHAT__DB_CUT_RUNS] = "DELETE FROM runs WHERE " OF_RUN " AND seq <= (SELECT seq FROM runs"
+                          " WHERE " OF_RUN " ORDER BY seq DESC LIMIT 1 OFFSET ?4)",
     [CHAT__DB_PUT_MUTE] = "INSERT INTO mutes(user, seq, chat, until_ms) VALUES(?1, ?2, ?3, ?4)"
                           " ON CONFLICT DO UPDATE SET seq = ?2, until_ms = ?4 WHERE ?2 >= seq",
     [CHAT__DB_PUT_BLOCK] = "INSERT INTO blocks(user, seq, whom, state) VALUES(?1, ?2, ?3, ?4)"
@@ -147,7 +171,7 @@ chat_status chat__db_open(chat__db *db, const char *path)
         status = exec(db, FROM_OLD);
         version = 0;
     }
-    /* Versions 3 to 5 lack tables, and their logs have nothing for them. */
+    /* Versions 3 to 7 lack tables, and their logs have nothing for them. */
     if (status == CHAT_OK && version < CHAT__DB_VERSION)
         status = exec(db, SCHEMA);
     if (status == CHAT_OK)

@@ -10,7 +10,7 @@
 #include "store/state.h"
 
 /* Raise with any change of the tables that an older version would misread. */
-#define CHAT__DB_VERSION 7
+#define CHAT__DB_VERSION 8
 
 typedef enum chat__db_statement {
     CHAT__DB_GET_CHAT,
@@ -26,6 +26,7 @@ typedef enum chat__db_statement {
     CHAT__DB_GET_FURTHEST,
     CHAT__DB_GET_READ,
     CHAT__DB_GET_DELIVERED,
+    CHAT__DB_GET_RUN,
     CHAT__DB_GET_MUTE,
     CHAT__DB_GET_BLOCK,
     CHAT__DB_GET_BLOCKED,
@@ -43,6 +44,8 @@ typedef enum chat__db_statement {
     CHAT__DB_DROP_CURSORS,
     CHAT__DB_DROP_DEVICE,
     CHAT__DB_PUT_READ,
+    CHAT__DB_PUT_RUN,
+    CHAT__DB_CUT_RUNS,
     CHAT__DB_PUT_MUTE,
     CHAT__DB_PUT_BLOCK,
     CHAT__DB_PUT_NOTE,

@@ -90,6 +90,28 @@ void chat__store_discard(chat__store *store);
 /* marks.c: what a `marker` record does. CHAT_ERR_ARG: it is none; CHAT_ERR_NOMEM. */
 chat_status chat__store_stage_marker(chat__store *store, chat__state_change *change,
                                      chat_view payload);
+/* runs.c: since when. The numbers are on disk. */
+typedef enum chat__run_type { CHAT__RUN_DELIVERED = 1, CHAT__RUN_READ = 2 } chat__run_type;
+/* Kept of a user, chat and type; of older messages no time is known. */
+#define CHAT__RUNS_MAX 64u
+/* A device of the user has it up to `seq`. What is not taken is a time that is not known. */
+void chat__store_put_delivered(chat__store *store, chat_view user, chat_view chat, uint64_t seq,
+                               uint64_t at_ms);
+/* Under the lock: a run that is staged, NULL: no memory; then it is published, which cannot fail.
+ */
+chat__state_row *chat__store_stage_read(chat__state *state, chat_view user, chat_view chat,
+                                        uint64_t seq);
+void chat__store_publish_read(chat__state *state, chat__state_row *row, uint64_t seq,
+                              uint64_t at_ms);
+/* Before cursors and markers of the same flush: it asks how far the user was. */
+chat_status chat__store_write_run(chat__store *store, const chat__state_row *row);
+typedef struct chat__since {
+    chat_view user, chat;
+    chat__run_type type;
+    uint64_t seq;
+} chat__since;
+/* Since when the user has, or has read, `seq`; 0: not known. CHAT_OK, CHAT_ERR_IO. */
+chat_status chat__store_since(chat__store *store, const chat__since *of, uint64_t *out_ms);
 /* mutes.c: what the `setting` record `seq` does. CHAT_ERR_ARG: it is none; CHAT_ERR_NOMEM. */
 chat_status chat__store_stage_mute(chat__store *store, chat__state_change *change, uint64_t seq,
                                    chat_view payload);

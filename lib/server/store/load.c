@@ -366,11 +366,14 @@ chat_status chat__store_load_user(chat__store *store, const chat__store_visit *v
 }
 
 chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view device,
-                                   chat_view chat, uint64_t seq)
+                                   chat_view chat, uint64_t seq, uint64_t at_ms)
 {
     /* SQLite's numbers have a sign. */
     if (!is_id(user) || !is_id(device) || chat.len == 0 || chat.len > CHAT_CHAT_ID_MAX_BYTES ||
-        seq > INT64_MAX)
+        seq > INT64_MAX || at_ms > INT64_MAX)
         return CHAT_ERR_ARG;
+    /* In front, so that no flush has the cursor without it. */
+    if (at_ms > 0)
+        chat__store_put_delivered(store, user, chat, seq, at_ms);
     return chat__store_put_row(store, CHAT__ROW_CURSOR, user, device, chat, seq);
 }

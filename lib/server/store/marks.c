@@ -45,8 +45,12 @@ chat_status chat__store_stage_marker(chat__store *store, chat__state_change *cha
     change->mark_value = frame.read_seq;
     if (change->mark != NULL)
         change->mark->n_staged++;
+    change->run = chat__store_stage_read(state, user, frame.of, frame.read_seq);
+    change->run_ms = CHAT_FRAME_HAS(&frame, TS) && frame.ts > 0
+                         ? frame.ts
+                         : chat_snowflake_decode(change->id).unix_ms;
     pthread_mutex_unlock(&state->lock);
-    return change->mark != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
+    return change->mark != NULL && change->run != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
 }
 
 /* --- questions --- */
@@ -178,11 +182,24 @@ typedef struct marking {
     chat__store *store;
     chat_view chat;
     chat_view user;
+    uint64_t seq; /* of which is wanted since when */
     chat__store_marks marks;
     chat__store_marks_fn fn;
     void *ctx;
     chat_status status;
 } marking;
+
+static chat_status take_times(const marking *mark, chat__store_mark *item)
+{
+    chat__since of = {item->user, mark->chat, CHAT__RUN_DELIVERED, mark->seq};
+    chat_status status = CHAT_OK;
+    if (item->delivered_seq >= mark->seq)
+        status = chat__store_since(mark->store, &of, &item->delivered_unix_ms);
+    of.type = CHAT__RUN_READ;
+    if (status == CHAT_OK && item->read_seq >= mark->seq)
+        status = chat__store_since(mark->store, &of, &item->read_unix_ms);
+    return status;
+}
 
 static void take_members(void *ctx, const chat__store_chat *group)
 {
@@ -202,6 +219,9 @@ static void take_members(void *ctx, const chat__store_chat *group)
         if (mark->status == CHAT_OK && mark->user.len == 0)
             mark->status =
                 delivered_seq(mark->store, items[i].user, mark->chat, &items[i].delivered_seq);
+        if (mark->status == CHAT_OK && mark->user.len == 0 && mark->seq > 0 &&
+            group->n_members < CHAT__RECEIPT_MEMBERS)
+            mark->status = take_times(mark, &items[i]);
     }
     mark->marks.items = items;
     mark->marks.n_items = group->n_members;
@@ -219,7 +239,7 @@ static void take_seq(void *ctx, const chat__store_row *row)
 chat_status chat__store_load_marks(chat__store *store, chat_view chat, chat_view user, uint64_t seq,
                                    chat__store_marks_fn fn, void *ctx)
 {
-    marking mark = {.store = store, .chat = chat, .user = user, .fn = fn, .ctx = ctx};
+    marking mark = {.store = store, .chat = chat, .user = user, .seq = seq, .fn = fn, .ctx = ctx};
     chat_view members[2];
     if (!is_chat(chat) || (user.len > 0 && !is_user(user)))
         return CHAT_ERR_NOT_FOUND;

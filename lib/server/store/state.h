@@ -61,6 +61,7 @@ typedef enum chat__row_type {
     CHAT__ROW_READ = 'r',   /* user, chat; value: read up to this seq */
     CHAT__ROW_MUTE = 'q',   /* user, seq in place of a device, chat; value: until, unix ms */
     CHAT__ROW_BLOCK = 'b',  /* user, seq, and whom in place of a chat; value: 1: blocked, 2: not */
+    CHAT__ROW_RUN = 't',    /* user, chat, what in place of a device, see runs.c; value: seq */
     CHAT__ROW_NOTE = 'n' /* user, message's seq and what in place of a device, chat; value: seq */
 } chat__row_type;
 
@@ -77,8 +78,10 @@ typedef struct chat__state_row {
     struct chat__state_row *next_of_group;
     struct chat__state_row *prev_of_group;
     uint64_t value;
+    uint64_t at_ms;    /* RUN: unix ms */
     uint32_t n_staged; /* while not published, readers do not see a row that is clean */
     uint8_t type;
+    uint8_t is_told; /* RUN: somebody was told this time */
     uint8_t user_len;
     uint8_t device_len;
     uint8_t chat_len;
@@ -118,6 +121,8 @@ typedef struct chat__state_change {
     size_t n_rows;
     chat__state_row *mark; /* staged with it, to have at least this value */
     uint64_t mark_value;
+    chat__state_row *run; /* staged with it: when that was read */
+    uint64_t run_ms;
 } chat__state_change;
 
 typedef struct chat__state {

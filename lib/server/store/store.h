@@ -186,11 +186,12 @@ chat_status chat__store_forget_unseen(chat__store *store, uint64_t now_unix_ms, 
 
 /*
  * @any The device has everything of the chat up to `seq`; never backwards; durable by a flush.
+ * `at_ms` (unix ms): when, 0: nobody will ask.
  * CHAT_OK; CHAT_ERR_BUSY flush first; CHAT_ERR_ARG, CHAT_ERR_NOMEM. What is not taken is lost only
  * as far as the device gets those messages again.
  */
 chat_status chat__store_put_cursor(chat__store *store, chat_view user, chat_view device,
-                                   chat_view chat, uint64_t seq);
+                                   chat_view chat, uint64_t seq, uint64_t at_ms);
 
 /*
  * @any Until when `user` has muted `chat` (unix ms); 0: never muted. It is muted at a time before.
@@ -229,7 +230,9 @@ chat_status chat__store_has_blocked(chat__store *store, chat_view user, chat_vie
 typedef struct chat__store_mark {
     chat_view user;
     uint64_t read_seq;
-    uint64_t delivered_seq; /* of his furthest device */
+    uint64_t delivered_seq;     /* of his furthest device */
+    uint64_t delivered_unix_ms; /* since when, of the `seq` that was asked for, 0: not known; */
+    uint64_t read_unix_ms;      /* not without a `seq`, nor with a `user`, nor in a large chat */
 } chat__store_mark;
 
 typedef struct chat__store_marks {

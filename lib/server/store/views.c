@@ -203,13 +203,26 @@ static chat_status write_row(chat__store *store, chat__state_row *row)
     return chat__sql_run(statement);
 }
 
+static int is_run(const chat__state_node *node)
+{
+    return !node->is_chat && ((const chat__state_row *)(const void *)node)->type == CHAT__ROW_RUN;
+}
+
+/* Runs before what they begin at. */
 static chat_status write_nodes(chat__store *store)
 {
     chat_status status = CHAT_OK;
     chat__state_node *node = store->state.writing.first;
     for (; node != NULL && status == CHAT_OK && chat__state_is_gone(node); node = node->next)
         status = write_gone(store, (chat__state_row *)(void *)node);
+    chat__state_node *rest = node;
     for (; node != NULL && status == CHAT_OK; node = node->next) {
+        if (is_run(node))
+            status = chat__store_write_run(store, (const chat__state_row *)(const void *)node);
+    }
+    for (node = rest; node != NULL && status == CHAT_OK; node = node->next) {
+        if (is_run(node))
+            continue;
         status = node->is_chat ? write_chat(store, (chat__state_chat *)(void *)node)
                                : write_row(store, (chat__state_row *)(void *)node);
     }

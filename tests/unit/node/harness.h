@@ -244,6 +244,15 @@ static inline void answer_load_chat(world *w, const chat__effect *effect)
     chat__node_chat_loaded(w->node, effect->tag, is_there ? CHAT_OK : CHAT_ERR_NOT_FOUND, &chat);
 }
 
+/* Who has read what was asked for has read it then. */
+static inline void tell_times(const chat__effect *effect, chat__node_mark items[2])
+{
+    for (size_t k = 0; k < 2 && effect->user.len == 0 && effect->seq > 0; k++) {
+        if (items[k].read_seq >= effect->seq)
+            items[k].read_unix_ms = 1234;
+    }
+}
+
 /* Rows of `chat` up to `seq`, and the markers of the self streams. */
 static inline void answer_load_marks(world *w, const chat__effect *effect)
 {
@@ -272,6 +281,7 @@ static inline void answer_load_marks(world *w, const chat__effect *effect)
     }
     items[0].user = members[0];
     items[1].user = members[1];
+    tell_times(effect, items);
     w->n_mark_loads++;
     chat__node_marks_loaded(w->node, effect->tag, is_there ? CHAT_OK : CHAT_ERR_NOT_FOUND, &marks);
     chat_decoder_free(decoder);

@@ -143,7 +143,8 @@ static void who_has_a_message_is_known(void **state)
                                        chat__view(first->payload, first->len), &frame),
                      CHAT_OK);
     /* As storage does: the place of a message is never before its id. */
-    first->seq = frame.id;
+    for (size_t i = 0; i < w.n_records; i++)
+        w.records[i].seq = frame.id + i;
     snprintf(ask, sizeof ask, "{\"t\":\"receipts\",\"r\":7,\"to\":\"bob\",\"id\":\"%llu\"}",
              (unsigned long long)frame.id);
     chat_decoder_free(decoder);
@@ -151,8 +152,15 @@ static void who_has_a_message_is_known(void **state)
     assert_written(&w, 0, "\"user\":\"bob\",\"state\":\"sent\"");
     assert_not_written(&w, 0, "\"user\":\"alice\"");
     assert_written(&w, 0, "\"count\":1");
+    assert_not_written(&w, 0, "\"ts\":");
     say(&w, 0, "{\"t\":\"receipts\",\"r\":8,\"to\":\"bob\",\"id\":\"77\"}");
     assert_written(&w, 0, "\"t\":\"");
+    char read[128];
+    snprintf(read, sizeof read, READ("9", "%llu"), (unsigned long long)first->seq);
+    say(&w, 1, read);
+    say(&w, 0, ask);
+    assert_written(&w, 0, "\"ts\":1234,");
+    assert_written(&w, 0, "\"state\":\"read\"");
 }
 
 static void strangers_and_self_streams_are_refused(void **state)

@@ -254,7 +254,7 @@ void commit(fixture *f)
 void put_cursor(fixture *f, const char *user, const char *device, const char *chat, uint64_t seq)
 {
     assert_int_equal(chat__store_put_cursor(f->store, chat__view_str(user), chat__view_str(device),
-                                            chat__view_str(chat), seq),
+                                            chat__view_str(chat), seq, 0),
                      CHAT_OK);
 }
 

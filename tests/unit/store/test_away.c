@@ -57,7 +57,7 @@ static void acks(fixture *f, const char *device, uint64_t seq)
 {
     assert_int_equal(CHAT_OK,
                      chat__store_put_cursor(f->store, chat__view_str("bob"), chat__view_str(device),
-                                            chat__view_str(DIRECT), seq));
+                                            chat__view_str(DIRECT), seq, 0));
 }
 
 static void who_lacks_it(void **state)

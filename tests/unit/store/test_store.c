@@ -134,7 +134,7 @@ static void refuses_what_is_out_of_range(void **state)
     record.chat.len = 0;
     assert_int_equal(chat__store_append(f->store, &record), CHAT_ERR_ARG);
     assert_int_equal(chat__store_put_cursor(f->store, chat__view_str("u"), chat__view_str("d"),
-                                            chat__view_str("c"), UINT64_MAX),
+                                            chat__view_str("c"), UINT64_MAX, 0),
                      CHAT_ERR_ARG);
 }
 

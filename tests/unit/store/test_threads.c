@@ -79,8 +79,8 @@ static void *load_and_ack(void *arg)
             last.seq < before.seq)
             atomic_fetch_add(&s->n_wrong, 1);
         if (last.seq > 0 &&
-            chat__store_put_cursor(s->store, user, device, chat__view_str("dm:3:ann:bob"),
-                                   last.seq) != CHAT_OK)
+            chat__store_put_cursor(s->store, user, device, chat__view_str("dm:3:ann:bob"), last.seq,
+                                   1) != CHAT_OK)
             atomic_fetch_add(&s->n_wrong, 1);
         before = last;
     }
