@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-/* Chats with fewer members tell the author of each delivery: design section 10. */
-
 static void append_view(uint8_t **at, chat_view from, chat_view *out)
 {
     memcpy(*at, from.data, from.len);
