@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "net/tls_context.h"
 #include "net/tls_hello.h"
+#include "net/tls_rest.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,6 +17,7 @@
 
 struct chat__tls {
     mbedtls_ssl_context ssl;
+    chat__tls_rest rest;
     chat__tls_context *context;
     int fd;
     chat__tls_hello *hello; /* server, until mbedTLS has it */
@@ -267,7 +269,11 @@ chat_status chat__tls_read(chat__tls *tls, uint8_t *out, size_t cap, size_t *out
     chat_status status = chat__tls_handshake(tls);
     if (status != CHAT_OK)
         return status;
-    int n = mbedtls_ssl_read(&tls->ssl, out, cap);
+    int n = chat__tls_rest_end(&tls->rest, &tls->ssl);
+    if (n == 0) {
+        n = mbedtls_ssl_read(&tls->ssl, out, cap);
+        chat__tls_rest_begin(&tls->rest, &tls->ssl);
+    }
     if (n <= 0)
         return settle(tls, n == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : n);
     tls->wants_write = 0;
@@ -281,7 +287,11 @@ chat_status chat__tls_write(chat__tls *tls, const uint8_t *bytes, size_t len, si
     if (status != CHAT_OK)
         return status;
     *out_len = 0;
-    int n = len == 0 ? 0 : mbedtls_ssl_write(&tls->ssl, bytes, len);
+    int n = chat__tls_rest_end(&tls->rest, &tls->ssl);
+    if (n == 0) {
+        n = len == 0 ? 0 : mbedtls_ssl_write(&tls->ssl, bytes, len);
+        chat__tls_rest_begin(&tls->rest, &tls->ssl);
+    }
     if (n < 0)
         return settle(tls, n);
     tls->wants_write = 0;
@@ -294,9 +304,14 @@ int chat__tls_wants_write(const chat__tls *tls)
     return tls->wants_write;
 }
 
+int chat__tls_is_resting(const chat__tls *tls)
+{
+    return tls->rest.is_resting;
+}
+
 void chat__tls_close(chat__tls *tls)
 {
-    if (tls->is_ready && tls->failed == CHAT_OK)
+    if (tls->is_ready && tls->failed == CHAT_OK && chat__tls_rest_end(&tls->rest, &tls->ssl) == 0)
         (void)mbedtls_ssl_close_notify(&tls->ssl);
 }
 

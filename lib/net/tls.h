@@ -38,6 +38,8 @@ chat_status chat__tls_handshake(chat__tls *tls);
 chat_status chat__tls_read(chat__tls *tls, uint8_t *out, size_t cap, size_t *out_len);
 chat_status chat__tls_write(chat__tls *tls, const uint8_t *bytes, size_t len, size_t *out_len);
 int chat__tls_wants_write(const chat__tls *tls);
+/* Whether it holds no buffers now: it does not while something is half received, read or sent. */
+int chat__tls_is_resting(const chat__tls *tls);
 /* Say close_notify, best effort. */
 void chat__tls_close(chat__tls *tls);
 /* What went wrong, for people; static or owned by `tls`. */

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Both ends over a socket pair, with certificates made here. */
-#include "net/tls.h"
+/* One connection: see tls_pair.h. */
+#include "tls_pair.h"
 #include "unit.h"
 
 #include <fcntl.h>
 #include <mbedtls/base64.h>
-#include <mbedtls/ctr_drbg.h>
-#include <mbedtls/ecp.h>
-#include <mbedtls/entropy.h>
-#include <mbedtls/oid.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/x509_crt.h>
 #include <stdio.h>
@@ -18,198 +14,34 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static char directory[] = "/tmp/chat-tls-XXXXXX";
-
-static const char *path(const char *name)
-{
-    static char paths[4][128];
-    static unsigned next;
-    char *out = paths[next++ % 4];
-    snprintf(out, 128, "%s/%s", directory, name);
-    return out;
-}
-
-static void write_file(const char *name, const void *text)
-{
-    FILE *file = fopen(path(name), "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
-/* localhost and 127.0.0.1, in DER. */
-static void set_alternative_names(mbedtls_x509write_cert *cert)
-{
-    static const unsigned char san[] = "\x30\x11\x82\x09localhost\x87\x04\x7f\x00\x00\x01";
-    assert_int_equal(mbedtls_x509write_crt_set_extension(
-                         cert, MBEDTLS_OID_SUBJECT_ALT_NAME,
-                         MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME), 0, san, sizeof san - 1),
-                     0);
-}
-
-/* A self-signed certificate for localhost and 127.0.0.1 as NAME.crt and NAME.key. */
-static void make_certificate(const char *name, mbedtls_ctr_drbg_context *random, const char *from,
-                             const char *to)
-{
-    unsigned char text[4096];
-    char file[64];
-    mbedtls_pk_context key;
-    mbedtls_x509write_cert cert;
-    mbedtls_mpi serial;
-
-    mbedtls_pk_init(&key);
-    mbedtls_x509write_crt_init(&cert);
-    mbedtls_mpi_init(&serial);
-    assert_int_equal(mbedtls_mpi_lset(&serial, 1), 0);
-    assert_int_equal(mbedtls_pk_setup(&key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)), 0);
-    assert_int_equal(mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key),
-                                         mbedtls_ctr_drbg_random, random),
-                     0);
-    mbedtls_x509write_crt_set_version(&cert, MBEDTLS_X509_CRT_VERSION_3);
-    mbedtls_x509write_crt_set_md_alg(&cert, MBEDTLS_MD_SHA256);
-    mbedtls_x509write_crt_set_subject_key(&cert, &key);
-    mbedtls_x509write_crt_set_issuer_key(&cert, &key);
-    assert_int_equal(mbedtls_x509write_crt_set_subject_name(&cert, "CN=localhost"), 0);
-    assert_int_equal(mbedtls_x509write_crt_set_issuer_name(&cert, "CN=localhost"), 0);
-    assert_int_equal(mbedtls_x509write_crt_set_serial(&cert, &serial), 0);
-    assert_int_equal(mbedtls_x509write_crt_set_validity(&cert, from, to), 0);
-    assert_int_equal(mbedtls_x509write_crt_set_basic_constraints(&cert, 1, -1), 0);
-    set_alternative_names(&cert);
-    assert_int_equal(
-        mbedtls_x509write_crt_pem(&cert, text, sizeof text, mbedtls_ctr_drbg_random, random), 0);
-    snprintf(file, sizeof file, "%s.crt", name);
-    write_file(file, text);
-    assert_int_equal(mbedtls_pk_write_key_pem(&key, text, sizeof text), 0);
-    snprintf(file, sizeof file, "%s.key", name);
-    write_file(file, text);
-    mbedtls_x509write_crt_free(&cert);
-    mbedtls_pk_free(&key);
-    mbedtls_mpi_free(&serial);
-}
-
-static int make_all(void **state)
-{
-    mbedtls_entropy_context entropy;
-    mbedtls_ctr_drbg_context random;
-    (void)state;
-    if (mkdtemp(directory) == NULL)
-        return -1;
-    mbedtls_entropy_init(&entropy);
-    mbedtls_ctr_drbg_init(&random);
-    if (mbedtls_ctr_drbg_seed(&random, mbedtls_entropy_func, &entropy, NULL, 0) != 0)
-        return -1;
-    make_certificate("good", &random, "20200101000000", "20991231235959");
-    make_certificate("other", &random, "20200101000000", "20991231235959");
-    make_certificate("old", &random, "20200101000000", "20201231235959");
-    mbedtls_ctr_drbg_free(&random);
-    mbedtls_entropy_free(&entropy);
-    write_file("empty", "");
-    return 0;
-}
-
-static int remove_all(void **state)
-{
-    static const char *const names[] = {"good.crt", "good.key", "other.crt", "other.key",
-                                        "old.crt",  "old.key",  "empty"};
-    (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        unlink(path(names[i]));
-    return rmdir(directory);
-}
-
-typedef struct pair {
-    int fds[2];
-    chat__tls_context *contexts[2];
-    chat__tls *server;
-    chat__tls *client;
-} pair;
-
-static void pair_open(pair *p, const char *name, const char *ca, int verify, const char *host)
-{
-    char why[256] = "";
-    char cert[64], key[64];
-    memset(p, 0, sizeof *p);
-    snprintf(cert, sizeof cert, "%s.crt", name);
-    snprintf(key, sizeof key, "%s.key", name);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->fds), 0);
-    assert_int_equal(chat__tls_server_new(path(cert), path(key), why, sizeof why, &p->contexts[0]),
-                     CHAT_OK);
-    assert_int_equal(chat__tls_client_new(path(ca), verify, why, sizeof why, &p->contexts[1]),
-                     CHAT_OK);
-    assert_int_equal(chat__tls_new(p->contexts[0], p->fds[0], NULL, &p->server), CHAT_OK);
-    assert_int_equal(chat__tls_new(p->contexts[1], p->fds[1], host, &p->client), CHAT_OK);
-}
-
-static void pair_close(pair *p)
-{
-    chat__tls_free(p->server);
-    chat__tls_free(p->client);
-    chat__tls_context_free(p->contexts[0]);
-    chat__tls_context_free(p->contexts[1]);
-    close(p->fds[0]);
-    if (p->fds[1] >= 0)
-        close(p->fds[1]);
-}
-
-/* The client's result; both sides take turns until neither waits. */
-static chat_status shake_hands(pair *p)
-{
-    chat_status client = CHAT_MORE, server = CHAT_MORE;
-    for (int i = 0; i < 50 && (client == CHAT_MORE || server == CHAT_MORE); i++) {
-        client = chat__tls_handshake(p->client);
-        server = chat__tls_handshake(p->server);
-    }
-    return client;
-}
-
-static void send_all(chat__tls *from, chat__tls *to, const uint8_t *bytes, size_t len)
-{
-    uint8_t *got = malloc(len);
-    size_t sent = 0, received = 0;
-    for (int i = 0; i < 10000 && received < len; i++) {
-        size_t n = 0;
-        chat_status status = CHAT_MORE;
-        if (sent < len)
-            status = chat__tls_write(from, bytes + sent, len - sent, &n);
-        assert_true(status == CHAT_OK || status == CHAT_MORE);
-        sent += status == CHAT_OK ? n : 0;
-        status = chat__tls_read(to, got + received, len - received, &n);
-        assert_true(status == CHAT_OK || status == CHAT_MORE);
-        received += status == CHAT_OK ? n : 0;
-    }
-    assert_int_equal(received, len);
-    assert_memory_equal(got, bytes, len);
-    free(got);
-}
-
 static void carries_bytes_both_ways_and_closes(void **state)
 {
     static uint8_t bytes[1000000];
-    pair p;
+    tls_pair p;
     uint8_t byte;
     size_t n;
     (void)state;
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (uint8_t)(i * 7 + i / 256);
-    pair_open(&p, "good", "good.crt", 1, "localhost");
-    assert_int_equal(shake_hands(&p), CHAT_OK);
-    send_all(p.client, p.server, bytes, sizeof bytes);
-    send_all(p.server, p.client, bytes, sizeof bytes);
-    send_all(p.client, p.server, bytes, 1);
+    tls_pair_open(&p, "good", "good.crt", 1, "localhost");
+    assert_int_equal(tls_pair_shake_hands(&p), CHAT_OK);
+    tls_pair_send_all(p.client, p.server, bytes, sizeof bytes);
+    tls_pair_send_all(p.server, p.client, bytes, sizeof bytes);
+    tls_pair_send_all(p.client, p.server, bytes, 1);
     chat__tls_close(p.client);
     assert_int_equal(chat__tls_read(p.server, &byte, 1, &n), CHAT_ERR_CLOSED);
     assert_int_equal(chat__tls_read(p.server, &byte, 1, &n), CHAT_ERR_CLOSED);
-    pair_close(&p);
+    tls_pair_close(&p);
 }
 
 static void reads_and_writes_shake_hands_first(void **state)
 {
-    pair p;
+    tls_pair p;
     static const uint8_t hello[] = "hello";
     (void)state;
-    pair_open(&p, "good", "good.crt", 1, "127.0.0.1");
-    send_all(p.client, p.server, hello, sizeof hello);
-    pair_close(&p);
+    tls_pair_open(&p, "good", "good.crt", 1, "127.0.0.1");
+    tls_pair_send_all(p.client, p.server, hello, sizeof hello);
+    tls_pair_close(&p);
 }
 
 static void checks_the_certificate(void **state)
@@ -230,20 +62,20 @@ static void checks_the_certificate(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        pair p;
-        pair_open(&p, rows[i].name, rows[i].ca, rows[i].verify, rows[i].host);
-        assert_int_equal(shake_hands(&p), rows[i].status);
+        tls_pair p;
+        tls_pair_open(&p, rows[i].name, rows[i].ca, rows[i].verify, rows[i].host);
+        assert_int_equal(tls_pair_shake_hands(&p), rows[i].status);
         assert_non_null(strstr(chat__tls_why(p.client), rows[i].why));
         uint8_t byte;
         size_t n;
         assert_int_equal(chat__tls_read(p.server, &byte, 1, &n),
                          rows[i].status == CHAT_OK ? CHAT_MORE : CHAT_ERR_TLS);
-        pair_close(&p);
+        tls_pair_close(&p);
     }
 }
 
 /* Bytes that the server sent for a handshake. */
-static int bytes_of_handshake(pair *p)
+static int bytes_of_handshake(tls_pair *p)
 {
     int most = 0;
     for (int i = 0; i < 20; i++) {
@@ -257,7 +89,7 @@ static int bytes_of_handshake(pair *p)
     return most;
 }
 
-static void reconnect_pair(pair *p)
+static void reconnect_pair(tls_pair *p)
 {
     chat__tls_free(p->server);
     chat__tls_free(p->client);
@@ -267,21 +99,21 @@ static void reconnect_pair(pair *p)
 
 static void a_session_is_resumed(void **state)
 {
-    pair p;
+    tls_pair p;
     (void)state;
-    pair_open(&p, "good", "good.crt", 1, "localhost");
+    tls_pair_open(&p, "good", "good.crt", 1, "localhost");
     int full = bytes_of_handshake(&p);
     reconnect_pair(&p);
     int resumed = bytes_of_handshake(&p);
-    send_all(p.client, p.server, (const uint8_t *)"hello", 5);
+    tls_pair_send_all(p.client, p.server, (const uint8_t *)"hello", 5);
     assert_true(resumed < full / 2);
-    pair_close(&p);
+    tls_pair_close(&p);
 }
 
 static void only_the_pinned_key_is_accepted(void **state)
 {
     char pin[64], why[256] = "";
-    pair p;
+    tls_pair p;
     (void)state;
     for (int is_right = 0; is_right < 2; is_right++) {
         mbedtls_x509_crt cert;
@@ -289,32 +121,33 @@ static void only_the_pinned_key_is_accepted(void **state)
         size_t len = 0;
         mbedtls_x509_crt_init(&cert);
         assert_int_equal(
-            mbedtls_x509_crt_parse_file(&cert, path(is_right ? "good.crt" : "other.crt")), 0);
+            mbedtls_x509_crt_parse_file(&cert, tls_pair_path(is_right ? "good.crt" : "other.crt")),
+            0);
         mbedtls_sha256_ret(cert.pk_raw.p, cert.pk_raw.len, hash, 0);
         mbedtls_base64_encode((uint8_t *)pin, sizeof pin, &len, hash, sizeof hash);
         mbedtls_x509_crt_free(&cert);
-        pair_open(&p, "good", "good.crt", 1, "localhost");
+        tls_pair_open(&p, "good", "good.crt", 1, "localhost");
         assert_int_equal(chat__tls_client_pin(p.contexts[1], "short", why, sizeof why),
                          CHAT_ERR_ARG);
         assert_int_equal(chat__tls_client_pin(p.contexts[1], pin, why, sizeof why), CHAT_OK);
-        assert_int_equal(shake_hands(&p), is_right ? CHAT_OK : CHAT_ERR_TLS);
+        assert_int_equal(tls_pair_shake_hands(&p), is_right ? CHAT_OK : CHAT_ERR_TLS);
         if (is_right) { /* and when the session is resumed */
             reconnect_pair(&p);
-            assert_int_equal(shake_hands(&p), CHAT_OK);
+            assert_int_equal(tls_pair_shake_hands(&p), CHAT_OK);
         }
-        pair_close(&p);
+        tls_pair_close(&p);
     }
 }
 
 static void a_client_that_verifies_names_its_host(void **state)
 {
-    pair p;
+    tls_pair p;
     chat__tls *tls = NULL;
     (void)state;
-    pair_open(&p, "good", "good.crt", 1, "localhost");
+    tls_pair_open(&p, "good", "good.crt", 1, "localhost");
     assert_int_equal(chat__tls_new(p.contexts[1], p.fds[1], NULL, &tls), CHAT_ERR_ARG);
     assert_null(tls);
-    pair_close(&p);
+    tls_pair_close(&p);
 }
 
 static void says_what_is_wrong_with_the_files(void **state)
@@ -332,21 +165,22 @@ static void says_what_is_wrong_with_the_files(void **state)
     chat__tls_context *context = NULL;
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_int_equal(
-            chat__tls_server_new(path(rows[i].cert), path(rows[i].key), why, sizeof why, &context),
-            CHAT_ERR_TLS);
+        assert_int_equal(chat__tls_server_new(tls_pair_path(rows[i].cert),
+                                              tls_pair_path(rows[i].key), why, sizeof why,
+                                              &context),
+                         CHAT_ERR_TLS);
         assert_non_null(strstr(why, rows[i].why));
     }
-    assert_int_equal(chat__tls_client_new(path("none.crt"), 1, why, sizeof why, &context),
+    assert_int_equal(chat__tls_client_new(tls_pair_path("none.crt"), 1, why, sizeof why, &context),
                      CHAT_ERR_TLS);
     assert_non_null(strstr(why, "none.crt: No such file"));
-    assert_int_equal(chat__tls_client_new(path("good.key"), 1, why, sizeof why, &context),
+    assert_int_equal(chat__tls_client_new(tls_pair_path("good.key"), 1, why, sizeof why, &context),
                      CHAT_ERR_TLS);
     assert_non_null(strstr(why, "no certificate"));
     assert_null(context);
 }
 
-static chat_status give_to_server(pair *p, const void *bytes, size_t len)
+static chat_status give_to_server(tls_pair *p, const void *bytes, size_t len)
 {
     assert_int_equal(write(p->fds[1], bytes, len), (ssize_t)len);
     return chat__tls_handshake(p->server);
@@ -354,22 +188,22 @@ static chat_status give_to_server(pair *p, const void *bytes, size_t len)
 
 static void refuses_what_is_not_tls(void **state)
 {
-    pair p;
+    tls_pair p;
     (void)state;
-    pair_open(&p, "good", "good.crt", 1, "localhost");
+    tls_pair_open(&p, "good", "good.crt", 1, "localhost");
     assert_int_equal(give_to_server(&p, "GET / HTTP/1.1\r\n\r\n", 18), CHAT_ERR_TLS);
     assert_non_null(strstr(chat__tls_why(p.server), "no TLS"));
-    pair_close(&p);
-    pair_open(&p, "good", "good.crt", 1, "localhost");
+    tls_pair_close(&p);
+    tls_pair_open(&p, "good", "good.crt", 1, "localhost");
     assert_int_equal(give_to_server(&p, "\x16\x03", 2), CHAT_MORE);
     close(p.fds[1]);
     p.fds[1] = -1;
     assert_int_equal(chat__tls_handshake(p.server), CHAT_ERR_CLOSED);
-    pair_close(&p);
+    tls_pair_close(&p);
 }
 
 /* The client's first flight, cut into records of `step` bytes. */
-static chat_status hello_in_records(pair *p, size_t step)
+static chat_status hello_in_records(tls_pair *p, size_t step)
 {
     uint8_t hello[2048];
     chat_status status = CHAT_MORE;
@@ -393,12 +227,12 @@ static void a_hello_may_come_in_several_records(void **state)
     static const size_t steps[] = {2000, 100, 40, 3, 1};
     (void)state;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        pair p;
-        pair_open(&p, "good", "good.crt", 1, "localhost");
+        tls_pair p;
+        tls_pair_open(&p, "good", "good.crt", 1, "localhost");
         assert_int_equal(hello_in_records(&p, steps[i]), CHAT_MORE);
         /* The answer fits, and the hash over all messages at the end too. */
-        assert_int_equal(shake_hands(&p), CHAT_OK);
-        pair_close(&p);
+        assert_int_equal(tls_pair_shake_hands(&p), CHAT_OK);
+        tls_pair_close(&p);
     }
 }
 
@@ -417,10 +251,10 @@ static void a_hello_that_cannot_be_is_refused_at_once(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        pair p;
-        pair_open(&p, "good", "good.crt", 1, "localhost");
+        tls_pair p;
+        tls_pair_open(&p, "good", "good.crt", 1, "localhost");
         assert_int_equal(give_to_server(&p, rows[i].bytes, rows[i].len), CHAT_ERR_TLS);
-        pair_close(&p);
+        tls_pair_close(&p);
     }
 }
 
@@ -438,5 +272,5 @@ int main(void)
         cmocka_unit_test(a_hello_may_come_in_several_records),
         cmocka_unit_test(a_hello_that_cannot_be_is_refused_at_once),
     };
-    return cmocka_run_group_tests(tests, make_all, remove_all);
+    return cmocka_run_group_tests(tests, tls_pair_make_files, tls_pair_remove_files);
 }
