@@ -33,6 +33,7 @@ MAY_USE = {
     "cassandra": ["base", "id"],
     "etcd": ["base", "id", "json"],
     "kafka": ["base", "id"],
+    "redis": ["base", "net"],
     "examples": [],
 }
 
