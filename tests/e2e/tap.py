@@ -26,11 +26,18 @@ def _messages(stream):
             yield bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
 
 
+def _end(*sockets):
+    for one in sockets:
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
 class Tap:
     """A server for clients, in front of the one at `port` of loopback. `heard` are the types."""
 
     def __init__(self, port):
         self.heard, self._port, self._changed = set(), port, threading.Condition()
+        self._sockets, self._threads = [], []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}"
         self._start(self._accept)
@@ -39,8 +46,13 @@ class Tap:
         return self
 
     def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        _end(self._listener)
+        self._threads[0].join()
+        _end(*self._sockets)
+        for thread in self._threads:
+            thread.join()
+        for end in (self._listener, *self._sockets):
+            end.close()
 
     def missing(self, *more, timeout=20):
         """What no client has sent, once all else has been heard or the time is over."""
@@ -49,9 +61,9 @@ class Tap:
             self._changed.wait_for(lambda: self.heard >= wanted, timeout)
             return sorted(wanted - self.heard)
 
-    @staticmethod
-    def _start(call, *args):
-        threading.Thread(target=call, args=args, daemon=True).start()
+    def _start(self, call, *args):
+        self._threads.append(threading.Thread(target=call, args=args, daemon=True))
+        self._threads[-1].start()
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -59,6 +71,7 @@ class Tap:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(("127.0.0.1", self._port))
                 ours, copy = socket.socketpair()
+                self._sockets += (near, far, ours, copy)
                 self._start(self._pass_up, near, far, ours)
                 self._start(self._listen, copy)
                 self._start(self._pass_on, far, near)
@@ -79,12 +92,10 @@ class Tap:
             while data := source.recv(65536):
                 for target in targets:
                     target.sendall(data)
-        for end in (source, *targets):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        _end(source, *targets)
 
     def _listen(self, copy):
-        with copy, copy.makefile("rb") as stream:
+        with copy.makefile("rb") as stream:
             while stream.readline() not in (b"\r\n", b""):
                 pass
             for text in _messages(stream):

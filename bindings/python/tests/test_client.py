@@ -248,6 +248,11 @@ def test_wrong_calls_are_told_kindly(engine, run):
             for chat in ("", "dm:1:a", "x" * 200, "a\nb"):
                 with pytest.raises(CallerError):
                     await alice.send(chat, "text")
+            for wrong in ("5", 5.0):
+                with pytest.raises(TypeError, match="seq is an int"):
+                    await alice.read(User("bob"), wrong)
+            with pytest.raises(CallerError, match="limit"):
+                await alice.chats(-1)
             with pytest.raises(CallerError):
                 await alice.read(User("bob"), -1)
             with pytest.raises(CallerError):
@@ -257,8 +262,14 @@ def test_wrong_calls_are_told_kindly(engine, run):
     run(main())
     with pytest.raises(CallerError, match="url|URL"):
         engine.client("alice").__class__("http://nowhere", "x")
-    with pytest.raises(TypeError, match="no field 'colour'"):
+    with pytest.raises(TypeError, match="no option 'colour'"):
         engine.client("alice", colour="red")
+    with pytest.raises(TypeError, match="'ca_file' cannot be a bytes"):
+        engine.client("alice", ca_file=b"x")
+    with pytest.raises(TypeError, match="'backoff_max_ms' cannot be a str"):
+        engine.client("alice", backoff_max_ms="1")
+    with pytest.raises(CallerError, match="backoff_max_ms"):
+        engine.client("alice", backoff_max_ms=-1)
 
 
 def test_a_bad_token_is_refused_at_once(chatd, run):

@@ -137,6 +137,15 @@ def test_signed_tokens_with_a_secret(run):
         run(main(server))
 
 
+def test_wrong_options_are_named():
+    with pytest.raises(TypeError, match="no option 'colour'"):
+        Server(colour=1)
+    with pytest.raises(ValueError, match="heartbeat_ms"):
+        Server(heartbeat_ms=-1)
+    with pytest.raises(ValueError, match="32 bytes"):
+        Server(secret="short")
+
+
 def test_closed_servers_say_so():
     server = Server()
     server.close()

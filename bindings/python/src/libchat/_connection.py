@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, AsyncIterator, Callable, TypeVar
 
 from . import _text
+from ._frames import text
 from ._native import ffi, lib
 from ._requests import Requests
 from .errors import (AnswerTimeout, CallerError, ChatError, LimitError, RetryError, Status, check,
@@ -24,6 +25,7 @@ from .events import Answer, Cached, ClientState, Event, Failed, Frame, Sent, Sta
 from .events import frame_of, own_event_of
 
 _log = logging.getLogger("libchat")
+_log.addHandler(logging.NullHandler())  # to be heard, the application adds one
 _LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG}
 _Self = TypeVar("_Self", bound="Connection")
 Clock = Callable[[], int]
@@ -35,9 +37,9 @@ def boot_ms() -> int:
 
 
 def _on_log(ctx: Any, level: int, line: Any) -> None:
-    text = ffi.string(line).decode("utf-8", "replace")
-    _last_lines.append(text)
-    _log.log(_LEVELS.get(level, logging.DEBUG), "%s", text)
+    words = ffi.string(line).decode("utf-8", "replace")
+    _last_lines.append(words)
+    _log.log(_LEVELS.get(level, logging.DEBUG), "%s", words)
 
 
 _last_lines: collections.deque[str] = collections.deque(maxlen=1)
@@ -82,7 +84,7 @@ class Connection(Requests):
         self._is_due = self._is_paused = False
         self._events: collections.deque[Event] = collections.deque()
         self._readers: collections.deque[asyncio.Future[None]] = collections.deque()
-        self._sends: dict[str, asyncio.Future[Sent]] = {}
+        self._sends: dict[str, asyncio.Future[Sent | Failed]] = {}
         self._requests: dict[int, _Waiting] = {}
         self._state = State(ClientState.CONNECTING)
         self._changed: list[asyncio.Future[None]] = []
@@ -90,17 +92,10 @@ class Connection(Requests):
         self._r, self._cid = ffi.new("uint64_t *"), ffi.new("chat_client_cid *")
 
     def _new(self, fields: dict[str, Any]) -> Any:
-        options, kept = ffi.new("chat_client_options *"), []
+        options = ffi.new("chat_client_options *")
         lib.chat_client_options_init(options)
         options.log = _sink
-        for name, value in fields.items():
-            if isinstance(value, str) or value is None:
-                value = _text.string(value)
-                kept.append(value)
-            try:
-                setattr(options, name, int(value) if isinstance(value, bool) else value)
-            except AttributeError:
-                raise TypeError(f"chat_client_options has no field {name!r}") from None
+        _keep = _text.set_fields(options, fields)
         out = ffi.new("chat_client **")
         _last_lines.clear()
         status = lib.chat_client_new(options, out)
@@ -207,7 +202,8 @@ class Connection(Requests):
     def _running(self) -> asyncio.AbstractEventLoop:
         self._check()
         if self._loop is None:
-            raise CallerError(Status.ERR_STATE, "the client is not open: use `async with`")
+            raise CallerError(Status.ERR_STATE, "the client is not open: use `async with`,"
+                              " or `with` of libchat.sync")
         return self._loop
 
     def _handle(self) -> Any:
@@ -304,19 +300,19 @@ class Connection(Requests):
     def _on_sent(self, event: Any) -> None:
         frame = frame_of(event)
         assert isinstance(frame, Sent)
-        future = self._sends.pop(frame.cid, None)
-        if future is None or future.done():
-            self._events.append(frame)
-        else:
-            future.set_result(frame)
+        self._settle(frame)
 
     def _on_failed(self, event: Any) -> None:
-        cid, text = _string(event.frame.cid), _string(event.frame.text)
-        future, status = self._sends.pop(cid, None), status_of(event.status)
+        self._settle(Failed(text(event.frame.cid), status_of(event.status),
+                            text(event.frame.text), event.retry_ms / 1000 or None))
+
+    def _settle(self, outcome: Sent | Failed) -> None:
+        """Tell who waits for this message, or else everybody."""
+        future = self._sends.pop(outcome.cid, None)
         if future is None or future.done():
-            self._events.append(Failed(cid, status, text))
+            self._events.append(outcome)
         else:
-            future.set_exception(error_of(status, text, event.retry_ms / 1000 or None))
+            future.set_result(outcome)
 
     def _on_row(self, event: Any) -> None:
         waiting, frame = self._requests.get(event.frame.r), frame_of(event)
@@ -334,7 +330,7 @@ class Connection(Requests):
         waiting = self._requests.pop(event.frame.r, None)
         if waiting is not None and not waiting.future.done():
             waiting.future.set_exception(error_of(
-                status_of(event.status), _string(event.frame.text), event.retry_ms / 1000 or None))
+                status_of(event.status), text(event.frame.text), event.retry_ms / 1000 or None))
 
     def _give_up(self, error: ChatError) -> None:
         futures: list[asyncio.Future[Any]] = [*self._sends.values(), *self._changed]
@@ -427,10 +423,6 @@ def _pump(me: weakref.ref[Connection]) -> None:
     client = me()
     if client is not None:
         client._pump()
-
-
-def _string(view: Any) -> str:
-    return str(ffi.buffer(view.data, view.len)[:], "utf-8") if view.len else ""
 
 
 _HANDLERS: dict[int, Callable[[Connection, Any], None]] = {

@@ -62,8 +62,27 @@ def string(text: str | None) -> Any:
     return ffi.new("char[]", data)
 
 
+def set_fields(struct: Any, fields: dict[str, Any]) -> list[Any]:
+    """Fill in options by the names of C; what is returned are the texts that they borrow."""
+    kept = []
+    for name, value in fields.items():
+        given = string(value) if isinstance(value, str) or value is None else value
+        kept.append(given)
+        try:
+            setattr(struct, name, int(given) if isinstance(given, bool) else given)
+        except AttributeError:
+            raise TypeError(f"there is no option {name!r}") from None
+        except OverflowError as error:
+            raise CallerError(message=f"option {name!r}: {error}") from None
+        except TypeError:
+            raise TypeError(f"option {name!r} cannot be a {type(value).__name__}") from None
+    return kept
+
+
 def number(value: int, bits: int, name: str) -> int:
     """An unsigned number, or a clear error."""
+    if not isinstance(value, int):
+        raise TypeError(f"{name} is an int, not {type(value).__name__}")
     if not 0 <= value < 1 << bits:
         raise CallerError(message=f"{name} is not in 0..2^{bits}-1: {value}")
     return value

@@ -16,9 +16,9 @@ from typing import Any, AsyncIterator, Iterable, TypeVar
 from . import _text
 from ._connection import Connection
 from ._native import ffi, lib
-from .errors import CallerError, Status, check
-from .events import (Answer, Chat, ClientState, Device, Frame, Member, Note, OutboxItem, Page,
-                     Pong, Presence, Receipt, Sent, State, Trail, User, outbox_item_of)
+from .errors import CallerError, Status, check, error_of
+from .events import (Answer, Chat, ClientState, Device, Failed, Frame, Member, Note, OutboxItem,
+                     Page, Pong, Presence, Receipt, Sent, State, Trail, User, outbox_item_of)
 
 _F = TypeVar("_F")
 
@@ -64,14 +64,22 @@ class Client(Connection):
         else:
             check(lib.chat_client_send(native, target, body, self._cid))
         name = cid if cid is not None else ffi.string(self._cid.text).decode()
-        future: asyncio.Future[Sent] = loop.create_future()
+        future: asyncio.Future[Sent | Failed] = loop.create_future()
         self._sends[name] = future
         self._kick()
         try:
-            return await future
+            outcome = await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._events.append(future.result())  # it came in the same turn
+                self._wake()
+            raise
         finally:
             if self._sends.get(name) is future:
                 del self._sends[name]
+        if isinstance(outcome, Failed):
+            raise error_of(outcome.status, outcome.text, outcome.retry_after)
+        return outcome
 
     async def post(self, chat: str | User, text: str, *, reply_to: int | None = None) -> str:
         """Put a message into the outbox and return its `cid` at once.
@@ -153,7 +161,7 @@ class Client(Connection):
         target, _keep = _text.target(chat)
         query = ffi.new("chat_history_query *")
         query.struct_size = ffi.sizeof("chat_history_query")
-        query.target, query.limit = target[0], limit
+        query.target, query.limit = target[0], _text.number(limit, 32, "limit")
         query.direction = lib.CHAT_HISTORY_NEWEST
         query.source = lib.CHAT_HISTORY_CACHE if stored else lib.CHAT_HISTORY_ANY
         if before is not None and after is not None:
@@ -253,6 +261,7 @@ class Client(Connection):
 
     async def chats_page(self, limit: int = 0) -> Page[Chat]:
         """As `chats()`, with `cached`: from the server, or from `store`, all or part."""
+        limit = _text.number(limit, 32, "limit")
         answer = await self._request(
             lambda r: int(lib.chat_client_chats(self._handle(), limit, r)))
         return Page(tuple(_only(Chat, answer)), bool(getattr(answer.result, "has_more", False)),

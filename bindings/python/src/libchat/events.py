@@ -84,6 +84,7 @@ class Failed:
     cid: str
     status: Status
     text: str = ""
+    retry_after: float | None = None  #: the server's advice, in seconds
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 
 from . import _text
+from ._frames import text
 from ._native import ffi, lib
 from .errors import CallerError, check
 
@@ -107,8 +108,7 @@ def direct_members(chat: str) -> tuple[str, str] | None:
     view, out = _text.view(chat), ffi.new("chat_view[2]")
     if check(lib.chat_direct_members(view, out), "no id of a direct chat") != 0:
         return None
-    first, second = (str(ffi.buffer(v.data, v.len)[:], "utf-8") for v in out)
-    return first, second
+    return text(out[0]), text(out[1])
 
 
 def make_token(secret: str | bytes, user: str, lifetime: float = 3600.0) -> str:

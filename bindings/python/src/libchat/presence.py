@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Iterator
 
 from . import _text
+from ._frames import text
 from ._native import ffi, lib
 from .errors import check
 
@@ -54,8 +55,7 @@ class PresenceTable:
         lib.chat_presence_options_init(fields)
         fields.ttl_ms = ttl_ms
         fields.seed = [secrets.randbits(64), secrets.randbits(64)]
-        for name, value in options.items():
-            setattr(fields, name, value)
+        _text.set_fields(fields, dict(options))
         out = ffi.new("chat_presence **")
         check(lib.chat_presence_new(fields, out))
         self._table = ffi.gc(out[0], lib.chat_presence_free)
@@ -105,5 +105,5 @@ class PresenceTable:
         out = ffi.new("chat_presence_change *")
         while check(lib.chat_presence_next_change(self._table, out)) == 0:
             is_told = out.type == lib.CHAT_PRESENCE_CHANGED
-            user = str(ffi.buffer(out.user.data, out.user.len)[:], "utf-8")
-            yield PresenceChange(out.watcher if is_told else None, user, _state(out.state))
+            yield PresenceChange(out.watcher if is_told else None, text(out.user),
+                                 _state(out.state))

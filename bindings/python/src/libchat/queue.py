@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator
 
 from . import _text
+from ._frames import text
 from ._native import ffi, lib
 from .errors import check
 
@@ -44,15 +45,10 @@ class QueueGap:
     before: int
 
 
-def _chat(view: Any) -> str:
-    return str(ffi.buffer(view.data, view.len)[:], "utf-8") if view.len else ""
-
-
 def _options(fields: dict[str, int]) -> Any:
     options = ffi.new("chat_queue_options *")
     lib.chat_queue_options_init(options)
-    for name, value in fields.items():
-        setattr(options, name, value)
+    _text.set_fields(options, dict(fields))
     return options
 
 
@@ -107,13 +103,13 @@ class OfflineQueue:
         """What the device was not yet told of over this connection."""
         out = ffi.new("chat_queue_gap *")
         while check(lib.chat_queue_next_gap(self._queue, _text.view(device), out)) == 0:
-            yield QueueGap(out.position, _chat(out.chat), out.after, out.before)
+            yield QueueGap(out.position, text(out.chat), out.after, out.before)
 
     def entries(self, device: str) -> Iterator[QueueEntry]:
         """Messages for the device, as many as it may have unacknowledged."""
         out = ffi.new("chat_queue_entry *")
         while check(lib.chat_queue_next(self._queue, _text.view(device), out)) == 0:
-            yield QueueEntry(out.position, _chat(out.chat), out.seq, out.at_ms)
+            yield QueueEntry(out.position, text(out.chat), out.seq, out.at_ms)
 
     def ack(self, device: str, position: int) -> None:
         """The device has everything up to `position`, and knows of the gaps."""

@@ -47,10 +47,10 @@ class Server:
         lib.chat_test_server_options_init(fields)
         kept = _text.view_of_bytes(secret)
         fields.secret = kept
-        for name, value in options.items():
-            setattr(fields, name, value)
+        _text.set_fields(fields, dict(options))
         out = ffi.new("chat_test_server **")
-        check(lib.chat_test_server_new(fields, out))
+        check(lib.chat_test_server_new(fields, out), 
+              "a secret has 32 bytes at least, and a number is in its range")
         self._engine = ffi.gc(out[0], lib.chat_test_server_free)
         self._out, self._taken = ffi.new("uint8_t[]", _CHUNK), ffi.new("size_t *")
         self._number = ffi.new("chat_test_conn *")
