@@ -10,11 +10,11 @@
 #include <chat/frame.h>
 
 #include "base/buf.h"
+#include "net/dial.h"
 #include "net/http.h"
+#include "net/resolve.h"
 #include "net/tls.h"
 #include "net/ws.h"
-#include "dial.h"
-#include "resolve.h"
 #include "url.h"
 
 #define CHAT__LINK_READ_BYTES  32768u

@@ -30,7 +30,7 @@ MAY_USE = {
     "server": CORE + ["json", "net", "store", "log"],
     "client": ["base", "id", "wire", "session", "core/client", "json", "net", "sqlite"],
     "testing": CORE + ["core/client", "json", "net"],
-    "cassandra": ["base", "id"],
+    "cassandra": ["base", "id", "net"],
     "etcd": ["base", "id", "json"],
     "kafka": ["base", "id"],
     "redis": ["base", "net"],
@@ -42,8 +42,9 @@ OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["clie
                  "client_thread": ["client"], "client_store": ["client"], "token": ["client", "net"],
                  "server": ["server"], "testing": ["testing"],
                  "testing_server": ["testing"], "testing_notifier": ["testing"],
-                 "history": ["testing"], "backend": ["server", "store", "testing", "etcd", "kafka"],
-                 "etcd": ["etcd"], "kafka": ["kafka"]}
+                 "history": ["testing"], "backend": ["server", "store", "testing", "etcd", "kafka",
+                             "cassandra"],
+                 "etcd": ["etcd"], "kafka": ["kafka"], "cassandra": ["cassandra"]}
 
 INCLUDE_PATHS = ["include", "lib", "lib/core", "lib/server"]
 SUFFIXES = (".c", ".h")

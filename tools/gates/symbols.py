@@ -12,7 +12,7 @@ NEEDS_BUILD = True
 LIBRARY_OF = {"client": "libchat-client", "token": "libchat-client",
               "server": "libchat-server", "testing": "libchat-testing",
               "history": "libchat-testing", "etcd": "libchat-etcd",
-              "kafka": "libchat-kafka"}
+              "kafka": "libchat-kafka", "cassandra": "libchat-cassandra"}
 DECLARATION = re.compile(r"\bCHAT_API\b([^;{]*?)\b(\w+)\s*\(")
 DATA = re.compile(r"\bCHAT_API\b[^;{(]*?\b(\w+)\s*(?:\[[^]]*\])?\s*;")
 # Put in by the linker.

@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-#define FEED_BYTES   (1024u * 1024u) /* beside the largest frame */
-#define MAX_PREPARES 3u              /* of one request: then its error is the caller's */
+#define FEED_BYTES   (1024u * 1024u)                /* beside the largest frame */
+#define OWN_SLOTS    (CHAT__CQL_MAX_STATEMENTS + 2) /* prepare each, register, ping */
+#define MAX_PREPARES 2u /* again, of one request: then its error is the caller's */
 
 void chat__cql_conn_options_init(chat__cql_conn_options *options)
 {
@@ -20,10 +21,12 @@ void chat__cql_conn_options_init(chat__cql_conn_options *options)
 
 static chat_status make_slots(chat__cql_conn *conn, const chat__cql_conn_options *options)
 {
-    conn->slots = chat__alloc_zero(&conn->allocator, options->max_in_flight * sizeof *conn->slots);
+    uint32_t n = options->max_in_flight + OWN_SLOTS;
+    conn->slots = chat__alloc_zero(&conn->allocator, n * sizeof *conn->slots);
     if (conn->slots == NULL)
         return CHAT_ERR_NOMEM;
-    conn->n_slots = options->max_in_flight;
+    conn->n_slots = n;
+    conn->max_in_flight = options->max_in_flight;
     for (uint32_t i = conn->n_slots; i > 0; i--) {
         chat__buf_init(&conn->slots[i - 1].params, &conn->allocator, options->max_unsent_bytes);
         chat__cql_slot_free(conn, &conn->slots[i - 1]);
@@ -33,7 +36,7 @@ static chat_status make_slots(chat__cql_conn *conn, const chat__cql_conn_options
 
 chat_status chat__cql_conn_new(const chat__cql_conn_options *options, chat__cql_conn **out)
 {
-    if (options->max_in_flight == 0 || options->max_in_flight > CHAT__CQL_MAX_STREAMS ||
+    if (options->max_in_flight == 0 || options->max_in_flight > CHAT__CQL_MAX_STREAMS - OWN_SLOTS ||
         (options->user != NULL) != (options->password != NULL))
         return CHAT_ERR_ARG;
     chat_allocator allocator = chat__alloc_or_libc(options->allocator);
@@ -78,8 +81,8 @@ void chat__cql_conn_free(chat__cql_conn *conn)
 chat_status chat__cql_conn_feed(chat__cql_conn *conn, chat_view bytes)
 {
     chat__cql_header header;
-    chat__buf_consume(&conn->in, conn->current_bytes);
-    conn->current_bytes = 0;
+    chat__buf_consume(&conn->in, conn->in_at);
+    conn->in_at = 0;
     conn->fail_error.message = chat__view(NULL, 0); /* was in that frame */
     chat_status status = chat__buf_append(&conn->in, bytes.data, bytes.len);
     if (status == CHAT_OK && chat__cql_read_header(chat__buf_view(&conn->in), &header) == CHAT_OK &&
@@ -115,6 +118,19 @@ uint32_t chat__cql_conn_in_flight(const chat__cql_conn *conn)
     return conn->n_used - conn->n_abandoned;
 }
 
+int chat__cql_conn_is_sent(const chat__cql_conn *conn, uint16_t stream)
+{
+    return stream < conn->n_slots && conn->slots[stream].state == CHAT__CQL_SLOT_FLYING;
+}
+
+uint32_t chat__cql_conn_key_parts(const chat__cql_conn *conn, uint32_t number,
+                                  uint16_t out[CHAT__CQL_MAX_KEY_PARTS])
+{
+    const chat__cql_prepared *prepared = &conn->prepared[number];
+    memcpy(out, prepared->key_parts, sizeof prepared->key_parts);
+    return prepared->n_key_parts;
+}
+
 /* --- answers --- */
 
 static int broken(chat__cql_conn *conn, chat_status status, chat__cql_conn_event *out)
@@ -148,6 +164,7 @@ static int take_greeting(chat__cql_conn *conn, uint8_t opcode, chat_view body,
         conn->state = CHAT__CQL_CONN_ENDED;
         out->type = CHAT__CQL_CONN_REFUSED;
         out->error.again = CHAT__CQL_AGAIN_NO;
+        out->error.status = CHAT_ERR_AUTH;
         out->error.advice = "the server asks for a user: set cassandra-user and its password";
         return 1;
     }
@@ -159,10 +176,10 @@ static int take_greeting(chat__cql_conn *conn, uint8_t opcode, chat_view body,
     return broken(conn, CHAT_ERR_PROTOCOL, out);
 }
 
-static void forget_prepared(chat__cql_conn *conn, const chat__cql_statement *statement)
+static void forget_prepared(chat__cql_prepared *prepared)
 {
-    conn->prepared[statement->number].state = CHAT__CQL_UNKNOWN;
-    conn->prepared[statement->number].id_len = 0;
+    prepared->state = CHAT__CQL_UNKNOWN;
+    prepared->id_len = 0;
 }
 
 /* The node knows the statement: what waited for that goes out. */
@@ -179,17 +196,32 @@ static int take_prepared(chat__cql_conn *conn, chat__cql_slot *slot, chat_view b
         return broken(conn, CHAT_ERR_PROTOCOL, out);
     memcpy(prepared->id, result.id.data, result.id.len);
     prepared->id_len = (uint8_t)result.id.len;
+    prepared->n_key_parts = result.n_key_parts;
+    memcpy(prepared->key_parts, result.key_parts, sizeof prepared->key_parts);
     prepared->state = CHAT__CQL_KNOWN;
     for (uint32_t i = 0; i < conn->n_slots; i++) {
         chat__cql_slot *waiting = &conn->slots[i];
         if (waiting->state != CHAT__CQL_SLOT_WAITING ||
             waiting->statement.number != statement.number)
             continue;
-        status = chat__cql_say_execute(conn, waiting);
+        status = chat__cql_need(conn, waiting);
         if (status != CHAT_OK)
             return broken(conn, status, out);
     }
     return 0;
+}
+
+/* Which statement the node does not know; of a batch it says by its id. */
+static chat__cql_prepared *unprepared(chat__cql_conn *conn, const chat__cql_slot *slot,
+                                      chat_view id)
+{
+    for (uint32_t i = 0; slot->n_items > 0 && i < CHAT__CQL_MAX_STATEMENTS; i++) {
+        chat__cql_prepared *prepared = &conn->prepared[i];
+        if (prepared->id_len > 0 &&
+            chat__view_equal(id, chat__view(prepared->id, prepared->id_len)))
+            return prepared;
+    }
+    return &conn->prepared[slot->statement.number];
 }
 
 static int take_error(chat__cql_conn *conn, chat__cql_slot *slot, chat_view body,
@@ -197,6 +229,10 @@ static int take_error(chat__cql_conn *conn, chat__cql_slot *slot, chat_view body
 {
     if (chat__cql_read_error(body, &out->error) != CHAT_OK)
         return broken(conn, CHAT_ERR_PROTOCOL, out);
+    if (slot->is_ping || slot->is_register) { /* an answer all the same */
+        chat__cql_slot_free(conn, slot);
+        return 0;
+    }
     if (slot->is_prepare) {
         /* Who waits for it is told, one for each call. */
         for (uint32_t i = 0; i < conn->n_slots; i++)
@@ -204,15 +240,17 @@ static int take_error(chat__cql_conn *conn, chat__cql_slot *slot, chat_view body
                                        conn->slots[i].statement.number == slot->statement.number;
         conn->is_failing = 1;
         conn->fail_error = out->error;
-        forget_prepared(conn, &slot->statement);
+        forget_prepared(&conn->prepared[slot->statement.number]);
         chat__cql_slot_free(conn, slot);
         return 0;
     }
     if (out->error.again == CHAT__CQL_AGAIN_PREPARE && slot->statement.text != NULL &&
         slot->n_prepares < MAX_PREPARES) {
         /* Several fly at the same time and come back in the same way: the first one prepares. */
-        if (conn->prepared[slot->statement.number].state == CHAT__CQL_KNOWN)
-            forget_prepared(conn, &slot->statement);
+        chat__cql_prepared *prepared = unprepared(conn, slot, out->error.id);
+        if (prepared->state == CHAT__CQL_KNOWN)
+            forget_prepared(prepared);
+        slot->n_prepares++;
         slot->state = CHAT__CQL_SLOT_WAITING;
         chat_status status = chat__cql_need(conn, slot);
         return status == CHAT_OK ? 0 : broken(conn, status, out);
@@ -236,7 +274,8 @@ static int take_answer(chat__cql_conn *conn, const chat__cql_header *header, cha
         return broken(conn, CHAT_ERR_PROTOCOL, out);
     if (header->opcode == CHAT__CQL_OP_ERROR)
         return take_error(conn, slot, body, out);
-    if (header->opcode == CHAT__CQL_OP_READY && slot->is_register) {
+    if ((header->opcode == CHAT__CQL_OP_READY && slot->is_register) ||
+        (header->opcode == CHAT__CQL_OP_SUPPORTED && slot->is_ping)) {
         chat__cql_slot_free(conn, slot);
         return 0;
     }
@@ -313,9 +352,7 @@ chat_status chat__cql_conn_next_event(chat__cql_conn *conn, chat__cql_conn_event
     while (conn->state != CHAT__CQL_CONN_ENDED) {
         if (fail_waiting(conn, out))
             return CHAT_OK;
-        chat__buf_consume(&conn->in, conn->current_bytes);
-        conn->current_bytes = 0;
-        chat_view bytes = chat__buf_view(&conn->in);
+        chat_view bytes = chat__view(conn->in.data + conn->in_at, conn->in.len - conn->in_at);
         chat_status status = chat__cql_read_header(bytes, &header);
         if (status == CHAT_OK && header.body_len > conn->max_frame_bytes)
             status = CHAT_ERR_LIMIT;
@@ -325,7 +362,7 @@ chat_status chat__cql_conn_next_event(chat__cql_conn *conn, chat__cql_conn_event
         }
         if (status == CHAT_MORE || bytes.len - CHAT__CQL_HEADER_BYTES < header.body_len)
             return CHAT_EMPTY;
-        conn->current_bytes = CHAT__CQL_HEADER_BYTES + header.body_len;
+        conn->in_at += CHAT__CQL_HEADER_BYTES + header.body_len;
         if (take_frame(conn, &header, bytes, out))
             return CHAT_OK;
     }

@@ -71,6 +71,42 @@ chat_status chat__cql_conn_execute(chat__cql_conn *conn, uint64_t tag,
 chat_status chat__cql_conn_query(chat__cql_conn *conn, uint64_t tag, const char *text,
                                  const chat__cql_params *params, uint16_t *out_stream);
 
+/* What is asked, with its parameters serialized: by chat__cql_put_params(), of a batch behind what
+   chat__cql_put_batch_item() wrote of each of its statements. */
+typedef enum chat__cql_ask_kind {
+    CHAT__CQL_ASK_EXECUTE = 1,
+    CHAT__CQL_ASK_QUERY,
+    CHAT__CQL_ASK_BATCH /* unlogged */
+} chat__cql_ask_kind;
+
+typedef struct chat__cql_ask {
+    chat__cql_ask_kind kind;
+    chat__cql_statement statement; /* of a batch: unused; of a query: its text */
+    const char *const *texts;      /* of a batch: its statements' by number */
+    uint16_t n_items;              /* of a batch */
+    chat_view body;
+} chat__cql_ask;
+
+/* As chat__cql_conn_execute(); `ask` is borrowed during the call. */
+chat_status chat__cql_conn_ask(chat__cql_conn *conn, uint64_t tag, const chat__cql_ask *ask,
+                               uint16_t *out_stream);
+void chat__cql_put_params(chat__cql_writer *writer, const chat__cql_params *params,
+                          chat__cql_ask_kind kind);
+/* CHAT_ERR_LIMIT in the writer: too long. */
+void chat__cql_put_batch_item(chat__cql_writer *writer, uint32_t number,
+                              const chat__cql_params *params);
+
+/* Ask for a sign of life: what comes is no event. As chat__cql_conn_execute(). */
+chat_status chat__cql_conn_ping(chat__cql_conn *conn);
+
+/* Whether the request may have reached the node. */
+int chat__cql_conn_is_sent(const chat__cql_conn *conn, uint16_t stream);
+
+/* Which of its values are the partition key, once it was prepared here; returns how many, 0: not
+   known. */
+uint32_t chat__cql_conn_key_parts(const chat__cql_conn *conn, uint32_t number,
+                                  uint16_t out[CHAT__CQL_MAX_KEY_PARTS]);
+
 /* Its answer is wanted no more. The stream is free again only when the answer came: returns how
    many wait for that. When there are too many, end the connection. */
 uint32_t chat__cql_conn_abandon(chat__cql_conn *conn, uint16_t stream);

@@ -20,10 +20,13 @@ typedef struct chat__cql_slot {
     uint32_t next_free; /* index + 1 */
     uint8_t is_prepare;
     uint8_t is_register;
+    uint8_t is_ping;
     uint8_t is_doomed; /* its statement could not be prepared */
     uint8_t n_prepares;
     uint64_t tag;
-    chat__cql_statement statement; /* text NULL: a query that is not prepared */
+    uint16_t n_items;              /* of a batch, 0: it is none */
+    chat__cql_statement statement; /* text NULL: a query that is not prepared; of a batch that waits
+                                      the one that it waits for */
     chat__buf params;              /* to say it again when the node has forgotten the statement */
 } chat__cql_slot;
 
@@ -35,6 +38,9 @@ typedef enum chat__cql_prepared_state {
 
 typedef struct chat__cql_prepared {
     chat__cql_prepared_state state;
+    const char *text;
+    uint32_t n_key_parts;
+    uint16_t key_parts[CHAT__CQL_MAX_KEY_PARTS];
     uint8_t id_len;
     uint8_t id[CHAT__CQL_ID_BYTES];
 } chat__cql_prepared;
@@ -49,12 +55,13 @@ struct chat__cql_conn {
     chat_allocator allocator;
     chat__cql_conn_state state;
     chat__buf in, out;
-    chat__buf secret;     /* SASL PLAIN (RFC 4616): zero, user, zero, password */
-    size_t current_bytes; /* of `in`: the frame that the last event points into */
+    chat__buf secret; /* SASL PLAIN (RFC 4616): zero, user, zero, password */
+    size_t in_at;     /* of `in`: what is in front was used; the last event may point into it */
     size_t max_frame_bytes;
     chat__cql_slot *slots;
     uint32_t n_slots, n_used, n_abandoned;
-    uint32_t first_free; /* index + 1, 0: none */
+    uint32_t max_in_flight; /* the rest of the slots is for what the connection asks itself */
+    uint32_t first_free;    /* index + 1, 0: none */
     uint8_t has_events;
     uint8_t has_answered; /* the secret was sent */
     uint8_t is_failing;   /* requests are doomed, and not all were told */
@@ -70,9 +77,7 @@ chat_status chat__cql_keep_secret(chat__cql_conn *conn, const char *user, const 
 chat_status chat__cql_say_startup(chat__cql_conn *conn);
 chat_status chat__cql_say_secret(chat__cql_conn *conn);
 chat_status chat__cql_say_register(chat__cql_conn *conn);
-/* A waiting request whose statement is known. */
-chat_status chat__cql_say_execute(chat__cql_conn *conn, chat__cql_slot *slot);
-/* The statement of a waiting request is needed: ask for it, or say the request. On an error the
+/* What a waiting request needs is asked for, or, when all is known, it is said. On an error the
    slot is as it was. */
 chat_status chat__cql_need(chat__cql_conn *conn, chat__cql_slot *slot);
 

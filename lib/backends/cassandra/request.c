@@ -2,6 +2,7 @@
 /* What a connection says to its node. See conn.h. */
 #include "backends/cassandra/conn_internal.h"
 
+#include "base/bits.h"
 #include "base/view.h"
 
 #include <assert.h>
@@ -13,6 +14,10 @@
 #define WITH_PAGE_SIZE    0x04u
 #define WITH_PAGING_STATE 0x08u
 #define WITH_TIMESTAMP    0x20u
+
+/* [4.1.7] */
+#define UNLOGGED 1u
+#define BY_ID    1u
 
 /* --- streams --- */
 
@@ -26,6 +31,8 @@ chat__cql_slot *chat__cql_slot_get(chat__cql_conn *conn)
     slot->next_free = 0;
     slot->is_prepare = 0;
     slot->is_register = 0;
+    slot->is_ping = 0;
+    slot->n_items = 0;
     slot->is_doomed = 0;
     slot->n_prepares = 0;
     slot->params.len = 0;
@@ -108,17 +115,20 @@ chat_status chat__cql_say_register(chat__cql_conn *conn)
 
 /* --- requests --- */
 
-static void put_params(chat__cql_writer *writer, const chat__cql_params *params, int is_prepared)
+void chat__cql_put_params(chat__cql_writer *writer, const chat__cql_params *params,
+                          chat__cql_ask_kind kind)
 {
-    uint32_t flags =
-        (params->n_values > 0 ? WITH_VALUES : 0) | (params->page_size > 0 ? WITH_PAGE_SIZE : 0) |
-        (params->paging_state.len > 0 ? WITH_PAGING_STATE : 0) |
-        (params->timestamp_us > 0 ? WITH_TIMESTAMP : 0) | (is_prepared ? SKIP_METADATA : 0);
+    uint32_t n_values = kind == CHAT__CQL_ASK_BATCH ? 0 : params->n_values;
+    uint32_t flags = (n_values > 0 ? WITH_VALUES : 0) |
+                     (params->page_size > 0 ? WITH_PAGE_SIZE : 0) |
+                     (params->paging_state.len > 0 ? WITH_PAGING_STATE : 0) |
+                     (params->timestamp_us > 0 ? WITH_TIMESTAMP : 0) |
+                     (kind == CHAT__CQL_ASK_EXECUTE ? SKIP_METADATA : 0);
     chat__cql_put_u16(writer, (uint16_t)params->consistency);
     chat__cql_put_u8(writer, (uint8_t)flags);
-    if (params->n_values > 0)
-        chat__cql_put_u16(writer, (uint16_t)params->n_values);
-    for (uint32_t i = 0; i < params->n_values; i++)
+    if (n_values > 0)
+        chat__cql_put_u16(writer, (uint16_t)n_values);
+    for (uint32_t i = 0; i < n_values; i++)
         chat__cql_put_bytes(writer, params->values[i]);
     if (params->page_size > 0)
         chat__cql_put_i32(writer, (int32_t)params->page_size);
@@ -128,14 +138,30 @@ static void put_params(chat__cql_writer *writer, const chat__cql_params *params,
         chat__cql_put_u64(writer, params->timestamp_us);
 }
 
+/* In a slot: number and length, 4 bytes each, then what stands behind the id in the batch [4.1.7].
+ */
+void chat__cql_put_batch_item(chat__cql_writer *writer, uint32_t number,
+                              const chat__cql_params *params)
+{
+    size_t at = writer->buf->len;
+    chat__cql_put_i32(writer, (int32_t)number);
+    chat__cql_put_i32(writer, 0);
+    chat__cql_put_u16(writer, (uint16_t)params->n_values);
+    for (uint32_t i = 0; i < params->n_values; i++)
+        chat__cql_put_bytes(writer, params->values[i]);
+    if (writer->status == CHAT_OK)
+        chat__store32be(writer->buf->data + at + 4, (uint32_t)(writer->buf->len - at - 8));
+}
+
 static chat_status keep_params(chat__cql_slot *slot, const chat__cql_params *params)
 {
     chat__cql_writer writer = {&slot->params, 0, CHAT_OK};
-    put_params(&writer, params, 1);
+    chat__cql_put_params(&writer, params, CHAT__CQL_ASK_EXECUTE);
     return writer.status;
 }
 
-chat_status chat__cql_say_execute(chat__cql_conn *conn, chat__cql_slot *slot)
+/* All that it needs is known. */
+static chat_status say_execute(chat__cql_conn *conn, chat__cql_slot *slot)
 {
     const chat__cql_prepared *prepared = &conn->prepared[slot->statement.number];
     chat__cql_writer writer;
@@ -143,7 +169,29 @@ chat_status chat__cql_say_execute(chat__cql_conn *conn, chat__cql_slot *slot)
     chat__cql_begin(&writer, &conn->out, CHAT__CQL_OP_EXECUTE, stream_of(conn, slot));
     chat__cql_put_string(&writer, chat__view(prepared->id, prepared->id_len));
     chat__cql_put_raw(&writer, chat__buf_view(&slot->params));
-    chat_status status = chat__cql_end(&writer);
+    return chat__cql_end(&writer);
+}
+
+static chat_status say_batch(chat__cql_conn *conn, chat__cql_slot *slot)
+{
+    chat__cql_reader reader = chat__cql_read(chat__buf_view(&slot->params));
+    chat__cql_writer writer;
+    chat__cql_begin(&writer, &conn->out, CHAT__CQL_OP_BATCH, stream_of(conn, slot));
+    chat__cql_put_u8(&writer, UNLOGGED);
+    chat__cql_put_u16(&writer, slot->n_items);
+    for (uint32_t i = 0; i < slot->n_items; i++) {
+        const chat__cql_prepared *prepared = &conn->prepared[chat__cql_get_i32(&reader)];
+        chat__cql_put_u8(&writer, BY_ID);
+        chat__cql_put_string(&writer, chat__view(prepared->id, prepared->id_len));
+        chat__cql_put_raw(&writer, chat__cql_get_bytes(&reader));
+    }
+    chat__cql_put_raw(&writer, chat__view(reader.at, (size_t)(reader.end - reader.at)));
+    return chat__cql_end(&writer);
+}
+
+static chat_status say(chat__cql_conn *conn, chat__cql_slot *slot)
+{
+    chat_status status = slot->n_items > 0 ? say_batch(conn, slot) : say_execute(conn, slot);
     if (status == CHAT_OK)
         slot->state = CHAT__CQL_SLOT_FLYING;
     return status;
@@ -166,12 +214,26 @@ static chat_status say_prepare(chat__cql_conn *conn, const chat__cql_statement *
     return status;
 }
 
+/* Of a batch: the next statement that is not known; 0: all are. */
+static int needs_more(chat__cql_conn *conn, chat__cql_slot *slot)
+{
+    chat__cql_reader reader = chat__cql_read(chat__buf_view(&slot->params));
+    for (uint32_t i = 0; i < slot->n_items; i++) {
+        uint32_t number = (uint32_t)chat__cql_get_i32(&reader);
+        (void)chat__cql_get_bytes(&reader);
+        slot->statement.number = number;
+        slot->statement.text = conn->prepared[number].text;
+        if (conn->prepared[number].state != CHAT__CQL_KNOWN)
+            return 1;
+    }
+    return slot->n_items == 0 && conn->prepared[slot->statement.number].state != CHAT__CQL_KNOWN;
+}
+
 chat_status chat__cql_need(chat__cql_conn *conn, chat__cql_slot *slot)
 {
+    if (!needs_more(conn, slot))
+        return say(conn, slot);
     chat__cql_prepared *prepared = &conn->prepared[slot->statement.number];
-    if (prepared->state == CHAT__CQL_KNOWN)
-        return chat__cql_say_execute(conn, slot);
-    slot->n_prepares++;
     if (prepared->state == CHAT__CQL_ASKED)
         return CHAT_OK;
     chat_status status = say_prepare(conn, &slot->statement);
@@ -190,13 +252,28 @@ static chat_status may_ask(const chat__cql_conn *conn)
 {
     if (conn->state != CHAT__CQL_CONN_OPEN)
         return CHAT_ERR_STATE;
-    return conn->first_free == 0 ? CHAT_ERR_BUSY : CHAT_OK;
+    return conn->n_used >= conn->max_in_flight ? CHAT_ERR_BUSY : CHAT_OK;
 }
 
 /* A full buffer is no fault of the caller's unless the request alone is too large. */
 static chat_status as_busy(const chat__cql_conn *conn, chat_status status)
 {
     return status == CHAT_ERR_LIMIT && conn->out.len > 0 ? CHAT_ERR_BUSY : status;
+}
+
+/* The request is in its slot, or `status` says why not. */
+static chat_status send_slot(chat__cql_conn *conn, chat__cql_slot *slot, chat_status status,
+                             uint16_t *out_stream)
+{
+    slot->state = CHAT__CQL_SLOT_WAITING;
+    if (status == CHAT_OK)
+        status = chat__cql_need(conn, slot);
+    if (status != CHAT_OK) {
+        chat__cql_slot_free(conn, slot);
+        return as_busy(conn, status);
+    }
+    *out_stream = stream_of(conn, slot);
+    return CHAT_OK;
 }
 
 chat_status chat__cql_conn_execute(chat__cql_conn *conn, uint64_t tag,
@@ -211,10 +288,35 @@ chat_status chat__cql_conn_execute(chat__cql_conn *conn, uint64_t tag,
     chat__cql_slot *slot = chat__cql_slot_get(conn);
     slot->tag = tag;
     slot->statement = *statement;
-    slot->state = CHAT__CQL_SLOT_WAITING;
-    status = keep_params(slot, params);
-    if (status == CHAT_OK)
-        status = chat__cql_need(conn, slot);
+    conn->prepared[statement->number].text = statement->text;
+    return send_slot(conn, slot, keep_params(slot, params), out_stream);
+}
+
+/* CHAT_ERR_ARG: what is in there is no batch. */
+static chat_status know_texts(chat__cql_conn *conn, const chat__cql_ask *ask)
+{
+    chat__cql_reader reader = chat__cql_read(ask->body);
+    for (uint32_t i = 0; i < ask->n_items; i++) {
+        uint32_t number = (uint32_t)chat__cql_get_i32(&reader);
+        if (number >= CHAT__CQL_MAX_STATEMENTS || ask->texts[number] == NULL)
+            return CHAT_ERR_ARG;
+        conn->prepared[number].text = ask->texts[number];
+        (void)chat__cql_get_bytes(&reader);
+    }
+    return ask->n_items > 0 && !reader.is_bad ? CHAT_OK : CHAT_ERR_ARG;
+}
+
+static chat_status send_query(chat__cql_conn *conn, uint64_t tag, const char *text,
+                              const chat_view *body, uint16_t *out_stream)
+{
+    chat__cql_writer writer;
+    chat__cql_slot *slot = chat__cql_slot_get(conn);
+    slot->tag = tag;
+    slot->state = CHAT__CQL_SLOT_FLYING;
+    chat__cql_begin(&writer, &conn->out, CHAT__CQL_OP_QUERY, stream_of(conn, slot));
+    chat__cql_put_long_string(&writer, chat__view_str(text));
+    chat__cql_put_raw(&writer, *body);
+    chat_status status = chat__cql_end(&writer);
     if (status != CHAT_OK) {
         chat__cql_slot_free(conn, slot);
         return as_busy(conn, status);
@@ -223,26 +325,58 @@ chat_status chat__cql_conn_execute(chat__cql_conn *conn, uint64_t tag,
     return CHAT_OK;
 }
 
+chat_status chat__cql_conn_ask(chat__cql_conn *conn, uint64_t tag, const chat__cql_ask *ask,
+                               uint16_t *out_stream)
+{
+    chat_status status = may_ask(conn);
+    if (status == CHAT_OK && ask->kind == CHAT__CQL_ASK_BATCH)
+        status = know_texts(conn, ask);
+    if (status != CHAT_OK)
+        return status;
+    if (ask->kind == CHAT__CQL_ASK_QUERY)
+        return send_query(conn, tag, ask->statement.text, &ask->body, out_stream);
+    chat__cql_slot *slot = chat__cql_slot_get(conn);
+    slot->tag = tag;
+    if (ask->kind == CHAT__CQL_ASK_BATCH) {
+        slot->n_items = ask->n_items;
+    } else {
+        slot->statement = ask->statement;
+        conn->prepared[ask->statement.number].text = ask->statement.text;
+    }
+    return send_slot(conn, slot, chat__buf_append(&slot->params, ask->body.data, ask->body.len),
+                     out_stream);
+}
+
 chat_status chat__cql_conn_query(chat__cql_conn *conn, uint64_t tag, const char *text,
                                  const chat__cql_params *params, uint16_t *out_stream)
 {
+    chat__buf body;
+    chat__cql_writer writer = {&body, 0, CHAT_OK};
+    chat_status status = is_sane(params) ? may_ask(conn) : CHAT_ERR_ARG;
+    if (status != CHAT_OK)
+        return status;
+    chat__buf_init(&body, &conn->allocator, conn->out.max_bytes);
+    chat__cql_put_params(&writer, params, CHAT__CQL_ASK_QUERY);
+    chat_view view = chat__buf_view(&body);
+    status = writer.status;
+    if (status == CHAT_OK)
+        status = send_query(conn, tag, text, &view, out_stream);
+    chat__buf_done(&body);
+    return status;
+}
+
+chat_status chat__cql_conn_ping(chat__cql_conn *conn)
+{
     chat__cql_writer writer;
-    if (!is_sane(params))
-        return CHAT_ERR_ARG;
     chat_status status = may_ask(conn);
     if (status != CHAT_OK)
         return status;
     chat__cql_slot *slot = chat__cql_slot_get(conn);
-    slot->tag = tag;
+    slot->is_ping = 1;
     slot->state = CHAT__CQL_SLOT_FLYING;
-    chat__cql_begin(&writer, &conn->out, CHAT__CQL_OP_QUERY, stream_of(conn, slot));
-    chat__cql_put_long_string(&writer, chat__view_str(text));
-    put_params(&writer, params, 0);
+    chat__cql_begin(&writer, &conn->out, CHAT__CQL_OP_OPTIONS, stream_of(conn, slot));
     status = chat__cql_end(&writer);
-    if (status != CHAT_OK) {
+    if (status != CHAT_OK)
         chat__cql_slot_free(conn, slot);
-        return as_busy(conn, status);
-    }
-    *out_stream = stream_of(conn, slot);
-    return CHAT_OK;
+    return status;
 }

@@ -134,22 +134,30 @@ chat_status chat__cql_read_error(chat_view body, chat__cql_error *out)
     static const struct {
         uint32_t code;
         chat__cql_again again;
+        chat_status status;
         const char *advice;
     } ERRORS[] = {
-#define CQL_ERROR_ROW(name, code, again, advice) {code, CHAT__CQL_AGAIN_##again, advice},
+#define CQL_ERROR_ROW(name, code, again, status, advice)                                           \
+    {code, CHAT__CQL_AGAIN_##again, CHAT_ERR_##status, advice},
         CHAT__CQL_ERROR_TABLE(CQL_ERROR_ROW)
 #undef CQL_ERROR_ROW
     };
     chat__cql_reader reader = chat__cql_read(body);
     out->code = (uint32_t)chat__cql_get_i32(&reader);
     out->message = chat__cql_get_string(&reader);
+    out->id = chat__view(NULL, 0);
     out->again = ERRORS[0].again;
+    out->status = ERRORS[0].status;
     out->advice = ERRORS[0].advice;
     for (size_t i = 0; i < sizeof ERRORS / sizeof ERRORS[0]; i++) {
         if (ERRORS[i].code == out->code) {
             out->again = ERRORS[i].again;
+            out->status = ERRORS[i].status;
             out->advice = ERRORS[i].advice;
         }
     }
+    chat__cql_reader rest = reader; /* one that is not there is no id */
+    if (out->again == CHAT__CQL_AGAIN_PREPARE)
+        out->id = chat__cql_get_string(&rest);
     return reader.is_bad ? CHAT_ERR_PROTOCOL : CHAT_OK;
 }

@@ -32,28 +32,31 @@ typedef struct chat__cql_result {
 /* The body of a RESULT. CHAT_OK, CHAT_ERR_PROTOCOL. */
 chat_status chat__cql_read_result(chat_view body, chat__cql_result *out);
 
-/* X(NAME, code of [9], who tries again, what to do)
+/* X(NAME, code of [9], who tries again, status, what to do)
    again: NO the statement is wrong; NEXT another node may do it, nothing was done here; UNKNOWN it
    may have been done: again only when idempotent; PREPARE prepare it, then the same again. */
 #define CHAT__CQL_ERROR_TABLE(X)                                                                   \
-    X(SERVER, 0x0000, UNKNOWN, "an error inside the server: see its log")                          \
-    X(PROTOCOL, 0x000A, NO, "the server speaks another version: Cassandra 2.2 to 5 is needed")     \
-    X(CREDENTIALS, 0x0100, NO, "user name or password is wrong: check cassandra-user, -password")  \
-    X(UNAVAILABLE, 0x1000, NEXT, "too few replicas are alive for this consistency")                \
-    X(OVERLOADED, 0x1001, NEXT, "the node is overloaded")                                          \
-    X(BOOTSTRAPPING, 0x1002, NEXT, "the node is starting")                                         \
-    X(TRUNCATE, 0x1003, UNKNOWN, "truncation failed")                                              \
-    X(WRITE_TIMEOUT, 0x1100, UNKNOWN, "replicas did not confirm the write in time")                \
-    X(READ_TIMEOUT, 0x1200, UNKNOWN, "replicas did not answer in time")                            \
-    X(READ_FAILURE, 0x1300, UNKNOWN, "a replica failed to read")                                   \
-    X(FUNCTION_FAILURE, 0x1400, NO, "a function failed")                                           \
-    X(WRITE_FAILURE, 0x1500, UNKNOWN, "a replica failed to write")                                 \
-    X(SYNTAX, 0x2000, NO, "the statement is no CQL")                                               \
-    X(UNAUTHORIZED, 0x2100, NO, "this user may not do that: grant it, or choose another user")     \
-    X(INVALID, 0x2200, NO, "the statement does not fit the schema: was chatd --migrate run?")      \
-    X(CONFIG, 0x2300, NO, "the server's configuration does not allow it")                          \
-    X(ALREADY_EXISTS, 0x2400, NO, "the keyspace or table exists")                                  \
-    X(UNPREPARED, 0x2500, PREPARE, "the node does not know the statement any more")
+    X(SERVER, 0x0000, UNKNOWN, IO, "an error inside the server: see its log")                      \
+    X(PROTOCOL, 0x000A, NO, VERSION,                                                               \
+      "the server speaks another version: Cassandra 2.2 to 5 is needed")                           \
+    X(CREDENTIALS, 0x0100, NO, AUTH,                                                               \
+      "user name or password is wrong: check cassandra-user, -password")                           \
+    X(UNAVAILABLE, 0x1000, NEXT, BUSY, "too few replicas are alive for this consistency")          \
+    X(OVERLOADED, 0x1001, NEXT, BUSY, "the node is overloaded")                                    \
+    X(BOOTSTRAPPING, 0x1002, NEXT, BUSY, "the node is starting")                                   \
+    X(TRUNCATE, 0x1003, UNKNOWN, IO, "truncation failed")                                          \
+    X(WRITE_TIMEOUT, 0x1100, UNKNOWN, TIMEOUT, "replicas did not confirm the write in time")       \
+    X(READ_TIMEOUT, 0x1200, UNKNOWN, TIMEOUT, "replicas did not answer in time")                   \
+    X(READ_FAILURE, 0x1300, UNKNOWN, IO, "a replica failed to read")                               \
+    X(FUNCTION_FAILURE, 0x1400, NO, ARG, "a function failed")                                      \
+    X(WRITE_FAILURE, 0x1500, UNKNOWN, IO, "a replica failed to write")                             \
+    X(SYNTAX, 0x2000, NO, ARG, "the statement is no CQL")                                          \
+    X(UNAUTHORIZED, 0x2100, NO, FORBIDDEN,                                                         \
+      "this user may not do that: grant it, or choose another user")                               \
+    X(INVALID, 0x2200, NO, ARG, "the statement does not fit the schema: was chatd --migrate run?") \
+    X(CONFIG, 0x2300, NO, ARG, "the server's configuration does not allow it")                     \
+    X(ALREADY_EXISTS, 0x2400, NO, EXISTS, "the keyspace or table exists")                          \
+    X(UNPREPARED, 0x2500, PREPARE, IO, "the node does not know the statement any more")
 
 typedef enum chat__cql_again {
     CHAT__CQL_AGAIN_NO,
@@ -65,8 +68,10 @@ typedef enum chat__cql_again {
 typedef struct chat__cql_error {
     uint32_t code;
     chat__cql_again again;
+    chat_status status;
     const char *advice; /* static */
     chat_view message;  /* the server's words */
+    chat_view id;       /* UNPREPARED: of the statement */
 } chat__cql_error;
 
 /* The body of an ERROR; a code that is not in the table is one inside the server.

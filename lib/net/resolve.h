@@ -4,8 +4,8 @@
  * short-lived thread calls it. The caller may walk away at any time; the thread, which cannot be
  * stopped, then frees what is left. Uses libc's memory, for the thread outlives any allocator.
  */
-#ifndef CHAT_CLIENT_RESOLVE_H
-#define CHAT_CLIENT_RESOLVE_H
+#ifndef CHAT_NET_RESOLVE_H
+#define CHAT_NET_RESOLVE_H
 
 #include <chat/status.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See resolve.h. An address in digits needs no thread. */
-#include "resolve.h"
+#include "net/resolve.h"
 
 #include <netdb.h>
 #include <pthread.h>

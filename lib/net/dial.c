@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See dial.h. */
-#include "dial.h"
+#include "net/dial.h"
 
 #include <errno.h>
 #include <netdb.h>

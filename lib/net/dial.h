@@ -4,8 +4,8 @@
  * another one every 250 ms or when one fails. Never blocks; the sockets are in the caller's epoll
  * set.
  */
-#ifndef CHAT_CLIENT_DIAL_H
-#define CHAT_CLIENT_DIAL_H
+#ifndef CHAT_NET_DIAL_H
+#define CHAT_NET_DIAL_H
 
 #include <chat/status.h>
 

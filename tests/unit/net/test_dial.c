@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "client/dial.h"
+#include "net/dial.h"
 #include "unit.h"
 
 #include <netdb.h>
