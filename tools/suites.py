@@ -28,7 +28,8 @@ BUILDS = {
     "tsan": (["-Dwerror=false", "-Db_sanitize=thread", "-Db_lundef=false"], {}),
     "clang": (["-Dwerror=true"], {"CC": "clang"}),
     "small": (["-Dwerror=true", "-Dclient-store=disabled", "-Ddeflate=disabled", "-Detcd=disabled",
-               "-Dkafka=disabled", "-Dredis=disabled", "-Dcassandra=disabled"], {}),
+               "-Dkafka=disabled", "-Dredis=disabled", "-Dcassandra=disabled",
+               "-Dlz4=disabled"], {}),
 }
 RUNTIME = {
     "asan": {

@@ -78,7 +78,8 @@ typedef struct chat_cassandra_options {
                                       long, and left when none comes for as long again: 5,000 */
     uint32_t reconnect_min_ms;   /**< pause before a node is tried again: 500 */
     uint32_t reconnect_max_ms;   /**< it doubles up to this: 30,000 */
-    uint32_t reserved;           /**< 0 */
+    uint32_t no_lz4;             /**< 1: nothing is compressed; 0: if the nodes offer LZ4, and it is
+                                      built in (-Dlz4) */
     const chat_allocator *allocator; /**< NULL: libc's; TLS and name look-up have libc's anyway */
 } chat_cassandra_options;
 

@@ -117,11 +117,12 @@ static chat_cassandra_options options_of_test(void)
     return options;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run(const uint8_t *data, size_t size, uint32_t no_lz4)
 {
     chat_cassandra_options options = options_of_test();
     world w = {.now_ms = 1000};
     uint32_t number;
+    options.no_lz4 = no_lz4;
     FUZZ_CHECK(chat__cql_driver_new(&options, 1, &w.driver) == CHAT_OK);
     FUZZ_CHECK(chat__cql_driver_statement(w.driver, "INSERT", &number) == CHAT_OK);
     pass(&w, 0);
@@ -137,5 +138,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(w.n_told == w.n_asked);
     FUZZ_CHECK(chat__cql_driver_figures(w.driver).waiting == 0);
     chat__cql_driver_free(w.driver);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    run(data, size, 1);
+    run(data, size, 0);
     return 0;
 }

@@ -44,7 +44,8 @@ OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["clie
                  "testing_server": ["testing"], "testing_notifier": ["testing"],
                  "history": ["testing"], "backend": ["server", "store", "testing", "etcd", "kafka",
                              "cassandra"],
-                 "etcd": ["etcd"], "kafka": ["kafka"], "cassandra": ["cassandra"]}
+                 "etcd": ["etcd"], "kafka": ["kafka"], "cassandra": ["cassandra"],
+                 "cassandra_schema": ["cassandra"]}
 
 INCLUDE_PATHS = ["include", "lib", "lib/core", "lib/server"]
 SUFFIXES = (".c", ".h")

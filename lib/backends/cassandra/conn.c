@@ -2,6 +2,7 @@
 /* See conn.h. What is written to the server is in request.c. */
 #include "backends/cassandra/conn_internal.h"
 
+#include "backends/cassandra/lz4.h"
 #include "base/alloc.h"
 #include "base/view.h"
 
@@ -49,11 +50,14 @@ chat_status chat__cql_conn_new(const chat__cql_conn_options *options, chat__cql_
     chat__buf_init(&conn->in, &allocator, (size_t)options->max_frame_bytes + FEED_BYTES);
     chat__buf_init(&conn->out, &allocator, options->max_unsent_bytes);
     chat__buf_init(&conn->secret, &allocator, UINT16_MAX);
+    chat__buf_init(&conn->expanded, &allocator, options->max_frame_bytes);
+    chat__buf_init(&conn->squeezed, &allocator, options->max_unsent_bytes);
     chat_status status = make_slots(conn, options);
     if (status == CHAT_OK && options->user != NULL)
         status = chat__cql_keep_secret(conn, options->user, options->password);
+    conn->is_asking = options->wants_lz4 && chat__lz4_is_there();
     if (status == CHAT_OK)
-        status = chat__cql_say_startup(conn);
+        status = conn->is_asking ? chat__cql_say_options(conn) : chat__cql_say_startup(conn);
     if (status != CHAT_OK) {
         chat__cql_conn_free(conn);
         return status;
@@ -72,6 +76,8 @@ void chat__cql_conn_free(chat__cql_conn *conn)
         chat__alloc_free(&conn->allocator, conn->slots);
     chat__buf_done(&conn->in);
     chat__buf_done(&conn->out);
+    chat__buf_done(&conn->expanded);
+    chat__buf_done(&conn->squeezed);
     if (conn->secret.len > 0)
         memset(conn->secret.data, 0, conn->secret.len);
     chat__buf_done(&conn->secret);
@@ -150,11 +156,34 @@ static int is_ready(chat__cql_conn *conn, chat__cql_conn_event *out)
     return 1;
 }
 
+/* [4.2.4] What the server can do: a list for each of its options. */
+static int offers_lz4(chat_view body)
+{
+    chat__cql_reader reader = chat__cql_read(body);
+    int does = 0;
+    for (uint32_t n = chat__cql_get_u16(&reader); n > 0 && !reader.is_bad; n--) {
+        int is_it = chat__view_equal(chat__cql_get_string(&reader), chat__view_str("COMPRESSION"));
+        for (uint32_t k = chat__cql_get_u16(&reader); k > 0 && !reader.is_bad; k--)
+            does |= chat__view_equal(chat__cql_get_string(&reader), chat__view_str("lz4")) && is_it;
+    }
+    return does && !reader.is_bad;
+}
+
+static int take_offer(chat__cql_conn *conn, chat_view body, chat__cql_conn_event *out)
+{
+    conn->is_asking = 0;
+    conn->has_lz4 = (uint8_t)offers_lz4(body);
+    chat_status status = chat__cql_say_startup(conn);
+    return status == CHAT_OK ? 0 : broken(conn, status, out);
+}
+
 /* Before the connection is open. 1: `out` is an event. */
 static int take_greeting(chat__cql_conn *conn, uint8_t opcode, chat_view body,
                          chat__cql_conn_event *out)
 {
-    if (opcode == CHAT__CQL_OP_READY || opcode == CHAT__CQL_OP_AUTH_SUCCESS)
+    if (opcode == CHAT__CQL_OP_SUPPORTED && conn->is_asking)
+        return take_offer(conn, body, out);
+    if (!conn->is_asking && (opcode == CHAT__CQL_OP_READY || opcode == CHAT__CQL_OP_AUTH_SUCCESS))
         return is_ready(conn, out);
     if (opcode == CHAT__CQL_OP_AUTHENTICATE && conn->secret.len > 0 && !conn->has_answered) {
         conn->has_answered = 1;
@@ -312,10 +341,16 @@ static chat_view body_of(const chat__cql_header *header, chat_view body)
 static int take_frame(chat__cql_conn *conn, const chat__cql_header *header, chat_view frame,
                       chat__cql_conn_event *out)
 {
-    chat_view body =
-        body_of(header, chat__view(frame.data + CHAT__CQL_HEADER_BYTES, header->body_len));
-    if (header->flags & CHAT__CQL_COMPRESSED) /* was not asked for */
-        return broken(conn, CHAT_ERR_PROTOCOL, out);
+    chat_view body = chat__view(frame.data + CHAT__CQL_HEADER_BYTES, header->body_len);
+    if (header->flags & CHAT__CQL_COMPRESSED) {
+        conn->expanded.len = 0;
+        chat_status status =
+            conn->has_lz4 ? chat__lz4_expand(body, &conn->expanded) : CHAT_ERR_PROTOCOL;
+        if (status != CHAT_OK)
+            return broken(conn, status, out);
+        body = chat__buf_view(&conn->expanded);
+    }
+    body = body_of(header, body);
     if (conn->state == CHAT__CQL_CONN_STARTING)
         return take_greeting(conn, header->opcode, body, out);
     if (header->stream < 0 && header->opcode == CHAT__CQL_OP_EVENT) {

@@ -23,6 +23,7 @@ typedef struct chat__cql_conn_options {
     uint32_t max_frame_bytes;  /* 16 MiB: a larger answer ends the connection */
     uint32_t max_unsent_bytes; /* 4 MiB: above it requests are refused as busy */
     int has_events;            /* ask for topology, status and schema events */
+    int wants_lz4;             /* if the server offers it, and it is built in */
 } chat__cql_conn_options;
 
 /* A statement that is used often; `number` is below CHAT__CQL_MAX_STATEMENTS and says which. The

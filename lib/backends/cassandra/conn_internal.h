@@ -60,9 +60,12 @@ struct chat__cql_conn {
     size_t max_frame_bytes;
     chat__cql_slot *slots;
     uint32_t n_slots, n_used, n_abandoned;
-    uint32_t max_in_flight; /* the rest of the slots is for what the connection asks itself */
-    uint32_t first_free;    /* index + 1, 0: none */
+    uint32_t max_in_flight;       /* the rest of the slots is for what the connection asks itself */
+    uint32_t first_free;          /* index + 1, 0: none */
+    chat__buf expanded, squeezed; /* LZ4: of the last frame, and while one is written */
     uint8_t has_events;
+    uint8_t is_asking;    /* the start waits for what the server can do */
+    uint8_t has_lz4;      /* both ends know it */
     uint8_t has_answered; /* the secret was sent */
     uint8_t is_failing;   /* requests are doomed, and not all were told */
     chat__cql_error fail_error;
@@ -74,6 +77,8 @@ struct chat__cql_conn {
 chat__cql_slot *chat__cql_slot_get(chat__cql_conn *conn);
 void chat__cql_slot_free(chat__cql_conn *conn, chat__cql_slot *slot);
 chat_status chat__cql_keep_secret(chat__cql_conn *conn, const char *user, const char *password);
+/* What can the server do? */
+chat_status chat__cql_say_options(chat__cql_conn *conn);
 chat_status chat__cql_say_startup(chat__cql_conn *conn);
 chat_status chat__cql_say_secret(chat__cql_conn *conn);
 chat_status chat__cql_say_register(chat__cql_conn *conn);

@@ -2,6 +2,7 @@
 /* What a connection says to its node. See conn.h. */
 #include "backends/cassandra/conn_internal.h"
 
+#include "backends/cassandra/lz4.h"
 #include "base/bits.h"
 #include "base/view.h"
 
@@ -18,6 +19,8 @@
 /* [4.1.7] */
 #define UNLOGGED 1u
 #define BY_ID    1u
+
+#define LZ4_MIN_BYTES 512u /* of a body: less is not worth it */
 
 /* --- streams --- */
 
@@ -76,13 +79,24 @@ chat_status chat__cql_keep_secret(chat__cql_conn *conn, const char *user, const 
     return status;
 }
 
+chat_status chat__cql_say_options(chat__cql_conn *conn)
+{
+    chat__cql_writer writer;
+    chat__cql_begin(&writer, &conn->out, CHAT__CQL_OP_OPTIONS, 0);
+    return chat__cql_end(&writer);
+}
+
 chat_status chat__cql_say_startup(chat__cql_conn *conn)
 {
     chat__cql_writer writer;
     chat__cql_begin(&writer, &conn->out, CHAT__CQL_OP_STARTUP, 0);
-    chat__cql_put_u16(&writer, 1);
+    chat__cql_put_u16(&writer, conn->has_lz4 ? 2 : 1);
     chat__cql_put_string(&writer, chat__view_str("CQL_VERSION"));
     chat__cql_put_string(&writer, chat__view_str("3.0.0"));
+    if (conn->has_lz4) {
+        chat__cql_put_string(&writer, chat__view_str("COMPRESSION"));
+        chat__cql_put_string(&writer, chat__view_str("lz4"));
+    }
     return chat__cql_end(&writer);
 }
 
@@ -114,6 +128,24 @@ chat_status chat__cql_say_register(chat__cql_conn *conn)
 }
 
 /* --- requests --- */
+
+/* The end of a frame that may be large: compressed when that is worth it. As chat__cql_end(). */
+static chat_status end_large(chat__cql_conn *conn, chat__cql_writer *writer)
+{
+    chat_status status = chat__cql_end(writer);
+    uint8_t *frame = status == CHAT_OK ? conn->out.data + writer->start : NULL;
+    size_t len = status == CHAT_OK ? conn->out.len - writer->start - CHAT__CQL_HEADER_BYTES : 0;
+    conn->squeezed.len = 0;
+    if (!conn->has_lz4 || len < LZ4_MIN_BYTES ||
+        chat__lz4_compress(chat__view(frame + CHAT__CQL_HEADER_BYTES, len), &conn->squeezed) !=
+            CHAT_OK)
+        return status; /* it goes as it is */
+    frame[1] |= CHAT__CQL_COMPRESSED;
+    chat__store32be(frame + 5, (uint32_t)conn->squeezed.len);
+    memcpy(frame + CHAT__CQL_HEADER_BYTES, conn->squeezed.data, conn->squeezed.len);
+    conn->out.len = writer->start + CHAT__CQL_HEADER_BYTES + conn->squeezed.len;
+    return CHAT_OK;
+}
 
 void chat__cql_put_params(chat__cql_writer *writer, const chat__cql_params *params,
                           chat__cql_ask_kind kind)
@@ -169,7 +201,7 @@ static chat_status say_execute(chat__cql_conn *conn, chat__cql_slot *slot)
     chat__cql_begin(&writer, &conn->out, CHAT__CQL_OP_EXECUTE, stream_of(conn, slot));
     chat__cql_put_string(&writer, chat__view(prepared->id, prepared->id_len));
     chat__cql_put_raw(&writer, chat__buf_view(&slot->params));
-    return chat__cql_end(&writer);
+    return end_large(conn, &writer);
 }
 
 static chat_status say_batch(chat__cql_conn *conn, chat__cql_slot *slot)
@@ -186,7 +218,7 @@ static chat_status say_batch(chat__cql_conn *conn, chat__cql_slot *slot)
         chat__cql_put_raw(&writer, chat__cql_get_bytes(&reader));
     }
     chat__cql_put_raw(&writer, chat__view(reader.at, (size_t)(reader.end - reader.at)));
-    return chat__cql_end(&writer);
+    return end_large(conn, &writer);
 }
 
 static chat_status say(chat__cql_conn *conn, chat__cql_slot *slot)
@@ -316,7 +348,7 @@ static chat_status send_query(chat__cql_conn *conn, uint64_t tag, const char *te
     chat__cql_begin(&writer, &conn->out, CHAT__CQL_OP_QUERY, stream_of(conn, slot));
     chat__cql_put_long_string(&writer, chat__view_str(text));
     chat__cql_put_raw(&writer, *body);
-    chat_status status = chat__cql_end(&writer);
+    chat_status status = end_large(conn, &writer);
     if (status != CHAT_OK) {
         chat__cql_slot_free(conn, slot);
         return as_busy(conn, status);

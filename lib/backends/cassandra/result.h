@@ -53,7 +53,7 @@ chat_status chat__cql_read_result(chat_view body, chat__cql_result *out);
     X(SYNTAX, 0x2000, NO, ARG, "the statement is no CQL")                                          \
     X(UNAUTHORIZED, 0x2100, NO, FORBIDDEN,                                                         \
       "this user may not do that: grant it, or choose another user")                               \
-    X(INVALID, 0x2200, NO, ARG, "the statement does not fit the schema: was chatd --migrate run?") \
+    X(INVALID, 0x2200, NO, ARG, "the statement does not fit the schema: chat_cassandra_migrate()") \
     X(CONFIG, 0x2300, NO, ARG, "the server's configuration does not allow it")                     \
     X(ALREADY_EXISTS, 0x2400, NO, EXISTS, "the keyspace or table exists")                          \
     X(UNPREPARED, 0x2500, PREPARE, IO, "the node does not know the statement any more")

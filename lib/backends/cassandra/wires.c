@@ -110,6 +110,7 @@ void chat__cql_driver_opened(chat__cql_driver *driver, uint32_t wire)
     options.max_in_flight = wire == CHAT__CQL_CONTROL ? 16 : driver->options.max_in_flight;
     options.max_frame_bytes = driver->options.max_answer_bytes;
     options.max_unsent_bytes = (uint32_t)driver->options.max_request_bytes * 2;
+    options.wants_lz4 = !driver->options.no_lz4;
     options.has_events = wire == CHAT__CQL_CONTROL;
     if (chat__cql_conn_new(&options, &it->conn) != CHAT_OK) {
         chat__cql_wire_lose(driver, wire, CHAT_ERR_NOMEM, "no memory for the connection");

@@ -36,6 +36,8 @@ typedef struct scripted {
     int refuses_password; /* of all */
     int is_mute;          /* nobody answers by itself */
     uint32_t n_prepares, n_pings, n_registers;
+    const char *behind;                   /* the address of a node with an old schema */
+    uint32_t n_versions;                  /* how often they were asked for */
     scripted_asked asked[SCRIPTED_ASKED]; /* the oldest first */
     uint32_t n_asked;
 } scripted;
@@ -95,6 +97,32 @@ static inline void scripted_greet(scripted *s, uint32_t wire, uint16_t stream)
         scripted_reply(s, wire, stream, CHAT__CQL_OP_READY, chat__view(NULL, 0));
 }
 
+/* Which schema the node has, or which the others have. 0: another question. */
+static inline int scripted_tell_versions(scripted *s, uint32_t wire, uint16_t stream,
+                                         chat_view text)
+{
+    chat__buf buf;
+    chat__cql_writer writer = {&buf, 0, CHAT_OK};
+    int is_own = chat__view_starts_with(text, "SELECT schema_version");
+    if (!is_own && !chat__view_starts_with(text, "SELECT rpc_address"))
+        return 0;
+    chat__buf_init(&buf, NULL, 4096);
+    rows_head(&writer, is_own ? 1 : 2, is_own ? 1 : s->n_nodes);
+    for (uint32_t i = 0; i < (is_own ? 1 : s->n_nodes); i++) {
+        char address[16];
+        const uint8_t *a = s->nodes[i].address;
+        (void)snprintf(address, sizeof address, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
+        int is_behind = !is_own && s->behind != NULL && strcmp(s->behind, address) == 0;
+        if (!is_own)
+            chat__cql_put_bytes(&writer, chat__view(a, 4));
+        rows_put_text(&writer, is_behind ? "old old old old " : "new new new new ");
+    }
+    s->n_versions += (uint32_t)is_own;
+    scripted_reply(s, wire, stream, CHAT__CQL_OP_RESULT, chat__buf_view(&buf));
+    chat__buf_done(&buf);
+    return 1;
+}
+
 static inline void scripted_take(scripted *s, uint32_t wire, const uint8_t *frame, size_t len)
 {
     uint16_t stream = chat__load16be(frame + 2);
@@ -117,10 +145,14 @@ static inline void scripted_take(scripted *s, uint32_t wire, const uint8_t *fram
     default:
         break;
     }
+    chat__cql_reader again = body;
+    chat_view text = chat__cql_get_bytes(&again);
     if (wire == 0) {
-        scripted_tell_cluster(s, wire, stream, chat__cql_get_bytes(&body));
+        scripted_tell_cluster(s, wire, stream, text);
         return;
     }
+    if (frame[4] == CHAT__CQL_OP_QUERY && scripted_tell_versions(s, wire, stream, text))
+        return;
     assert_true(s->n_asked < SCRIPTED_ASKED);
     s->asked[s->n_asked++] = (scripted_asked){wire, stream, frame[4]};
 }
@@ -202,6 +234,7 @@ static inline chat_cassandra_options scripted_options(void)
     chat_cassandra_options options = {.struct_size = sizeof options};
     options.contact_points = "first:9,second:9";
     options.keyspace = "k";
+    options.no_lz4 = 1;
     options.max_requests = 8;
     options.max_in_flight = 4;
     options.max_answer_bytes = 65536;

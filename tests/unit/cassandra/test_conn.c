@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "backends/cassandra/conn.h"
+#include "backends/cassandra/lz4.h"
 #include "base/bits.h"
 #include "base/view.h"
 #include "unit.h"
@@ -17,6 +18,7 @@ typedef struct peer {
     chat__cql_conn_event event;
     uint16_t stream; /* of the last request */
     size_t step;     /* bytes fed at a time, 0: all */
+    uint8_t flags;   /* of its frames */
 } peer;
 
 static void start(peer *p, const char *user)
@@ -47,7 +49,7 @@ static uint8_t request(peer *p)
 
 static void answer(peer *p, uint16_t stream, uint8_t opcode, chat_view body)
 {
-    uint8_t frame[256] = {0x84, 0};
+    uint8_t frame[256] = {0x84, p->flags};
     assert_true(body.len <= sizeof frame - 9);
     chat__store16be(frame + 2, stream);
     frame[4] = opcode;
@@ -238,6 +240,91 @@ static void a_server_that_breaks_the_protocol_is_left(void **state)
     }
 }
 
+#define MANY 600
+
+/* Open, and LZ4 was agreed on. 0: it is not built in. */
+static int open_with_lz4(peer *p)
+{
+    static const uint8_t OFFER[] = {0,   1,   0, 11, 'C', 'O', 'M', 'P', 'R', 'E', 'S', 'S', 'I',
+                                    'O', 'N', 0, 2,  0,   1,   'x', 0,   3,   'l', 'z', '4'};
+    chat__cql_conn_options options;
+    memset(p, 0, sizeof *p);
+    chat__cql_conn_options_init(&options);
+    options.wants_lz4 = 1;
+    assert_int_equal(chat__cql_conn_new(&options, &p->conn), CHAT_OK);
+    if (!chat__lz4_is_there()) {
+        assert_int_equal(request(p), CHAT__CQL_OP_STARTUP);
+        return 0;
+    }
+    assert_int_equal(request(p), CHAT__CQL_OP_OPTIONS);
+    ANSWER(p, CHAT__CQL_OP_SUPPORTED, OFFER);
+    expect_nothing(p);
+    assert_int_equal(request(p), CHAT__CQL_OP_STARTUP);
+    answer(p, 0, CHAT__CQL_OP_READY, chat__view(NULL, 0));
+    expect(p, CHAT__CQL_CONN_READY);
+    p->flags = CHAT__CQL_COMPRESSED;
+    return 1;
+}
+
+static void ask_for(peer *p, const char *text)
+{
+    chat__cql_params params = {CHAT__CQL_ONE, 0, NULL, 0, {NULL, 0}, 0};
+    uint16_t stream = 0;
+    assert_int_equal(chat__cql_conn_query(p->conn, 1, text, &params, &stream), CHAT_OK);
+}
+
+static void long_requests_are_compressed_when_both_can(void **state)
+{
+    char text[MANY + 1];
+    chat__buf body;
+    peer p;
+    (void)state;
+    memset(text, 'x', MANY);
+    text[MANY] = '\0';
+    if (open_with_lz4(&p)) {
+        ask_for(&p, text);
+        chat_view out = chat__cql_conn_unsent(p.conn);
+        assert_int_equal(out.data[1], CHAT__CQL_COMPRESSED);
+        assert_true(out.len < 100);
+        chat__buf_init(&body, NULL, 1000);
+        assert_int_equal(chat__lz4_expand(chat__view(out.data + 9, out.len - 9), &body), CHAT_OK);
+        assert_memory_equal(body.data + 4, text, MANY);
+        chat__buf_done(&body);
+        (void)request(&p);
+        ask_for(&p, "short");
+        assert_int_equal(chat__cql_conn_unsent(p.conn).data[1], 0);
+    }
+    chat__cql_conn_free(p.conn);
+}
+
+static void compressed_answers_are_read_and_wrong_ones_refused(void **state)
+{
+    static const uint8_t ROW[] = {0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 2, 0x58};
+    uint8_t body[sizeof ROW + MANY];
+    chat__buf small;
+    peer p;
+    (void)state;
+    memcpy(body, ROW, sizeof ROW);
+    memset(body + sizeof ROW, 'y', MANY);
+    chat__buf_init(&small, NULL, 1000);
+    if (open_with_lz4(&p)) {
+        assert_int_equal(chat__lz4_compress(chat__view(body, sizeof body), &small), CHAT_OK);
+        ask_for(&p, "SELECT");
+        (void)request(&p);
+        answer(&p, p.stream, CHAT__CQL_OP_RESULT, chat__buf_view(&small));
+        expect(&p, CHAT__CQL_CONN_RESULT);
+        chat_view cell = chat__cql_get_bytes(&p.event.result.cells);
+        assert_true(cell.len == MANY && cell.data[MANY - 1] == 'y');
+        small.data[3]++; /* says one more than there is */
+        ask_for(&p, "SELECT");
+        (void)request(&p);
+        answer(&p, p.stream, CHAT__CQL_OP_RESULT, chat__buf_view(&small));
+        expect(&p, CHAT__CQL_CONN_BROKEN);
+    }
+    chat__buf_done(&small);
+    chat__cql_conn_free(p.conn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +334,8 @@ int main(void)
         cmocka_unit_test(requests_have_a_limit_and_abandoned_ones_hold_their_stream),
         cmocka_unit_test(the_secret_is_sent_when_it_is_asked_for),
         cmocka_unit_test(a_server_that_breaks_the_protocol_is_left),
+        cmocka_unit_test(long_requests_are_compressed_when_both_can),
+        cmocka_unit_test(compressed_answers_are_read_and_wrong_ones_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -371,6 +371,54 @@ static void a_batch_prepares_what_it_needs(void **state)
     expect_answer(5);
 }
 
+/* A new table; the answer of the node that made it. */
+static void change_schema(uint64_t tag)
+{
+    static const uint8_t CREATED[] = {0, 0, 0, 5, 0, 1, 'C', 0, 1, 'T', 0, 1, 'k', 0, 1, 't'};
+    chat_cassandra_request request = {
+        .struct_size = sizeof request, .statement = CHAT_CASSANDRA_TEXT, .text = "CREATE TABLE"};
+    assert_int_equal(chat__cql_driver_ask(s.driver, tag, &request, 0, s.now_ms), CHAT_OK);
+    scripted_settle(&s);
+    scripted_asked asked = scripted_take_asked(&s);
+    scripted_reply(&s, asked.wire, asked.stream, CHAT__CQL_OP_RESULT,
+                   chat__view(CREATED, sizeof CREATED));
+}
+
+static void a_change_of_the_schema_is_answered_when_all_know_it(void **state)
+{
+    (void)state;
+    s.behind = "127.0.0.3";
+    change_schema(1);
+    scripted_settle(&s);
+    for (int i = 0; i < 10; i++) {
+        scripted_pass(&s, 100);
+        scripted_settle(&s);
+    }
+    assert_in_range(s.n_versions, 10, 11);
+    s.behind = NULL;
+    scripted_pass(&s, 100);
+    expect_answer(1);
+    s.behind = "127.0.0.3"; /* what is said of a node that is away is old */
+    close_wire(3);
+    s.dead = s.behind;
+    change_schema(2);
+    expect_answer(2);
+}
+
+static void a_schema_that_not_all_learn_is_told(void **state)
+{
+    (void)state;
+    s.behind = "127.0.0.3";
+    change_schema(1);
+    scripted_settle(&s);
+    scripted_pass(&s, 5000);
+    expect_failure(1, CHAT_ERR_TIMEOUT);
+    assert_non_null(strstr(s.event.text, "schema"));
+    s.behind = NULL;
+    scripted_pass(&s, 100);
+    scripted_settle(&s);
+}
+
 static void a_wrong_password_is_told(void **state)
 {
     chat_cassandra_options options = scripted_options();
@@ -392,44 +440,6 @@ static void a_datacenter_without_nodes_is_told(void **state)
     scripted_make(&s, &options);
     scripted_expect(&s, CHAT_CASSANDRA_EVENT_PROBLEM);
     assert_non_null(strstr(s.event.text, "elsewhere"));
-}
-
-static void options_are_checked(void **state)
-{
-    static const char *const WRONG[] = {"", "a,", "a:", "a:x", "a:70000", ":1", "[::1", "[::1]1"};
-    static const char *const RIGHT[] = {"a", " a , b:1", "[::1]:9", "[::1]"};
-    chat_cassandra_options options = scripted_options();
-    chat__cql_driver *driver = NULL;
-    (void)state;
-    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {
-        options.contact_points = WRONG[i];
-        assert_int_equal(chat__cql_driver_new(&options, 1, &driver), CHAT_ERR_ARG);
-    }
-    for (size_t i = 0; i < sizeof RIGHT / sizeof RIGHT[0]; i++) {
-        options.contact_points = RIGHT[i];
-        assert_int_equal(chat__cql_driver_new(&options, 1, &driver), CHAT_OK);
-        chat__cql_driver_free(driver);
-    }
-    options.user = "u";
-    assert_int_equal(chat__cql_driver_new(&options, 1, &driver), CHAT_ERR_ARG);
-}
-
-static void requests_are_checked(void **state)
-{
-    chat_cassandra_request request = {.struct_size = sizeof request, .statement = 2};
-    (void)state;
-    assert_int_equal(chat__cql_driver_ask(s.driver, 1, &request, 0, s.now_ms), CHAT_ERR_ARG);
-    request.statement = CHAT_CASSANDRA_TEXT;
-    assert_int_equal(chat__cql_driver_ask(s.driver, 1, &request, 0, s.now_ms), CHAT_ERR_ARG);
-    request.text = "SELECT";
-    assert_int_equal(chat__cql_driver_ask(s.driver, 1, &request, 1, s.now_ms), CHAT_ERR_ARG);
-    assert_int_equal(chat__cql_driver_ask(s.driver, 1, &request, 0, s.now_ms), CHAT_OK);
-    scripted_settle(&s);
-    assert_int_equal(s.asked[0].opcode, CHAT__CQL_OP_QUERY);
-    char large[2000];
-    memset(large, 'x', sizeof large - 1);
-    large[sizeof large - 1] = '\0';
-    assert_int_equal(scripted_ask(&s, 2, large, 1), CHAT_ERR_LIMIT);
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -454,10 +464,10 @@ int main(void)
         ROW(as_much_as_is_allowed_waits),
         ROW(a_full_connection_makes_requests_wait),
         ROW(a_batch_prepares_what_it_needs),
+        ROW(a_change_of_the_schema_is_answered_when_all_know_it),
+        ROW(a_schema_that_not_all_learn_is_told),
         ROW(a_wrong_password_is_told),
         ROW(a_datacenter_without_nodes_is_told),
-        ROW(options_are_checked),
-        ROW(requests_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

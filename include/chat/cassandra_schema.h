@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * The tables of a chat server in Cassandra, in libchat-cassandra: made, and brought from one
+ * version to the next.
+ *
+ *     schema.replication = "{'class': 'NetworkTopologyStrategy', 'dc1': 3}";
+ *     if (chat_cassandra_migrate(&options, &schema, 60000, &done) != CHAT_OK)
+ *         puts(done.problem);
+ *
+ * | table | partition | clustering | what |
+ * |---|---|---|---|
+ * | messages | chat_id, bucket | seq, newest first | records; a bucket is a span of time |
+ * | message_buckets | chat_id | bucket, newest first | which buckets a chat has |
+ * | message_status | message_id | recipient_id | when it was delivered and read |
+ * | last_read | user_id | chat_id | up to which seq |
+ * | members | chat_id | user_id, seq | what the record seq made of the user |
+ * | user_chats | user_id | chat_id | the newest of it |
+ * | devices | user_id | device_id | when it was seen |
+ * | cursors | user_id | device_id, chat_id | up to which seq the device has it |
+ * | schema_version | name | | which version the tables have |
+ */
+#ifndef CHAT_CASSANDRA_SCHEMA_H
+#define CHAT_CASSANDRA_SCHEMA_H
+
+#include <chat/cassandra.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Newest version of the tables that this library knows. */
+#define CHAT_CASSANDRA_SCHEMA_VERSION 1u
+/** Longest text of a problem, its zero included. */
+#define CHAT_CASSANDRA_PROBLEM_BYTES 512u
+
+/** How the tables are made. Set defaults with chat_cassandra_schema_init() first. */
+typedef struct chat_cassandra_schema {
+    uint32_t struct_size;    /**< sizeof of this struct */
+    uint32_t retention_s;    /**< a message goes after so long, 0: never; five years. 20 at most */
+    const char *replication; /**< of a keyspace that is not there, as in CREATE KEYSPACE;
+                                  NULL: it must be there */
+} chat_cassandra_schema;
+
+/** What was done. */
+typedef struct chat_cassandra_migration {
+    uint32_t struct_size;                       /**< sizeof of this struct, set by the caller */
+    uint32_t from_version;                      /**< that the tables had, 0: there were none */
+    uint32_t to_version;                        /**< that they have */
+    uint32_t reserved;                          /**< 0 */
+    char problem[CHAT_CASSANDRA_PROBLEM_BYTES]; /**< why not, and what to do; else "" */
+} chat_cassandra_migration;
+
+/** Defaults as documented at the fields. Thread: any. */
+CHAT_API void chat_cassandra_schema_init(chat_cassandra_schema *schema);
+
+/**
+ * Bring the tables of `options->keyspace` to CHAT_CASSANDRA_SCHEMA_VERSION. Does nothing when they
+ * are. After an error, or a kill, it may be called again and goes on where it stopped. Run one at a
+ * time: Cassandra does not order two that make tables.
+ *
+ * Thread: any; with a driver of its own. Memory: writes `*out` as far as its struct_size goes, also
+ * after an error. Time: waits for all nodes that are up to know the tables, up to `timeout_ms`.
+ * @return CHAT_OK; CHAT_ERR_ARG an option, or the name of the keyspace; CHAT_ERR_NOT_FOUND there is
+ *         no keyspace, and no replication for one; CHAT_ERR_VERSION the tables are of a newer
+ *         version; CHAT_ERR_TIMEOUT, CHAT_ERR_NETWORK, CHAT_ERR_AUTH, CHAT_ERR_FORBIDDEN,
+ *         CHAT_ERR_TLS, CHAT_ERR_BUSY, CHAT_ERR_IO, CHAT_ERR_LIMIT, CHAT_ERR_NOMEM
+ */
+CHAT_API chat_status chat_cassandra_migrate(const chat_cassandra_options *options,
+                                            const chat_cassandra_schema *schema,
+                                            uint32_t timeout_ms, chat_cassandra_migration *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

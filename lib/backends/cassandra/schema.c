@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * <chat/cassandra_schema.h>. Each step of a version is one statement that may be done again, and
+ * the version is written behind its last step: whoever was killed between begins at its first.
+ */
+#include <chat/cassandra_schema.h>
+
+#include "base/sized.h"
+#include "base/view.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define TEXT_BYTES     1024u
+#define FIVE_YEARS_S   157680000u
+#define TWENTY_YEARS_S 630720000u /* Cassandra's MAX_TTL */
+#define N_WINDOWS      30u        /* of compaction in the retention: what its authors advise */
+#define SECONDS_A_DAY  86400u
+#define MAX_KEYSPACE   48u
+#define WITHOUT_END    60u /* days of a window when messages stay */
+
+/* X(version, text): K the keyspace, T the time to live in seconds, W days of a window */
+#define STEPS(X)                                                                                   \
+    X(1, "CREATE TABLE IF NOT EXISTS $K.messages (chat_id text, bucket int, seq bigint, "          \
+         "id bigint, kind int, prev bigint, payload blob, PRIMARY KEY ((chat_id, bucket), seq)) "  \
+         "WITH CLUSTERING ORDER BY (seq DESC) AND default_time_to_live = $T AND compaction = "     \
+         "{'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', "            \
+         "'compaction_window_size': $W}")                                                          \
+    X(1, "CREATE TABLE IF NOT EXISTS $K.message_buckets (chat_id text, bucket int, "               \
+         "PRIMARY KEY (chat_id, bucket)) WITH CLUSTERING ORDER BY (bucket DESC) "                  \
+         "AND default_time_to_live = $T")                                                          \
+    X(1, "CREATE TABLE IF NOT EXISTS $K.message_status (message_id bigint, recipient_id text, "    \
+         "delivered_at timestamp, read_at timestamp, PRIMARY KEY (message_id, recipient_id)) "     \
+         "WITH default_time_to_live = $T AND compaction = "                                        \
+         "{'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', "            \
+         "'compaction_window_size': $W}")                                                          \
+    X(1, "CREATE TABLE IF NOT EXISTS $K.last_read (user_id text, chat_id text, seq bigint, "       \
+         "PRIMARY KEY (user_id, chat_id))")                                                        \
+    X(1, "CREATE TABLE IF NOT EXISTS $K.members (chat_id text, user_id text, seq bigint, "         \
+         "role tinyint, PRIMARY KEY (chat_id, user_id, seq)) "                                     \
+         "WITH CLUSTERING ORDER BY (user_id ASC, seq DESC)")                                       \
+    X(1, "CREATE TABLE IF NOT EXISTS $K.user_chats (user_id text, chat_id text, seq bigint, "      \
+         "role tinyint, PRIMARY KEY (user_id, chat_id))")                                          \
+    X(1, "CREATE TABLE IF NOT EXISTS $K.devices (user_id text, device_id text, "                   \
+         "seen_at timestamp, PRIMARY KEY (user_id, device_id))")                                   \
+    X(1, "CREATE TABLE IF NOT EXISTS $K.cursors (user_id text, device_id text, chat_id text, "     \
+         "seq bigint, PRIMARY KEY (user_id, device_id, chat_id))")
+
+#define VERSIONS_TEXT                                                                              \
+    "CREATE TABLE IF NOT EXISTS $K.schema_version (name text PRIMARY KEY, version int)"
+#define READ_TEXT  "SELECT version FROM $K.schema_version WHERE name = 'tables'"
+#define WRITE_TEXT "INSERT INTO $K.schema_version (name, version) VALUES ('tables', $V)"
+
+typedef struct migration {
+    chat_cassandra *cassandra;
+    const char *keyspace;
+    chat_cassandra_schema schema;
+    uint64_t until_ms;
+    uint32_t version; /* for $V */
+    chat_cassandra_migration out;
+    chat_cassandra_event event; /* of the last answer */
+    char last_down[CHAT_CASSANDRA_PROBLEM_BYTES];
+    chat_status down_status;
+} migration;
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void chat_cassandra_schema_init(chat_cassandra_schema *schema)
+{
+    if (schema == NULL)
+        return;
+    memset(schema, 0, sizeof *schema);
+    schema->struct_size = sizeof *schema;
+    schema->retention_s = FIVE_YEARS_S;
+}
+
+/* --- texts --- */
+
+/* Days of a window of compaction. */
+static uint32_t window_of(uint32_t retention_s)
+{
+    uint32_t days = retention_s / SECONDS_A_DAY / N_WINDOWS;
+    if (retention_s == 0)
+        return WITHOUT_END;
+    return days > 0 ? days : 1;
+}
+
+/* The text with what stands for $K, $T, $W, $V and $R. */
+static void write_text(const migration *m, const char *text, char out[TEXT_BYTES])
+{
+    size_t n = 0;
+    for (; *text != '\0' && n + 1 < TEXT_BYTES; text++) {
+        char number[16];
+        const char *value = number;
+        if (*text != '$') {
+            out[n++] = *text;
+            continue;
+        }
+        switch (*++text) {
+        case 'K':
+            value = m->keyspace;
+            break;
+        case 'R':
+            value = m->schema.replication;
+            break;
+        case 'T':
+            (void)snprintf(number, sizeof number, "%u", (unsigned)m->schema.retention_s);
+            break;
+        case 'W':
+            (void)snprintf(number, sizeof number, "%u", (unsigned)window_of(m->schema.retention_s));
+            break;
+        default:
+            (void)snprintf(number, sizeof number, "%u", (unsigned)m->version);
+            break;
+        }
+        int len = snprintf(out + n, TEXT_BYTES - n, "%s", value);
+        n = n + (size_t)len < TEXT_BYTES ? n + (size_t)len : TEXT_BYTES - 1;
+    }
+    out[n] = '\0';
+}
+
+/* --- one statement --- */
+
+static chat_status say(migration *m, chat_status status, const char *text)
+{
+    (void)snprintf(m->out.problem, sizeof m->out.problem, "%s", text);
+    return status;
+}
+
+/* A node that does not let us in says more than that none did. */
+static chat_status say_failed(migration *m)
+{
+    int is_net = m->event.status == CHAT_ERR_NETWORK && m->down_status != CHAT_OK;
+    return is_net ? say(m, m->down_status, m->last_down) : say(m, m->event.status, m->event.text);
+}
+
+/* CHAT_MORE: no answer yet. */
+static chat_status take_events(migration *m)
+{
+    m->event.struct_size = sizeof m->event;
+    while (chat_cassandra_next_event(m->cassandra, &m->event) == CHAT_OK) {
+        if (m->event.type == CHAT_CASSANDRA_EVENT_ANSWER)
+            return CHAT_OK;
+        if (m->event.type == CHAT_CASSANDRA_EVENT_FAILED)
+            return say_failed(m);
+        if (m->event.type == CHAT_CASSANDRA_EVENT_NODE_DOWN ||
+            m->event.type == CHAT_CASSANDRA_EVENT_PROBLEM) {
+            (void)snprintf(m->last_down, sizeof m->last_down, "%s", m->event.text);
+            m->down_status = m->event.status;
+        }
+    }
+    return CHAT_MORE;
+}
+
+static chat_status run(migration *m, const char *text)
+{
+    char full[TEXT_BYTES];
+    chat_cassandra_request request = {.struct_size = sizeof request,
+                                      .statement = CHAT_CASSANDRA_TEXT,
+                                      .text = full,
+                                      .consistency = CHAT_CASSANDRA_QUORUM,
+                                      .is_idempotent = 1};
+    write_text(m, text, full);
+    chat_status status = chat_cassandra_ask(m->cassandra, 1, &request, now_ms());
+    if (status != CHAT_OK)
+        return say(m, status, chat_status_text(status));
+    for (status = take_events(m); status == CHAT_MORE; status = take_events(m)) {
+        uint64_t now = now_ms();
+        struct pollfd wait = {chat_cassandra_fd(m->cassandra), POLLIN, 0};
+        if (now >= m->until_ms)
+            return m->down_status != CHAT_OK ? say(m, CHAT_ERR_TIMEOUT, m->last_down)
+                                             : say(m, CHAT_ERR_TIMEOUT, "no answer in time");
+        int timeout = chat_cassandra_timeout(m->cassandra, now);
+        uint64_t left = m->until_ms - now < 1000 ? m->until_ms - now : 1000;
+        (void)poll(&wait, 1, timeout < 0 || (uint64_t)timeout > left ? (int)left : timeout);
+        chat_cassandra_process(m->cassandra, now_ms());
+    }
+    return status;
+}
+
+/* --- versions --- */
+
+static chat_status make_keyspace(migration *m)
+{
+    if (m->schema.replication != NULL)
+        return run(m, "CREATE KEYSPACE IF NOT EXISTS $K WITH replication = $R");
+    chat_status status =
+        run(m, "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '$K'");
+    if (status == CHAT_OK && m->event.n_rows == 0)
+        return say(m, CHAT_ERR_NOT_FOUND,
+                   "there is no such keyspace: make it, or set its replication");
+    return status;
+}
+
+/* As 4 bytes in big endian. */
+static chat_status read_version(migration *m)
+{
+    chat_view cells, cell;
+    chat_status status = run(m, READ_TEXT);
+    if (status != CHAT_OK || m->event.n_rows == 0)
+        return status;
+    cells = m->event.cells;
+    if (chat_cassandra_take_cell(&cells, &cell) != CHAT_OK || cell.len != 4)
+        return say(m, CHAT_ERR_IO, "schema_version holds no version");
+    for (size_t i = 0; i < 4; i++)
+        m->out.from_version = m->out.from_version << 8 | cell.data[i];
+    return CHAT_OK;
+}
+
+static chat_status go_to(migration *m, uint32_t version)
+{
+    static const struct {
+        uint32_t version;
+        const char *text;
+    } ALL[] = {
+#define STEP_ROW(version, text) {version, text},
+        STEPS(STEP_ROW)
+#undef STEP_ROW
+    };
+    chat_status status = CHAT_OK;
+    for (size_t i = 0; status == CHAT_OK && i < sizeof ALL / sizeof ALL[0]; i++)
+        if (ALL[i].version == version)
+            status = run(m, ALL[i].text);
+    m->version = version;
+    if (status == CHAT_OK)
+        status = run(m, WRITE_TEXT);
+    if (status == CHAT_OK)
+        m->out.to_version = version;
+    return status;
+}
+
+static chat_status migrate(migration *m)
+{
+    chat_status status = make_keyspace(m);
+    if (status == CHAT_OK)
+        status = run(m, VERSIONS_TEXT);
+    if (status == CHAT_OK)
+        status = read_version(m);
+    m->out.to_version = m->out.from_version;
+    if (status == CHAT_OK && m->out.from_version > CHAT_CASSANDRA_SCHEMA_VERSION)
+        return say(m, CHAT_ERR_VERSION, "the tables were made by a newer version: use that one");
+    for (uint32_t v = m->out.from_version + 1;
+         status == CHAT_OK && v <= CHAT_CASSANDRA_SCHEMA_VERSION; v++)
+        status = go_to(m, v);
+    return status;
+}
+
+static int is_keyspace(const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < len; i++)
+        if (!((name[i] >= 'a' && name[i] <= 'z') || name[i] == '_' ||
+              (name[i] >= '0' && name[i] <= '9' && i > 0)))
+            return 0;
+    return len > 0 && len <= MAX_KEYSPACE;
+}
+
+/* The options with the defaults of what they do not know. */
+static chat_status take_options(migration *m, chat_cassandra_options *options,
+                                const chat_cassandra_options *given,
+                                const chat_cassandra_schema *schema)
+{
+    chat_cassandra_options_init(options);
+    chat_cassandra_schema_init(&m->schema);
+    if (given == NULL || schema == NULL ||
+        chat__sized_take(options, sizeof *options, given) != CHAT_OK ||
+        chat__sized_take(&m->schema, sizeof m->schema, schema) != CHAT_OK ||
+        m->schema.retention_s > TWENTY_YEARS_S)
+        return say(m, CHAT_ERR_ARG, "an option is out of range");
+    if (options->keyspace == NULL || !is_keyspace(options->keyspace))
+        return say(m, CHAT_ERR_ARG, "a keyspace has lower letters, digits and _, 48 at most");
+    m->keyspace = options->keyspace;
+    return CHAT_OK;
+}
+
+chat_status chat_cassandra_migrate(const chat_cassandra_options *given,
+                                   const chat_cassandra_schema *schema, uint32_t timeout_ms,
+                                   chat_cassandra_migration *out)
+{
+    chat_cassandra_options options;
+    migration m;
+    memset(&m, 0, sizeof m);
+    if (out == NULL)
+        return CHAT_ERR_ARG;
+    m.out.struct_size = sizeof m.out;
+    m.until_ms = now_ms() + timeout_ms;
+    chat_status status = take_options(&m, &options, given, schema);
+    if (status == CHAT_OK) {
+        options.request_timeout_ms = timeout_ms; /* nodes take seconds to agree on a table */
+        status = chat_cassandra_new(&options, &m.cassandra);
+        if (status != CHAT_OK)
+            (void)say(&m, status, "the driver refused an option: contact_points, ca_file, limits");
+    }
+    if (status == CHAT_OK)
+        status = migrate(&m);
+    chat_cassandra_free(m.cassandra);
+    return chat__sized_give(out, &m.out, sizeof m.out) == CHAT_OK ? status : CHAT_ERR_ARG;
+}
