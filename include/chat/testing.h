@@ -37,7 +37,7 @@ typedef struct chat_sim_options {
 typedef struct chat_sim_report {
     uint32_t n_sent;       /**< messages for which a client was told `sent` */
     uint32_t n_received;   /**< records that applications saw, over all devices */
-    uint32_t n_crashes;    /**< of all nodes */
+    uint32_t n_crashes;    /**< of all nodes together, or of one of them */
     uint32_t n_reconnects; /**< connections that clients made */
     uint64_t end_ms;       /**< simulated milliseconds that the run took */
     char violation[256];   /**< which guarantee broke and where; "" when all hold */

@@ -45,7 +45,7 @@ void chat__sim_client_say(sim *s, sim_client *client, const chat_frame *frame)
         return;
     event->client = client->index;
     event->wire = client->wire;
-    event->node = client->node;
+    chat__sim_to_node(s, event, client->node, client->node);
     event->conn = client->conn;
 }
 
@@ -84,7 +84,7 @@ static void vanish(sim *s, sim_client *client)
         sim_event *event =
             chat__sim_schedule(s, SIM_EV_CLIENT_GONE, s->now_ms + chat__sim_random(s, 200), none);
         if (event != NULL) {
-            event->node = client->node;
+            chat__sim_to_node(s, event, client->node, client->node);
             event->conn = client->conn;
         }
     }
@@ -94,6 +94,8 @@ static void vanish(sim *s, sim_client *client)
 static void connect_client(sim *s, sim_client *client)
 {
     chat_frame hello;
+    if (s->nodes[client->node] == NULL)
+        return;
     chat__sim_begin(s, client->node);
     chat_status status = chat__node_open(s->nodes[client->node], chat__sim_view(client->user),
                                          client->encoding, UINT64_MAX, &client->conn);

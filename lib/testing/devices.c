@@ -197,17 +197,23 @@ void chat__sim_devices_give(sim *s, chat__node *node, const sim_answer *answer)
     }
 }
 
-void chat__sim_devices_flush(sim *s, int is_crash)
+void chat__sim_devices_flush(sim *s)
 {
     for (size_t i = 0; i < s->storage.n_devices; i++) {
         sim_device *device = &s->storage.devices[i];
-        if (is_crash) {
-            device->is_known = device->was_known;
-            device->seen_ms = device->was_seen_ms;
-        } else {
-            device->was_known = device->is_known;
-            device->was_seen_ms = device->seen_ms;
-        }
+        device->was_known = device->is_known;
+        device->was_seen_ms = device->seen_ms;
+    }
+}
+
+void chat__sim_devices_crash(sim *s, uint32_t node)
+{
+    for (size_t i = 0; i < s->storage.n_devices; i++) {
+        sim_device *device = &s->storage.devices[i];
+        if (!chat__sim_lives_on(s, device->user, node))
+            continue;
+        device->is_known = device->was_known;
+        device->seen_ms = device->was_seen_ms;
     }
 }
 

@@ -26,6 +26,7 @@ static const struct {
     {"muted-is-told", SIM_PLANT_MUTED_IS_TOLD},
     {"why-invents-an-ack", SIM_PLANT_WHY_INVENTS},
     {"block-forgotten", SIM_PLANT_BLOCK_FORGOTTEN},
+    {"lost-link-untold", SIM_PLANT_LOST_LINK_UNTOLD},
 };
 
 #define N_PLANTS (sizeof PLANTS / sizeof PLANTS[0])

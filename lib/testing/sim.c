@@ -17,7 +17,6 @@
 /* Of the frames between nodes, so many in a thousand find the link down, for so long. */
 #define PARTITION_PERMILLE 4u
 #define PARTITION_MS       6000u
-#define LEASE_MS           2500u
 #define RENEW_PERCENT      60u /* of the seconds have a renewal that gets through */
 #define MAX_FRAME          4096u
 
@@ -35,63 +34,7 @@ void chat_sim_options_init(chat_sim_options *options)
     options->cut_percent = 10;
 }
 
-/* --- nodes --- */
-
-void chat__sim_begin(sim *s, uint32_t node)
-{
-    chat__node_begin(s->nodes[node], s->now_ms, chat__sim_unix_ms(s, node));
-}
-
-static void renew_lease(sim *s, uint32_t node)
-{
-    s->lease_until_ms[node] = chat__sim_unix_ms(s, node) + LEASE_MS;
-    chat__node_lease lease = {
-        node, 0, s->plant == SIM_PLANT_NO_LEASE ? UINT64_MAX : s->lease_until_ms[node]};
-    chat__node_set_lease(s->nodes[node], &lease);
-}
-
-static chat_status start_nodes(sim *s)
-{
-    chat__node_options options;
-    chat__node_options_init(&options);
-    options.n_nodes = s->options.n_nodes;
-    options.n_partitions = SIM_PARTITIONS;
-    options.max_frame_bytes = MAX_FRAME;
-    options.window_count = 4 + chat__sim_random(s, 12);
-    options.max_unsent_bytes = chat__sim_chance(s, 30) ? 300 + chat__sim_random(s, 3000) : 1u << 20;
-    options.slow_close_ms = 3000;
-    options.batch_count = 1 + chat__sim_random(s, 6);
-    options.dedupe_count = s->plant == SIM_PLANT_NO_DEDUPE ? 1 : 1 + chat__sim_random(s, 32);
-    options.chat_cache_count = 1 + chat__sim_random(s, 3);
-    options.fanout_sync_members = 2 + chat__sim_random(s, 4);
-    options.fanout_turn_sockets = 1 + chat__sim_random(s, 3);
-    options.fanout_chat_records = 1 + chat__sim_random(s, 3);
-    options.notify_users = SIM_MAX_CLIENTS;
-    options.notify_interval_ms = 1000;
-    if (s->device_ttl_ms > 0)
-        options.device_seen_ms = (uint32_t)s->device_ttl_ms / 4;
-    options.seed[0] = s->rng;
-    for (uint32_t i = 0; i < s->options.n_nodes; i++) {
-        options.not_before_id =
-            s->plant == SIM_PLANT_CLOCK_FLOOR ? 0 : chat__sim_storage_max_id(s, i);
-        options.self = i;
-        options.snowflake_node = i;
-        chat_status status = chat__node_new(&options, &s->nodes[i]);
-        if (status != CHAT_OK)
-            return status;
-        renew_lease(s, i);
-        chat__sim_begin(s, i);
-    }
-    return CHAT_OK;
-}
-
-static void stop_nodes(sim *s)
-{
-    for (uint32_t i = 0; i < s->options.n_nodes; i++) {
-        chat__node_free(s->nodes[i]);
-        s->nodes[i] = NULL;
-    }
-}
+/* --- effects --- */
 
 static sim_client *client_of(sim *s, uint32_t node, chat__conn conn)
 {
@@ -159,6 +102,8 @@ static void to_client(sim *s, uint32_t node, const chat__effect *effect)
 static void to_node(sim *s, uint32_t node, const chat__effect *effect)
 {
     uint64_t *last_ms = &s->link_ms[node][effect->to_node];
+    if (s->is_link_cut[node][effect->to_node])
+        return;
     uint64_t at_ms = s->now_ms + chat__sim_random(s, 10);
     /* A partition: what the link carries waits until it heals. */
     if (!s->is_settling && chat__sim_random(s, 1000) < PARTITION_PERMILLE) {
@@ -176,8 +121,7 @@ static void to_node(sim *s, uint32_t node, const chat__effect *effect)
         sim_event *event = chat__sim_schedule(s, SIM_EV_LINK, at_ms, bytes);
         if (event == NULL)
             return;
-        event->node = effect->to_node;
-        event->from_node = node;
+        chat__sim_to_node(s, event, node, effect->to_node);
     } while (chat__sim_newer_type(s, node, &bytes));
 }
 
@@ -193,14 +137,14 @@ static void to_storage(sim *s, uint32_t node, const chat__effect *effect)
             chat__sim_answer_free(answer);
         return;
     }
-    event->node = node;
+    chat__sim_to_node(s, event, node, node);
     event->answer = answer;
 }
 
 void chat__sim_run_effects(sim *s, uint32_t node)
 {
     chat__effect effect;
-    while (chat__node_next_effect(s->nodes[node], &effect) == CHAT_OK) {
+    while (s->nodes[node] != NULL && chat__node_next_effect(s->nodes[node], &effect) == CHAT_OK) {
         switch (effect.type) {
         case CHAT__EFFECT_WRITE:
         case CHAT__EFFECT_CLOSE:
@@ -235,24 +179,6 @@ void chat__sim_run_effects(sim *s, uint32_t node)
 
 /* --- the world goes on --- */
 
-static void crash(sim *s)
-{
-    s->report->n_crashes++;
-    stop_nodes(s);
-    s->epoch++;
-    chat__sim_storage_crash(s);
-    memset(s->link_ms, 0, sizeof s->link_ms);
-    /* The clock of the new process may be behind the old one's. */
-    if (chat__sim_chance(s, 30))
-        s->unix_base_ms -= chat__sim_random(s, 3000);
-    for (uint32_t i = 0; i < s->n_clients; i++) {
-        s->clients[i].is_gone = 0;
-        chat__sim_client_lost(s, &s->clients[i]);
-    }
-    if (start_nodes(s) != CHAT_OK)
-        s->is_out_of_memory = 1;
-}
-
 static void on_second(sim *s)
 {
     chat_view none = {NULL, 0};
@@ -262,10 +188,11 @@ static void on_second(sim *s)
     /* A log that failed is restarted, sooner or later. */
     uint32_t percent = s->storage.is_dead ? 30 : s->is_settling ? 0 : s->options.crash_percent;
     if (percent > 0 && chat__sim_chance(s, percent))
-        crash(s);
+        chat__sim_nodes_crash(s);
+    chat__sim_nodes_second(s);
     for (uint32_t i = 0; i < s->options.n_nodes; i++) {
         if (s->is_settling || chat__sim_chance(s, RENEW_PERCENT))
-            renew_lease(s, i);
+            chat__sim_renew_lease(s, i);
         chat__sim_begin(s, i);
         chat__sim_run_effects(s, i);
     }
@@ -276,6 +203,8 @@ static void on_node_event(sim *s, const sim_event *event)
 {
     chat_view bytes = {event->bytes, event->len};
     chat__node *node = s->nodes[event->node];
+    if (chat__sim_is_void(s, event))
+        return;
     chat__sim_begin(s, event->node);
     if (event->type == SIM_EV_TO_SERVER) {
         s->clients[event->client].is_gone = 0; /* it may be the hello */
@@ -347,6 +276,12 @@ static void on_event(sim *s, const sim_event *event)
         if (event->epoch == s->epoch)
             chat__sim_storage_commit(s);
         break;
+    case SIM_EV_PEER_LOST:
+    case SIM_EV_LINK_UP:
+    case SIM_EV_NODE_START:
+        if (event->epoch == s->epoch)
+            chat__sim_nodes_event(s, event);
+        break;
     default:
         if (event->epoch == s->epoch)
             on_node_event(s, event);
@@ -357,7 +292,7 @@ static void on_event(sim *s, const sim_event *event)
 static int is_settled(sim *s)
 {
     int has_walked = 1;
-    if (s->storage.is_dead)
+    if (s->storage.is_dead || s->n_cut > 0)
         return 0;
     for (uint32_t i = 0; i < s->n_clients; i++) {
         if (!chat__sim_client_is_settled(&s->clients[i]))
@@ -469,13 +404,14 @@ chat_status chat_sim_run(const chat_sim_options *given, chat_sim_report *out)
     s->n_to_send = options->n_messages;
     s->offline_limit = chat__sim_chance(s, 40) ? 1 + chat__sim_random(s, 12) : 0;
     s->offline_ttl_ms = chat__sim_chance(s, 20) ? 200 + chat__sim_random(s, 5000) : 0;
+    chat__sim_nodes_init(s);
     chat__sim_mixed_init(s);
     chat__sim_devices_init(s);
     chat_status status = chat_decoder_new(NULL, MAX_FRAME, &s->decoder);
     if (status == CHAT_OK)
         status = chat_history_new(&s->history);
     if (status == CHAT_OK)
-        status = start_nodes(s);
+        status = chat__sim_nodes_start(s);
     if (status == CHAT_OK) {
         make_clients(s);
         make_groups(s);
@@ -488,7 +424,7 @@ chat_status chat_sim_run(const chat_sim_options *given, chat_sim_report *out)
                  : out->violation[0] != 0 ? CHAT_ERR_CORRUPT
                                           : CHAT_OK;
     }
-    stop_nodes(s);
+    chat__sim_nodes_stop(s);
     chat__sim_drop_events(s);
     chat__sim_storage_free(s);
     for (uint32_t i = 0; i < s->n_clients; i++)

@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the simulator share: its world, its events, its storage, its clients. */
+/* What the files of the simulator share: its world, its events, its storage. */
 #ifndef CHAT_TESTING_SIM_H
 #define CHAT_TESTING_SIM_H
 
-#include <chat/id.h>
-#include <chat/testing.h>
-
-#include "node/node.h"
-
-#define SIM_MAX_NODES    16u
-#define SIM_MAX_CLIENTS  64u
-#define SIM_NEWER_BYTES  4096u
-#define SIM_MAX_USERS    16u /* a, b, ... */
-#define SIM_PARTITIONS   8u
-#define SIM_NAME_BYTES   (CHAT_ID_MAX_BYTES + 1)
-#define SIM_CHAT_BYTES   (CHAT_CHAT_ID_MAX_BYTES + 1)
-#define SIM_MARKS        24u
-#define SIM_SAYING_BYTES 80u      /* clients say less */
-#define SIM_READ_R       1000000u /* numbers of `read` requests begin here */
-#define SIM_MUTE_R       1100000u
-#define SIM_WHY_R        1200000u
+#include "testing/sim_client.h"
 
 typedef enum sim_plant {
     SIM_PLANT_NONE,
@@ -40,7 +24,8 @@ typedef enum sim_plant {
     SIM_PLANT_REMOVED_STAYS,
     SIM_PLANT_MUTED_IS_TOLD,
     SIM_PLANT_WHY_INVENTS,
-    SIM_PLANT_BLOCK_FORGOTTEN
+    SIM_PLANT_BLOCK_FORGOTTEN,
+    SIM_PLANT_LOST_LINK_UNTOLD
 } sim_plant;
 
 typedef enum sim_event_type {
@@ -52,6 +37,9 @@ typedef enum sim_event_type {
     SIM_EV_COMMIT,
     SIM_EV_ANSWER, /* storage answers an effect */
     SIM_EV_CLIENT_STEP,
+    SIM_EV_PEER_LOST, /* a node hears that a link is broken */
+    SIM_EV_LINK_UP,
+    SIM_EV_NODE_START,
     SIM_EV_SECOND /* may crash, flushes cursors now and then */
 } sim_event_type;
 
@@ -61,6 +49,7 @@ typedef struct sim_event {
     sim_event_type type;
     uint32_t epoch; /* of the nodes; an event of an older one is void */
     uint32_t node, from_node;
+    uint32_t life, link; /* of the node, and of the link that it comes by: else it is void */
     uint32_t client, wire;
     uint64_t tag;
     chat__conn conn;
@@ -130,128 +119,6 @@ typedef struct sim_answer {
     int has_more;
 } sim_answer;
 
-/* A message that a client wants to send or has sent. */
-typedef struct sim_out {
-    char cid[SIM_NAME_BYTES];
-    char chat[SIM_CHAT_BYTES];
-    int is_create;
-    uint32_t change; /* type of the frame, 0: none */
-    uint64_t re;     /* of an edit, a deletion, a reaction: id of the message */
-    char whom[SIM_NAME_BYTES];
-    int is_failed;          /* refused for good */
-    uint64_t not_before_ms; /* refused for now: try again then */
-    int is_flying;          /* was written to some connection before */
-    int is_flying_here;
-    int is_done;
-    uint64_t id, seq;
-} sim_out;
-
-typedef struct sim_seen {
-    char chat[SIM_CHAT_BYTES];
-    uint64_t *seqs; /* what the application saw, in order */
-    size_t n_seqs, cap;
-} sim_seen;
-
-/* What a client knows of how far its user has read a chat. */
-typedef struct sim_mark {
-    char chat[SIM_CHAT_BYTES];
-    uint64_t wanted; /* said and not answered, 0: nothing */
-    uint64_t not_before_ms;
-    uint64_t told;  /* answered: must survive */
-    uint64_t known; /* by answers and by the stream */
-    uint64_t streamed;
-    int is_flying_here;
-    int is_given_up; /* refused for good */
-} sim_mark;
-
-/* A chat that a client wants to be muted, or no longer, and what was answered last. */
-typedef struct sim_mute {
-    char chat[SIM_CHAT_BYTES];
-    uint64_t until, told;
-    uint64_t not_before_ms;
-    int is_wanted, is_told, was_asked, is_flying_here;
-} sim_mute;
-
-/* Where is a message? r 0: not asked. */
-typedef struct sim_why {
-    char chat[SIM_CHAT_BYTES];
-    uint64_t id, seq, r;
-    uint32_t n_rows;
-    int is_durable; /* a row says so */
-} sim_why;
-
-/* What a client was told is missing and has not got from history yet. */
-typedef struct sim_gap {
-    char chat[SIM_CHAT_BYTES];
-    uint64_t after, last, goal, page_end, r, asked_goal;
-} sim_gap;
-
-/* A way through a chat's history, page by page. */
-typedef struct sim_walk {
-    char chat[SIM_CHAT_BYTES]; /* empty: none */
-    int is_back, is_final;
-    uint64_t at; /* seq of the last row, or the end where it began */
-    uint64_t r;  /* of the page that is asked for, 0: none */
-    uint32_t limit, n_rows;
-    size_t n_asked; /* durable records when it was asked for */
-    uint64_t not_before_ms;
-    uint64_t re; /* not a page, but what is thought of this message; 0: a page */
-    char thoughts[SIM_MAX_USERS][2]; /* by user */
-} sim_walk;
-
-/* What a client wants to have said about another user, until it is answered. */
-typedef struct sim_block {
-    char whom[SIM_NAME_BYTES]; /* empty: nothing */
-    int is_blocking, is_flying_here;
-    uint64_t not_before_ms;
-} sim_block;
-
-/* A client was told that its user has blocked another one. */
-typedef struct sim_block_told {
-    char user[SIM_NAME_BYTES], whom[SIM_NAME_BYTES];
-    uint64_t record, from; /* in the order of appending: of the block, and where it was told */
-} sim_block_told;
-
-typedef struct sim_client {
-    char user[SIM_NAME_BYTES], device[SIM_NAME_BYTES];
-    chat_encoding encoding;
-    uint32_t index, node, wire; /* wire: number of the connection, 0: none */
-    chat__conn conn;
-    int is_welcome;
-    int is_lazy; /* acks nothing for a while */
-    /* Half-open: what the server says is lost, what the client says. Its own deadlines tell it. */
-    int is_deaf, is_mute;
-    int is_slow;           /* takes its time to read */
-    int is_gone;           /* the notifier said so; until it says hello, or all nodes crash */
-    size_t unsent_bytes;   /* on their way to it */
-    size_t reported_bytes; /* of them, as the node was told */
-    uint64_t counted, acked;
-    uint64_t to_server_ms, to_client_ms; /* last arrival: a connection keeps its order */
-    uint64_t heard_ms, said_ms;
-    sim_out *outs;
-    size_t n_outs, outs_cap;
-    sim_seen *seen;
-    size_t n_seen;
-    sim_mark marks[SIM_MARKS];
-    size_t n_marks;
-    sim_gap gaps[SIM_MARKS];
-    size_t n_gaps;
-    sim_block block;
-    uint32_t blocks_asked; /* a bit for each user */
-    sim_mute mutes[SIM_MARKS];
-    size_t n_mutes;
-    sim_why why;
-    uint64_t n_whys;
-    int had_gaps;
-    uint32_t n_resumed; /* over this connection */
-    int is_removed;     /* it heard so, and is not back yet */
-    uint64_t away_until_ms;
-    uint64_t n_pages;
-    sim_walk walk;
-    size_t n_walked;    /* chats, at the end */
-    int has_walked_all; /* of them */
-} sim_client;
-
 typedef struct sim {
     chat_sim_options options;
     chat_sim_report *report;
@@ -263,6 +130,12 @@ typedef struct sim {
     size_t n_events, events_cap;
     chat__node *nodes[SIM_MAX_NODES];
     uint64_t link_ms[SIM_MAX_NODES][SIM_MAX_NODES];
+    uint32_t links[SIM_MAX_NODES][SIM_MAX_NODES]; /* number of the link, from and to */
+    uint8_t is_link_cut[SIM_MAX_NODES][SIM_MAX_NODES];
+    uint32_t lives[SIM_MAX_NODES]; /* number of the process, even while it runs */
+    uint64_t mortal_rng;
+    int is_mortal;                          /* nodes die by themselves, links break */
+    uint32_t n_cut;                         /* nodes and links that come back by themselves */
     uint64_t lease_until_ms[SIM_MAX_NODES]; /* unix; of the node numbers */
     int64_t skew_ms[SIM_MAX_NODES];         /* of their clocks */
     int is_newer[SIM_MAX_NODES];            /* version */
@@ -307,6 +180,20 @@ chat_view chat__sim_newer_frame(const sim *s, uint32_t node, chat_view bytes,
 /* Whether it sends one more, of a type that nobody knows. */
 int chat__sim_newer_type(sim *s, uint32_t node, chat_view *out);
 
+/* --- nodes.c: their lives, and links that break --- */
+chat_status chat__sim_nodes_start(sim *s);
+void chat__sim_nodes_stop(sim *s);
+void chat__sim_nodes_crash(sim *s);
+void chat__sim_nodes_init(sim *s);
+/* A node dies, or a link breaks, by chance. */
+void chat__sim_nodes_second(sim *s);
+void chat__sim_nodes_event(sim *s, const sim_event *event);
+void chat__sim_begin(sim *s, uint32_t node);
+void chat__sim_renew_lease(sim *s, uint32_t node);
+/* The event is for a node, and void when that dies or the link breaks first. */
+void chat__sim_to_node(const sim *s, sim_event *event, uint32_t from_node, uint32_t node);
+int chat__sim_is_void(const sim *s, const sim_event *event);
+
 /* --- plants.c --- */
 /* SIM_PLANT_NONE: there is no such plant, or `name` is NULL. */
 sim_plant chat__sim_plant_named(const char *name);
@@ -316,7 +203,8 @@ void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect)
 void chat__sim_storage_commit(sim *s);
 /* What was appended is durable (CHAT_OK), lost (CHAT_ERR_FULL) or neither. */
 void chat__sim_storage_answer(sim *s, chat_status status);
-void chat__sim_storage_crash(sim *s);
+/* The newest `seq` of each partition is that of the records that there are. */
+void chat__sim_storage_restore(sim *s);
 /* Whether it is the first record of its chat that there is: it stands for the chat. */
 int chat__sim_is_first(const sim *s, const sim_record *record);
 void chat__sim_storage_flush(sim *s);
@@ -332,6 +220,12 @@ uint64_t chat__sim_storage_max_id(const sim *s, uint32_t node);
 void chat__sim_storage_keep_cursors(sim *s, const char *user, const char *device);
 uint64_t chat__sim_storage_start(const sim *s, const char *user, const char *device,
                                  const char *chat);
+
+/* --- losses.c --- */
+/* What was not flushed is lost; of what was just written nobody knows. */
+void chat__sim_storage_crash(sim *s);
+/* The same for what one node had not flushed. */
+void chat__sim_storage_died(sim *s, uint32_t node);
 
 /* --- members.c: who is in a chat, by the records alone --- */
 typedef struct sim_member {
@@ -387,7 +281,11 @@ int chat__sim_devices_are_asked(const sim_answer *answer);
 int chat__sim_devices_ask(sim *s, sim_answer *answer, chat_view_list connected);
 void chat__sim_devices_take(sim *s, sim_answer *answer);
 void chat__sim_devices_give(sim *s, chat__node *node, const sim_answer *answer);
-void chat__sim_devices_flush(sim *s, int is_crash);
+void chat__sim_devices_flush(sim *s);
+/* What was not flushed is lost, of the users of a node or (n_nodes) of all. */
+void chat__sim_devices_crash(sim *s, uint32_t node);
+/* Whether the user lives on this node; on any, when it is n_nodes. */
+int chat__sim_lives_on(const sim *s, const char *user, uint32_t node);
 void chat__sim_devices_sweep(sim *s);
 void chat__sim_devices_step(sim *s, sim_client *client);
 void chat__sim_devices_frame(sim *s, sim_client *client, const chat_frame *frame);
@@ -495,6 +393,5 @@ uint64_t chat__sim_last_seen(const sim_client *client, const char *chat);
 
 /* --- sim.c --- */
 void chat__sim_run_effects(sim *s, uint32_t node);
-void chat__sim_begin(sim *s, uint32_t node);
 
 #endif

@@ -98,8 +98,9 @@ void chat__sim_storage_append(sim *s, uint32_t node, const chat__effect *effect)
     }
 }
 
-static void restore_last_seqs(sim_storage *storage)
+void chat__sim_storage_restore(sim *s)
 {
+    sim_storage *storage = &s->storage;
     memset(storage->last_seq, 0, sizeof storage->last_seq);
     for (size_t i = 0; i < storage->n_records; i++)
         storage->last_seq[storage->records[i].partition] = storage->records[i].seq;
@@ -128,7 +129,7 @@ void chat__sim_storage_answer(sim *s, chat_status status)
     for (size_t i = first; i < n; i++)
         free(storage->records[i].payload);
     storage->n_records = first;
-    restore_last_seqs(storage);
+    chat__sim_storage_restore(s);
 }
 
 void chat__sim_storage_commit(sim *s)
@@ -151,38 +152,6 @@ void chat__sim_storage_commit(sim *s)
     }
     for (uint32_t node = 0; node < s->options.n_nodes; node++)
         chat__sim_run_effects(s, node);
-}
-
-void chat__sim_storage_crash(sim *s)
-{
-    sim_storage *storage = &s->storage;
-    size_t n = 0;
-    while (n < storage->n_records && storage->records[n].is_durable)
-        n++;
-    /* Bytes may have reached the disk although nobody was told so: a start of the write, or any
-       part of it, for sectors have no order. */
-    size_t n_lost = storage->n_records - n;
-    size_t n_kept = n_lost > 0 ? chat__sim_random(s, (uint32_t)n_lost + 1) : 0;
-    int is_start = chat__sim_chance(s, 50);
-    size_t end = n;
-    for (size_t i = n; i < storage->n_records; i++) {
-        if (is_start ? i >= n + n_kept : chat__sim_random(s, (uint32_t)n_lost) >= n_kept) {
-            free(storage->records[i].payload);
-            continue;
-        }
-        storage->records[end] = storage->records[i];
-        storage->records[end++].is_durable = 1;
-    }
-    storage->n_records = end;
-    n_kept = end - n;
-    restore_last_seqs(storage);
-    for (size_t i = 0; i < storage->n_cursors; i++)
-        storage->cursors[i].seq = storage->cursors[i].flushed_seq;
-    chat__sim_devices_flush(s, 1);
-    storage->is_commit_due = 0;
-    storage->is_dead = 0;
-    chat__sim_trace(s, "crash: %zu records were not acknowledged, %zu of them survived", n_lost,
-                    n_kept);
 }
 
 uint64_t chat__sim_storage_max_id(const sim *s, uint32_t node)
@@ -232,7 +201,7 @@ void chat__sim_storage_flush(sim *s)
 {
     for (size_t i = 0; i < s->storage.n_cursors; i++)
         s->storage.cursors[i].flushed_seq = s->storage.cursors[i].seq;
-    chat__sim_devices_flush(s, 0);
+    chat__sim_devices_flush(s);
 }
 
 void chat__sim_storage_keep_cursors(sim *s, const char *user, const char *device)

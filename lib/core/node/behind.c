@@ -28,7 +28,8 @@ void chat__behind_fall(chat__node *node, chat__node_conn *conn, chat_view chat, 
     behind->owed = 0;
     behind->fresh_from = 0;
     behind->n_fresh = 0;
-    behind->chat_len = (uint32_t)chat.len;
+    behind->chat_len = (uint16_t)chat.len;
+    behind->is_unsure = conn->check != CHAT__CHECK_NONE;
     memcpy(behind->chat, chat.data, chat.len);
     if (conn->last_behind != NULL)
         conn->last_behind->next = behind;

@@ -249,6 +249,18 @@ chat_status chat__block_link(chat__node *node, uint32_t from_node, const chat_fr
     return chat__node_emit_link(node, from_node, &done);
 }
 
+void chat__block_forget(chat__node *node)
+{
+    size_t cursor = 0;
+    chat__room *room = chat__map_next(&node->rooms, &cursor);
+    for (; room != NULL; room = chat__map_next(&node->rooms, &cursor)) {
+        room->is_stale = 1;
+        if (room->is_direct && room->state == CHAT__ROOM_READY)
+            room->state = CHAT__ROOM_NEW;
+    }
+    chat__hide_learn_again(node);
+}
+
 /* --- on the owner of the direct chat --- */
 
 int chat__block_refuses(chat__node *node, const chat_frame *submit, const chat__room *room)

@@ -22,6 +22,8 @@ void chat__block_loaded(chat__node *node, chat__op *op, chat_status status, cons
 chat_status chat__block_tell(chat__node *node, chat__op *op);
 /* Give up on nodes that did not answer in time. */
 void chat__block_do_due(chat__node *node);
+/* What another node told may have been lost: ask storage again. */
+void chat__block_forget(chat__node *node);
 /* A frame of another node. CHAT_OK, CHAT_ERR_ARG. */
 chat_status chat__block_link(chat__node *node, uint32_t from_node, const chat_frame *frame);
 /* Whether it was: in a direct chat in which one has blocked the other only deletions pass. */

@@ -36,8 +36,10 @@ static chat_status grow_slots(chat__node *node)
     chat__alloc_free(&node->allocator, node->slots);
     chat__alloc_free(&node->allocator, node->generations);
     chat__alloc_free(&node->allocator, node->free_slots);
-    for (uint32_t i = n; i > node->n_slots; i--)
+    for (uint32_t i = n; i > node->n_slots; i--) {
         free_slots[node->n_free++] = i - 1;
+        generations[i - 1] = node->first_generation;
+    }
     node->slots = slots;
     node->generations = generations;
     node->free_slots = free_slots;

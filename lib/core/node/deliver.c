@@ -8,6 +8,7 @@
 #include "node/devices.h"
 #include "node/hide.h"
 #include "node/notify.h"
+#include "node/peer.h"
 #include "node/resume.h"
 #include "node/trail.h"
 
@@ -67,6 +68,12 @@ static void leave_behind(chat__node *node, chat__node_conn *conn, const chat__li
     chat__behind_note_fresh(conn, chat__behind_of(conn, live->msg->chat), live->msg);
 }
 
+/* Storage has still to say what it lacks. */
+static int is_asked_for(const chat__node_conn *conn)
+{
+    return conn->session.state == CHAT__SESSION_LOADING || conn->check != CHAT__CHECK_NONE;
+}
+
 void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__live *live)
 {
     chat__msg *msg = live->msg;
@@ -80,7 +87,7 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
         chat__behind_note_fresh(conn, behind, msg);
         return;
     }
-    if (conn->session.state == CHAT__SESSION_LOADING) {
+    if (is_asked_for(conn)) {
         leave_behind(node, conn, live);
         return;
     }
@@ -353,7 +360,7 @@ void chat__deliver_retry(chat__node *node, chat__node_conn *conn)
 void chat__deliver_pump(chat__node *node, chat__node_conn *conn)
 {
     if (conn->behind == NULL || conn->is_reading || conn->broken != 0 || conn->is_removed ||
-        !chat__session_has_room(&conn->session, 0))
+        conn->check != CHAT__CHECK_NONE || !chat__session_has_room(&conn->session, 0))
         return;
     chat_view none = {NULL, 0};
     chat__op *op = chat__op_new(node, CHAT__OP_BACKLOG, 0);
@@ -406,6 +413,8 @@ void chat__deliver_device_loaded(chat__node *node, chat__op *op, chat_status sta
     chat__resume_begin(conn, status == CHAT_EMPTY);
     chat__resume_settle(node, conn);
     chat__conn_reschedule(node, conn);
+    if (conn->check != CHAT__CHECK_NONE)
+        chat__peer_check(node, conn);
     chat__deliver_pump(node, conn);
 }
 

@@ -228,6 +228,18 @@ void chat__hide_loaded(chat__node *node, chat__op *op, chat_status status, const
         answer_waiting(node, conn, status);
 }
 
+void chat__hide_learn_again(chat__node *node)
+{
+    size_t cursor = 0;
+    chat__user *user = chat__map_next(&node->users, &cursor);
+    for (; user != NULL; user = chat__map_next(&node->users, &cursor)) {
+        if (user->asking != 0)
+            user->has_changed = 1;
+        else if (ask(node, user) != CHAT_OK)
+            user->knows_blockers = NOT_KNOWN; /* the next question asks */
+    }
+}
+
 /* --- what changes --- */
 
 static chat_status grow(chat__node *node, chat__user *user)
@@ -279,7 +291,7 @@ void chat__hide_take(chat__node *node, chat_view id, chat_view from, int is_bloc
         return;
     if (user->knows_blockers == KNOWN)
         change(node, user, hash_of(node, from), is_blocked);
-    else
+    if (user->knows_blockers != KNOWN || user->asking != 0)
         user->has_changed = 1;
     for (chat__node_conn *conn = user->conns; conn != NULL; conn = conn->next)
         chat__presence_blocked(node, conn, from, is_blocked);

@@ -18,6 +18,8 @@ void chat__hide_loaded(chat__node *node, chat__op *op, chat_status status, const
                        size_t n_users);
 /* `from` has blocked `user`, or no longer. */
 void chat__hide_take(chat__node *node, chat_view user, chat_view from, int is_blocked);
+/* What was told may have been lost: ask storage again about all who are connected. */
+void chat__hide_learn_again(chat__node *node);
 /* Whether `other` is hidden from `user`. As long as it is not known, everybody is. */
 int chat__hide_is(const chat__node *node, const chat__user *user, chat_view other);
 /* The same for what happens in `chat`: groups are none of it. */

@@ -18,6 +18,8 @@ void chat__presence_ask(chat__node *node, chat__node_conn *conn, const chat_fram
 /* `user` has blocked him who is connected, or no longer: tell him if he watches. */
 void chat__presence_blocked(chat__node *node, chat__node_conn *conn, chat_view user,
                             int is_blocked);
+/* To who watches: nodes and connections. */
+void chat__presence_tell_changes(chat__node *node);
 /* Refuse what was not answered in time. */
 void chat__presence_do_due(chat__node *node);
 /* A frame of another node. CHAT_OK, CHAT_ERR_ARG. */

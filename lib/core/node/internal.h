@@ -42,7 +42,8 @@ typedef struct chat__behind {
     uint64_t owed;       /* `resumed` is said when it was sent up to here; 0: fell behind later */
     uint64_t fresh_from; /* messages since here came meanwhile and are not notified; 0: none */
     uint32_t n_fresh;
-    uint32_t chat_len;
+    uint16_t chat_len;
+    uint16_t is_unsure; /* `after` may lie behind what was lost: the check knows */
     uint8_t chat[];
 } chat__behind;
 
@@ -69,6 +70,13 @@ typedef struct chat__live {
     int is_own;    /* the connection made it and has it */
     int must_wait; /* it is to be read back, even if there is room */
 } chat__live;
+
+/* Whether storage is asked if a connection lacks what was lost with a link. */
+typedef enum chat__check {
+    CHAT__CHECK_NONE,
+    CHAT__CHECK_ASKED,
+    CHAT__CHECK_DUE /* (again) when the answer that is awaited is there */
+} chat__check;
 
 /* Idle ones are most of what a node holds: keep it below 256 bytes. */
 typedef struct chat__node_conn {
@@ -104,6 +112,7 @@ typedef struct chat__node_conn {
     uint8_t is_resuming; /* `resumed` is still to be said */
     uint8_t is_reset;    /* the device was not known */
     uint8_t has_gap;     /* it was told of one */
+    uint8_t check;       /* chat__check, see peer.c */
     uint8_t device_len;
 } chat__node_conn;
 
@@ -133,6 +142,7 @@ typedef enum chat__op_type {
     CHAT__OP_ROOM,      /* owner: members are being loaded */
     CHAT__OP_SEARCH,    /* owner: looks for an earlier copy of a resent message */
     CHAT__OP_DEVICE,    /* user's node: what a device has */
+    CHAT__OP_CHECK,     /* user's node: the same, after a link was lost */
     CHAT__OP_BACKLOG,   /* user's node: reading behind a device's cursor */
     CHAT__OP_CHATS,     /* user's node: request `chats` */
     CHAT__OP_DEVICES,   /* user's node: request `devices` */
@@ -266,6 +276,8 @@ struct chat__node {
     size_t fan_written; /* in turn `fan_turn` */
     uint32_t fan_turn, fan_sockets, fan_members;
     uint32_t retry_after_ms;
+    uint32_t first_generation; /* of connections */
+    uint8_t *is_lost;          /* by node: there is no link to it */
     uint32_t turn;
     uint8_t is_draining;
     uint8_t has_broken;

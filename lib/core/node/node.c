@@ -8,6 +8,7 @@
 #include "node/note.h"
 #include "node/lookup.h"
 #include "node/notify.h"
+#include "node/peer.h"
 #include "node/self.h"
 #include "node/trail.h"
 #include "base/alloc.h"
@@ -105,6 +106,8 @@ chat_status chat__node_new(const chat__node_options *options, chat__node **out)
     if (status == CHAT_OK)
         status = chat_decoder_new(&node->allocator, max_bytes, &node->row_decoder);
     if (status == CHAT_OK)
+        status = chat__peer_init(node);
+    if (status == CHAT_OK)
         status = chat__presence_init(node);
     if (status == CHAT_OK)
         status = chat__notify_init(node);
@@ -151,6 +154,7 @@ void chat__node_free(chat__node *node)
     chat__pool_done(&node->pool);
     chat_decoder_free(node->decoder);
     chat_decoder_free(node->row_decoder);
+    chat__alloc_free(&allocator, node->is_lost);
     chat__alloc_free(&allocator, node->effects);
     chat__alloc_free(&allocator, node);
 }
@@ -235,6 +239,8 @@ chat_view chat__node_encode(chat__node *node, chat_encoding encoding, const chat
 
 chat_status chat__node_emit_link(chat__node *node, uint32_t to_node, const chat_frame *frame)
 {
+    if (node->is_lost[to_node])
+        return CHAT_OK; /* it finds out when it is found */
     chat_view bytes = chat__node_encode(node, CHAT_ENCODING_CBOR, frame);
     chat__effect *effect = bytes.len > 0 ? chat__node_emit(node, CHAT__EFFECT_LINK) : NULL;
     if (effect == NULL)
@@ -416,6 +422,8 @@ void chat__node_user_loaded(chat__node *node, uint64_t tag, chat_status status,
     chat__op *op = op_of(tag);
     if (op->type == CHAT__OP_DEVICE)
         chat__deliver_device_loaded(node, op, status, chats, n_chats);
+    else if (op->type == CHAT__OP_CHECK)
+        chat__peer_checked(node, op, status, chats, n_chats);
     else
         chat__request_chats_loaded(node, op, status, chats, n_chats);
 }

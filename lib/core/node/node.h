@@ -11,7 +11,7 @@
  * Who does what: a user *lives* on node chat__node_of_user(): all of the user's connections are
  * there. A chat is *owned* by node chat__node_of_chat(): it alone appends to the chat's partition,
  * so it alone dedupes, orders and decides membership. Nodes talk by LINK effects: reliable and in
- * order between two nodes that live.
+ * order, until chat__node_peer_lost().
  *
  * A device's offline queue is a cursor: the highest `seq` acknowledged for each chat. What is
  * behind the cursor is read back from the log; while a chat is read back, what arrives for it
@@ -27,7 +27,8 @@
 
 typedef struct chat__node chat__node;
 
-/* A connection; never 0, never used twice in the life of a node. */
+/* A connection; never 0, never used twice in the life of a node, nor in that of the one before it
+   (by `seed`). */
 typedef uint64_t chat__conn;
 
 typedef struct chat__node_options {
@@ -281,6 +282,17 @@ void chat__node_unsent(chat__node *node, chat__conn conn, size_t bytes);
 /* What another node sent by LINK. CHAT_OK, also for what only a newer version knows;
    CHAT_ERR_SYNTAX, CHAT_ERR_ARG: drop the link. */
 chat_status chat__node_link(chat__node *node, uint32_t from_node, chat_view bytes);
+
+/* The link to a node broke: what was on its way, in both directions, is lost, and so is what this
+   node says to it from now on. Whether it lives is not known. Connections that wait for an answer
+   of another node are closed with CHAT_ERR_BUSY; who lives there is told offline. CHAT_OK;
+   CHAT_ERR_ARG: there is no such other node. */
+chat_status chat__node_peer_lost(chat__node *node, uint32_t peer);
+
+/* There is a link again, and nothing came over it yet: the node was started anew, or not. What was
+   lost is found again in storage. As if chat__node_peer_lost() went before. CHAT_OK, CHAT_ERR_ARG.
+ */
+chat_status chat__node_peer_found(chat__node *node, uint32_t peer);
 
 /* Answers to effects. Views are borrowed during the call. */
 void chat__node_appended(chat__node *node, uint64_t tag, chat_status status, uint64_t seq,

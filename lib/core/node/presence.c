@@ -7,6 +7,7 @@
 #include "node/hide.h"
 #include "node/hints.h"
 #include "node/lookup.h"
+#include "node/peer.h"
 
 #include "route/fanout.h"
 
@@ -111,7 +112,7 @@ static void drop_user(chat__node *node, chat_view user)
     (void)chat__node_emit_link(node, home, &drop); /* what is told in vain is dropped here */
 }
 
-static void tell_changes(chat__node *node)
+void chat__presence_tell_changes(chat__node *node)
 {
     chat_presence_change change;
     int is_done = 0;
@@ -137,7 +138,7 @@ chat_status chat__presence_arrive(chat__node *node, const chat__node_conn *conn)
 {
     chat_status status =
         chat_presence_renew(node->presence, chat__conn_user(conn), conn->id, node->unix_ms);
-    tell_changes(node);
+    chat__presence_tell_changes(node);
     return status;
 }
 
@@ -151,7 +152,7 @@ void chat__presence_leave(chat__node *node, chat__node_conn *conn)
     if (conn->is_watching)
         chat_presence_unwatch(node->watched, conn->id);
     conn->is_watching = 0;
-    tell_changes(node);
+    chat__presence_tell_changes(node);
 }
 
 void chat__presence_on_hide(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
@@ -163,7 +164,7 @@ void chat__presence_on_hide(chat__node *node, chat__node_conn *conn, const chat_
         chat__request_refuse(node, conn, frame, CHAT_ERR_BUSY, chat_status_text(CHAT_ERR_BUSY));
         return;
     }
-    tell_changes(node);
+    chat__presence_tell_changes(node);
     chat_frame_init(&result, CHAT_FRAME_RESULT);
     CHAT_FRAME_SET(&result, R, r, frame->r);
     chat__conn_write_frame(node, conn, &result);
@@ -175,7 +176,7 @@ static void stop_watching(chat__node *node, chat__node_conn *conn)
 {
     chat_presence_unwatch(node->watched, conn->id);
     conn->is_watching = 0;
-    tell_changes(node);
+    chat__presence_tell_changes(node);
 }
 
 /* A list of which a part could not be watched is none. */
@@ -228,10 +229,19 @@ static void look_offline(chat_frame *out)
     out->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_TS);
 }
 
+static void take_state(chat__node *node, const chat_frame *tell)
+{
+    chat_presence_tell(node->watched, tell->user, (int)tell->online,
+                       CHAT_FRAME_HAS(tell, TS) ? tell->ts : 0);
+    chat__presence_tell_changes(node);
+}
+
 static void take_row(chat__node *node, const chat_frame *row)
 {
     chat_frame out = *row;
     chat__lookup *lookup = chat__lookup_of(node, row);
+    if (row->conn == CHAT__PEER_ASKS)
+        take_state(node, row);
     if (lookup == NULL)
         return;
     out.type = CHAT_FRAME_PRESENCE;
@@ -346,7 +356,8 @@ static void ask_part(chat__node *node, chat__lookup *lookup, const chat_view *na
             take(node, part->node, &ask);
             return;
         }
-        status = chat__node_emit_link(node, part->node, &ask);
+        status = node->is_lost[part->node] ? CHAT_ERR_TIMEOUT
+                                           : chat__node_emit_link(node, part->node, &ask);
     }
     if (status != CHAT_OK)
         chat__lookup_close_part(node, lookup, status);
@@ -396,7 +407,7 @@ static void watch_and_ask(chat__node *node, chat__node_conn *conn, const chat_fr
         return;
     }
     conn->is_watching = frame->users.n_items > 0;
-    tell_changes(node);
+    chat__presence_tell_changes(node);
     ask_all(node, conn, frame);
 }
 
@@ -472,12 +483,11 @@ chat_status chat__presence_link(chat__node *node, uint32_t from_node, const chat
             chat_presence_watch_remove(node->presence, from_node, frame->users.items[i]);
         break;
     case CHAT_FRAME_PRESENCE_TELL:
-        chat_presence_tell(node->watched, frame->user, (int)frame->online,
-                           CHAT_FRAME_HAS(frame, TS) ? frame->ts : 0);
+        take_state(node, frame);
         break;
     default:
         return CHAT_ERR_ARG;
     }
-    tell_changes(node);
+    chat__presence_tell_changes(node);
     return CHAT_OK;
 }

@@ -189,8 +189,14 @@ static void on_hello(chat__node *node, chat__node_conn *conn, const chat_frame *
 void chat__request_submit(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
                           chat_view chat)
 {
+    uint32_t owner = chat__node_of_chat(chat, node->options.n_partitions, node->options.n_nodes);
     if (!chat__limits_admit(node, conn, frame))
         return;
+    if (node->is_lost[owner]) {
+        chat__request_refuse(node, conn, frame, CHAT_ERR_BUSY,
+                             "the node that owns this chat is not reached");
+        return;
+    }
     chat_frame out = *frame;
     out.struct_size = (uint32_t)sizeof out;
     out.type = CHAT_FRAME_SUBMIT;
@@ -202,7 +208,6 @@ void chat__request_submit(chat__node *node, chat__node_conn *conn, const chat_fr
     CHAT_FRAME_SET(&out, CHAT, chat, chat);
     conn->n_submitted++;
     node->n_submitted++;
-    uint32_t owner = chat__node_of_chat(chat, node->options.n_partitions, node->options.n_nodes);
     if (owner == node->options.self)
         chat__owner_submit(node, &out);
     else

@@ -52,6 +52,12 @@ int chat__resume_holds(chat__node_conn *conn, chat_view chat, uint64_t seq)
     return gap != NULL;
 }
 
+uint64_t chat__resume_held(chat__node_conn *conn, chat_view chat, uint64_t cursor)
+{
+    const chat__gap *gap = *gap_of(conn, chat);
+    return gap != NULL && gap->held > cursor ? gap->held : cursor;
+}
+
 uint64_t chat__resume_fill(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t seq)
 {
     chat__gap **at = gap_of(conn, chat);

@@ -14,6 +14,8 @@ void chat__resume_gap(chat__node *node, chat__node_conn *conn, chat_view chat, u
                       uint64_t last);
 /* Whether the chat's cursor has to wait, for what is in front of `seq` is not all there. */
 int chat__resume_holds(chat__node_conn *conn, chat_view chat, uint64_t seq);
+/* Up to where the device has the chat, whose cursor may wait in front of a gap. */
+uint64_t chat__resume_held(chat__node_conn *conn, chat_view chat, uint64_t cursor);
 /* The client has what it wants of the gap up to `seq`. Returns where the cursor is now, 0: where it
    was. */
 uint64_t chat__resume_fill(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t seq);

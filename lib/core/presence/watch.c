@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who watches whom, and what they are told. See <chat/presence.h>. */
 #include "presence/internal.h"
+#include "presence/watched.h"
 
 /* --- changes --- */
 
@@ -276,6 +277,19 @@ void chat_presence_watch_remove(chat_presence *presence, uint64_t number, chat_v
 int chat_presence_is_watching(const chat_presence *presence, uint64_t number, chat_view id)
 {
     return presence != NULL && watch_of(presence, number, id) != NULL;
+}
+
+chat_status chat__presence_next_watched(const chat_presence *presence, size_t *cursor,
+                                        chat_view *out)
+{
+    const chat__presence_user *user = NULL;
+    do {
+        user = chat__map_next(&presence->users, cursor);
+    } while (user != NULL && user->watches == NULL);
+    if (user == NULL)
+        return CHAT_EMPTY;
+    *out = chat__presence_name(user);
+    return CHAT_OK;
 }
 
 void chat_presence_unwatch(chat_presence *presence, uint64_t number)

@@ -358,6 +358,27 @@ static void a_slow_reader_is_spared_hints(void **state)
     assert_non_null(strstr(w.written[1], "\"t\":\"result\""));
 }
 
+static void presence_bound_of_a_node_that_is_lost(void **state)
+{
+    (void)state;
+    join(0, "alice");
+    join(1, "bob");
+    say(0, WATCH("\"bob\""));
+    w.written[0][0] = 0;
+    assert_int_equal(chat__node_peer_lost(w.nodes[w.home[0]], w.home[1]), CHAT_OK);
+    run();
+    assert_non_null(strstr(w.written[0], "\"user\":\"bob\",\"online\":false"));
+    /* It lives, and is as it was, but for who watches. */
+    w.written[0][0] = 0;
+    assert_int_equal(chat__node_peer_found(w.nodes[w.home[1]], w.home[0]), CHAT_OK);
+    assert_int_equal(chat__node_peer_found(w.nodes[w.home[0]], w.home[1]), CHAT_OK);
+    run();
+    assert_string_equal(w.written[0], ONLINE("bob"));
+    w.written[0][0] = 0;
+    leave(1);
+    assert_non_null(strstr(w.written[0], "\"user\":\"bob\",\"online\":false"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -369,6 +390,7 @@ int main(void)
         TEST(a_new_list_replaces_the_old_one),
         TEST(who_hides_looks_offline),
         TEST(lists_are_limited_and_told_so),
+        TEST(presence_bound_of_a_node_that_is_lost),
         TEST(a_node_that_is_silent_costs_an_error_only),
         TEST(typing_reaches_the_peer_once_in_three_seconds),
         TEST(typing_in_a_group_reaches_members_only),

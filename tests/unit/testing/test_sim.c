@@ -27,6 +27,7 @@ static const struct {
     {"is told of a gap", 10},   {"its clock is", 10},
     {"of a newer version", 10}, {"hears that it was removed", 10},
     {"is forgotten", 20},       {"is one device too many", 5},
+    {"dies, for", 10},          {"breaks", 10},
 };
 
 #define N_FAULTS (sizeof FAULTS / sizeof *FAULTS)
