@@ -99,6 +99,7 @@ static void say(sim *s, sim_client *client)
     block->is_flying_here = 1;
     chat__sim_trace(s, "%s/%s %s %s", client->user, client->device,
                     block->is_blocking ? "blocks" : "unblocks", block->whom);
+    chat__sim_tell_block(s, client, 0);
     chat__sim_client_say(s, client, &frame);
 }
 
@@ -159,6 +160,7 @@ static void on_answer(sim *s, sim_client *client)
         told->record = record->order;
         told->from = s->storage.n_appended;
     }
+    chat__sim_tell_block(s, client, 1);
     block->whom[0] = 0;
 }
 

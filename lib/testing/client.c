@@ -184,6 +184,8 @@ static void send_out(sim *s, sim_client *client, sim_out *out)
     CHAT_FRAME_SET(&frame, CHAT, chat, chat__sim_view(out->chat));
     if (out->is_flying && s->plant != SIM_PLANT_NO_DEDUPE)
         CHAT_FRAME_SET(&frame, RESEND, resend, 1);
+    if (!out->is_flying)
+        chat__sim_tell_said(s, client, out);
     out->is_flying = 1;
     out->is_flying_here = 1;
     chat__sim_trace(s, "%s/%s sends %s to %s%s", client->user, client->device, out->cid, out->chat,

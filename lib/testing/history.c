@@ -164,10 +164,13 @@ static const struct {
     int is_record; /* of a chat */
     chat__happening_type type;
 } KINDS[] = {
-    {"msg", 1, CHAT__HAPPENED_SEEN},    {"chat", 1, CHAT__HAPPENED_SEEN},
-    {"change", 1, CHAT__HAPPENED_SEEN}, {"note", 1, CHAT__HAPPENED_SEEN},
-    {"sent", 0, CHAT__HAPPENED_SENT},   {"result", 0, CHAT__HAPPENED_SENT},
-    {"gap", 0, CHAT__HAPPENED_GAP},     {"read", 0, CHAT__HAPPENED_READ},
+    {"msg", 1, CHAT__HAPPENED_SEEN},      {"chat", 1, CHAT__HAPPENED_SEEN},
+    {"change", 1, CHAT__HAPPENED_SEEN},   {"note", 1, CHAT__HAPPENED_SEEN},
+    {"sent", 0, CHAT__HAPPENED_SENT},     {"result", 0, CHAT__HAPPENED_SENT},
+    {"gap", 0, CHAT__HAPPENED_GAP},       {"read", 0, CHAT__HAPPENED_READ},
+    {"send", 0, CHAT__HAPPENED_SAID},     {"edit", 0, CHAT__HAPPENED_SAID},
+    {"react", 0, CHAT__HAPPENED_SAID},    {"block", 0, CHAT__HAPPENED_BLOCK},
+    {"unblock", 0, CHAT__HAPPENED_BLOCK},
 };
 
 static void note_change(const char *what, chat__happening *item)
@@ -180,9 +183,10 @@ static chat_status fill(chat_history *history, const cJSON *line, const char *t,
                         chat__happening *item)
 {
     int is_gap = item->type == CHAT__HAPPENED_GAP;
+    int is_block = item->type == CHAT__HAPPENED_BLOCK;
     chat_status status = name_of(history, line, "chat", &item->chat);
     if (status == CHAT_OK)
-        status = name_of(history, line, "from", &item->from);
+        status = name_of(history, line, is_block ? "user" : "from", &item->from);
     if (status == CHAT_OK)
         status = name_of(history, line, "cid", &item->cid);
     if (status == CHAT_OK)
@@ -192,6 +196,8 @@ static chat_status fill(chat_history *history, const cJSON *line, const char *t,
     if (status == CHAT_OK)
         status = add_users(history, line, item);
     item->is_chat = strcmp(t, "chat") == 0;
+    item->is_blocking = strcmp(t, "block") == 0;
+    item->is_done = (uint8_t)cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(line, "done"));
     if (strcmp(t, "change") == 0)
         note_change(text_of(line, "what"), item);
     return status;
@@ -217,6 +223,10 @@ static chat_status fill_record(chat_history *history, const cJSON *line, const c
 /* A row of an answer is no news of the stream, and what has no place is no record. */
 static int is_wanted(const cJSON *line, const chat__happening *item, int is_record)
 {
+    if (item->type == CHAT__HAPPENED_BLOCK)
+        return item->from != CHAT__NO_NAME;
+    if (item->type == CHAT__HAPPENED_SAID)
+        return item->chat != CHAT__NO_NAME && item->cid != CHAT__NO_NAME;
     if (item->chat == CHAT__NO_NAME || item->seq == 0)
         return item->type == CHAT__HAPPENED_GAP && item->chat != CHAT__NO_NAME;
     if (is_record)

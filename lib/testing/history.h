@@ -21,7 +21,9 @@ typedef enum chat__happening_type {
     CHAT__HAPPENED_SENT,      /* it was told that its record is durable */
     CHAT__HAPPENED_GAP,       /* records between `seq` and `id` were said to be left out */
     CHAT__HAPPENED_FORGOTTEN, /* the server forgot the device: it begins anew, where its user is */
-    CHAT__HAPPENED_READ       /* its user has read `chat` up to `seq` */
+    CHAT__HAPPENED_READ,      /* its user has read `chat` up to `seq` */
+    CHAT__HAPPENED_SAID,      /* it says `cid` in `chat` */
+    CHAT__HAPPENED_BLOCK      /* it asks, or is answered, that its user blocks `from` */
 } chat__happening_type;
 
 /* To add what the judge must know of a new kind of frame: a row in KINDS of history.c, and, when it
@@ -36,7 +38,8 @@ typedef struct chat__happening {
     uint32_t body;   /* of a record */
     uint8_t is_message, is_edit, is_deletion, is_edited, is_deleted;
     uint8_t is_chat, is_joining, is_leaving;
-    uint32_t n_users, users_at; /* in `users` */
+    uint8_t is_blocking, is_done; /* of a block: else it is taken back, or only asked for */
+    uint32_t n_users, users_at;   /* in `users` */
 } chat__happening;
 
 typedef struct chat__observer {

@@ -381,6 +381,10 @@ void chat__sim_client_free(sim_client *client);
 void chat__sim_tell(sim *s, const sim_client *client, const char *t);
 /* A frame as the application saw it; `client` NULL: a record of a chat at the end. */
 void chat__sim_tell_frame(sim *s, const sim_client *client, const chat_frame *frame);
+/* It says, for the first time, what `out` names. */
+void chat__sim_tell_said(sim *s, const sim_client *client, const sim_out *out);
+/* It asks that its user blocks another one, or no longer; or that is answered. */
+void chat__sim_tell_block(sim *s, const sim_client *client, int is_done);
 /* The answer to `read`. */
 void chat__sim_tell_read(sim *s, const sim_client *client, const chat_frame *result);
 void chat__sim_judge(sim *s);

@@ -52,6 +52,29 @@ void chat__sim_tell_frame(sim *s, const sim_client *client, const chat_frame *fr
         s->is_out_of_memory = 1;
 }
 
+void chat__sim_tell_said(sim *s, const sim_client *client, const sim_out *out)
+{
+    char rest[512];
+    const char *t = out->change == 0                  ? "send"
+                    : out->change == CHAT_FRAME_EDIT  ? "edit"
+                    : out->change == CHAT_FRAME_REACT ? "react"
+                                                      : NULL;
+    if (t == NULL || out->is_create)
+        return;
+    int n = snprintf(rest, sizeof rest, "\"t\":\"%s\",\"chat\":\"%s\",\"cid\":\"%s\"}", t,
+                     out->chat, out->cid);
+    add_line(s, client, rest, (size_t)n);
+}
+
+void chat__sim_tell_block(sim *s, const sim_client *client, int is_done)
+{
+    char rest[256];
+    int n = snprintf(rest, sizeof rest, "\"t\":\"%s\",\"user\":\"%s\"%s}",
+                     client->block.is_blocking ? "block" : "unblock", client->block.whom,
+                     is_done ? ",\"done\":true" : "");
+    add_line(s, client, rest, (size_t)n);
+}
+
 void chat__sim_tell_read(sim *s, const sim_client *client, const chat_frame *result)
 {
     char rest[256];

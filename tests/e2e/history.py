@@ -57,7 +57,7 @@ class Device(threading.Thread):
 
     WINDOW = 4
 
-    def __init__(self, server, history, user, device, chats, seed):
+    def __init__(self, server, history, user, device, chats, seed, bars=None):
         super().__init__(daemon=True)
         self.server, self.user, self.device, self.chats = server, user, device, chats
         self.app = Application(history, user, device)
@@ -66,6 +66,7 @@ class Device(threading.Thread):
         self.open = {}  # cid -> (chat, body), without an answer
         self.asked = {}  # r -> an edit, a deletion, a reaction without an answer
         self.sent = []  # chat and id of own messages
+        self.bars, self.is_barred, self.barring = bars, False, None  # whom it blocks now and then
         self.n = self.n_r = 0
         self.refused = set()
         self.quiet, self.stop, self.is_known = (threading.Event() for _ in range(3))
@@ -89,6 +90,8 @@ class Device(threading.Thread):
                 client.send(body, chat=chat, cid=cid, resend=True)
             for frame in self.asked.values():
                 client.put({**frame, "resend": True})
+            if self.barring:
+                self.bar(client)
             while not self.stop.is_set():
                 self.act(client)
                 self.listen(client, 0.02)
@@ -97,12 +100,15 @@ class Device(threading.Thread):
             client.abandon()
 
     def act(self, client):
+        if self.bars and not self.barring and self.is_time_to_bar():
+            self.bar(client)
         if self.quiet.is_set():
             return
         while len(self.open) < self.WINDOW:
             self.n += 1
             cid, chat = f"{self.device}-{self.n}", self.dice.choice(self.chats)
             self.open[cid] = (chat, f"{self.user} {self.n}")
+            self.tell("send", chat=chat, cid=cid)
             client.send(self.open[cid][1], chat=chat, cid=cid)
         if self.dice.random() < 0.05 and self.app.last:
             chat = self.dice.choice(list(self.app.last))
@@ -124,7 +130,30 @@ class Device(threading.Thread):
         self.n_r += 1
         self.asked[self.n_r] = {"t": kind, "r": self.n_r, "chat": chat, "re": message,
                                 "cid": f"{self.device}-note-{self.n_r}", **more}
+        self.tell(kind, chat=chat, cid=self.asked[self.n_r]["cid"])
         client.put(self.asked[self.n_r])
+
+    def tell(self, kind, **fields):
+        self.app.history.tell(self.app.by, {"t": kind, **fields})
+
+    def is_time_to_bar(self):
+        if self.is_barred:
+            return self.quiet.is_set() or self.dice.random() < 0.1
+        return not self.quiet.is_set() and self.dice.random() < 0.03
+
+    def bar(self, client):
+        """Block or unblock; again until it is answered."""
+        kind = "unblock" if self.is_barred else "block"
+        self.n_r += 1
+        self.barring = self.n_r
+        self.tell(kind, user=self.bars)
+        client.put({"t": kind, "r": self.n_r, "user": self.bars})
+
+    def barred(self, frame):
+        if frame["t"] == "error":
+            raise EOFError("it may hold or not: again, over a new connection")
+        self.tell("unblock" if self.is_barred else "block", user=self.bars, done=True)
+        self.is_barred, self.barring = not self.is_barred, None
 
     def ask(self, client, kind, **fields):
         self.n_r += 1
@@ -141,6 +170,9 @@ class Device(threading.Thread):
                 client.inbox.clear()
 
     def take(self, frame):
+        if frame["t"] in ("result", "error") and self.barring and frame.get("r") == self.barring:
+            self.barred(frame)
+            return
         if frame["t"] in ("result", "error") and frame.get("r") in self.asked:
             if "retry_after_ms" in frame:
                 raise EOFError("told to try later: over a new connection")

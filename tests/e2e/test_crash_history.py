@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """kill -9 of chatd, of clients, and of both, with groups whose members change, several devices of a
-user, read markers, edits, deletions and reactions; judged by tools/check-history. LIBCHAT_SEED
+user, read markers, edits, deletions, reactions and blocks; judged by tools/check-history. LIBCHAT_SEED
 repeats the choices of a run.
 """
 import json
@@ -64,7 +64,8 @@ def settle(server, devices, listeners):
     for device in devices:
         device.quiet.set()
     end = time.monotonic() + DEADLINE_S
-    while any(device.open or device.asked for device in devices) and time.monotonic() < end:
+    while any(device.open or device.asked or device.barring or device.is_barred
+              for device in devices) and time.monotonic() < end:
         threading.Event().wait(0.05)
     with Client(server, "alice", "maker") as maker:
         _, answer = maker.request("chat.add", chat="team", users=["dave"])
@@ -98,7 +99,8 @@ def test_every_guarantee_survives_kill_9_of_servers_and_clients(make_server, wor
     with Client(server, "alice", "maker") as maker:
         maker.create("team", "bob", "carol", "dave")
         maker.create("open", "bob", "dave")
-    devices = [Device(server, history, user, device, CHATS[user], dice.random())
+    devices = [Device(server, history, user, device, CHATS[user], dice.random(),
+                      bars="carol" if device == "b1" else None)
                for user, device in DEVICES]
     listeners = [Listener(server, history, "carol", "cli"), Listener(server, history, "bob", "cli")]
     started = time.monotonic()
@@ -125,4 +127,6 @@ def test_every_guarantee_survives_kill_9_of_servers_and_clients(make_server, wor
     notes = [json.loads(line) for line in history.lines if '"by": "log"' in line]
     counts = Counter(line.get("what") for line in notes if line["t"] == "note")
     assert min(counts[what] for what in ("edit", "delete", "react")) > 0, counts
+    n_blocks = sum('"t": "block"' in line and '"done": true' in line for line in history.lines)
+    assert n_blocks > 0 and "forbidden" in set().union(*(each.refused for each in devices))
     print(f"{words.strip()}; {ROUNDS} rounds, {time.monotonic() - started:.1f} s")

@@ -12,11 +12,15 @@ static const char USAGE[] =
     "       sim --seed K [--trace] [--plant NAME] [--history FILE]\n"
     "                                                   run one seed; FILE gets its history\n"
     "       sim --plant list                            name the bugs that can be planted\n"
+    "       sim --plant all                             find each, from ten seeds on\n"
     "\n"
     "Runs simulated clusters and judges their histories. Without --plant, exit code 0 means that\n"
     "all guarantees held, 1 that one did not (the seed is printed). With --plant, exit code 0 "
     "means\n"
     "that the bug was found, 1 that no seed showed it. 2: wrong usage.\n";
+
+#define N_STARTS  10u
+#define MAX_SEEDS 5000u
 
 typedef struct arguments {
     uint64_t n_seeds, from;
@@ -82,11 +86,54 @@ static void write_line(void *ctx, const char *line)
     fprintf(ctx, "%s\n", line);
 }
 
+static uint32_t n_nodes_of(uint64_t seed)
+{
+    return 1 + (uint32_t)(seed % 4);
+}
+
 static int list_plants(void)
 {
     for (uint32_t i = 0; chat_sim_plant_name(i) != NULL; i++)
         printf("%s\n", chat_sim_plant_name(i));
     return 0;
+}
+
+/* How many seeds it takes to find the plant, from `from` on; 0: more than MAX_SEEDS. */
+static uint64_t seeds_to_find(const char *plant, uint64_t from)
+{
+    chat_sim_options options;
+    chat_sim_report report;
+    chat_sim_options_init(&options);
+    options.plant = plant;
+    for (uint64_t i = 0; i < MAX_SEEDS; i++) {
+        options.seed = from + i;
+        options.n_nodes = n_nodes_of(options.seed);
+        if (chat_sim_run(&options, &report) == CHAT_ERR_CORRUPT)
+            return i + 1;
+    }
+    return 0;
+}
+
+/* The table of docs/history.md: the most seeds that it took. 0: each was found each time. */
+static int find_plants(void)
+{
+    int code = 0;
+    for (uint32_t i = 0; chat_sim_plant_name(i) != NULL; i++) {
+        uint64_t most = 0;
+        int is_found = 1;
+        for (uint64_t k = 0; k < N_STARTS && is_found; k++) {
+            uint64_t n = seeds_to_find(chat_sim_plant_name(i), 1 + k * MAX_SEEDS);
+            is_found = n > 0;
+            most = n > most ? n : most;
+        }
+        code |= !is_found;
+        if (is_found)
+            printf("| `%s` | %llu |\n", chat_sim_plant_name(i), (unsigned long long)most);
+        else
+            printf("| `%s` | not found |\n", chat_sim_plant_name(i));
+        fflush(stdout);
+    }
+    return code;
 }
 
 /* 0: all seeds did as they should. */
@@ -104,7 +151,7 @@ static int run_seeds(const arguments *args)
     options.history_ctx = args->history;
     for (uint64_t i = 0; i < args->n_seeds; i++) {
         options.seed = args->from + i;
-        options.n_nodes = 1 + (uint32_t)(options.seed % 4);
+        options.n_nodes = n_nodes_of(options.seed);
         chat_status status = chat_sim_run(&options, &report);
         n_sent += report.n_sent;
         n_received += report.n_received;
@@ -137,6 +184,8 @@ int main(int argc, char **argv)
         return 2;
     if (args.plant != NULL && strcmp(args.plant, "list") == 0)
         return list_plants();
+    if (args.plant != NULL && strcmp(args.plant, "all") == 0)
+        return find_plants();
     if (args.history_path != NULL && (args.history = fopen(args.history_path, "w")) == NULL) {
         fprintf(stderr, "sim: cannot write %s: %s\n", args.history_path, strerror(errno));
         return 2;

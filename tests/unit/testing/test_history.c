@@ -28,6 +28,10 @@
 #define LOG_NOTE(what, n, re, more)                                                                \
     "{\"by\":\"log\",\"t\":\"note\",\"chat\":\"dm:1:a:b\",\"from\":\"a\",\"what\":\"" what         \
     "\",\"id\":\"" n "\",\"seq\":\"" n "\",\"re\":\"" re "\",\"re_seq\":\"" re "\"" more "}"
+#define IN_AB            "\"chat\":\"dm:1:a:b\""
+#define SAID(by, cid)    "{\"by\":\"" by "\",\"t\":\"send\"," IN_AB ",\"cid\":\"" cid "\"}"
+#define ASKS(by, t)      "{\"by\":\"" by "\",\"t\":\"" t "\",\"user\":\"b\"}"
+#define DONE(by, t)      "{\"by\":\"" by "\",\"t\":\"" t "\",\"user\":\"b\",\"done\":true}"
 #define SAW_GROUP(by, n) "{\"by\":\"" by "\",\"t\":\"msg\",\"chat\":\"g\",\"seq\":\"" n "\"}"
 
 static const struct {
@@ -139,6 +143,46 @@ static const struct {
     {"the record that removes him he sees",
      {SAW_GROUP("b/p", "10"), GROUP("chat", ",\"users\":[\"b\"]", "8"),
       GROUP("change", ",\"what\":\"remove\",\"users\":[\"b\"]", "10"), GROUP("msg", "", "11")},
+     NULL},
+    {"who is blocked says nothing more",
+     {DONE("a/p", "block"), SAID("b/p", "c"), LOG("b", "c", "8")},
+     "blocked is blocked: a has blocked b, and seq 8 of dm:1:a:b"},
+    {"nor does who blocks",
+     {DONE("a/p", "block"), SAID("a/q", "c"), LOG("a", "c", "8")},
+     "blocked is blocked: a has blocked b"},
+    {"a block that is asked for holds when it is answered",
+     {ASKS("a/p", "block"), SAID("b/p", "c"), DONE("a/p", "block"), LOG("b", "c", "8")},
+     NULL},
+    {"it was said before, and is sent again",
+     {SAID("b/p", "c"), DONE("a/p", "block"), SAID("b/p", "c"), LOG("b", "c", "8")},
+     NULL},
+    {"it was taken back meanwhile",
+     {DONE("a/p", "block"), SAID("b/p", "c"), ASKS("a/p", "unblock"), LOG("b", "c", "8")},
+     NULL},
+    {"it was taken back, but later than that",
+     {DONE("a/p", "block"), SAID("b/p", "c"), SENT("b/p", "c", "8"), ASKS("a/p", "unblock"),
+      LOG("b", "c", "8")},
+     "blocked is blocked: a has blocked b"},
+    {"it was taken back before it was asked for",
+     {ASKS("a/p", "unblock"), DONE("a/p", "unblock"), ASKS("a/p", "block"), DONE("a/p", "block"),
+      SAID("b/p", "c"), LOG("b", "c", "8")},
+     "blocked is blocked: a has blocked b"},
+    {"another device may take it back at the same time",
+     {ASKS("a/q", "unblock"), ASKS("a/p", "block"), DONE("a/q", "unblock"), DONE("a/p", "block"),
+      SAID("b/p", "c"), LOG("b", "c", "8")},
+     NULL},
+    {"a deletion passes",
+     {LOG_SAYS("7", "\"deleted\":true"), DONE("a/p", "block"), SAID("a/p", "d"),
+      LOG_NOTE("delete", "8", "7", ",\"cid\":\"d\"")},
+     NULL},
+    {"an edit does not",
+     {LOG_SAYS("7", "\"body\":\"x\",\"edited\":5"), DONE("a/p", "block"), SAID("a/p", "d"),
+      LOG_NOTE("edit", "8", "7", ",\"body\":\"x\",\"cid\":\"d\"")},
+     "blocked is blocked: a has blocked b"},
+    {"a group is not theirs alone",
+     {GROUP("chat", ",\"users\":[\"b\"]", "7"), DONE("a/p", "block"),
+      "{\"by\":\"a/p\",\"t\":\"send\",\"chat\":\"g\",\"cid\":\"c\"}",
+      GROUP("msg", ",\"cid\":\"c\"", "8")},
      NULL},
     {"an id is given twice",
      {LOG("a", "c", "8"),
