@@ -308,7 +308,7 @@ static int take_answer(chat__cql_conn *conn, const chat__cql_header *header, cha
         chat__cql_slot_free(conn, slot);
         return 0;
     }
-    if (header->opcode != CHAT__CQL_OP_RESULT)
+    if (header->opcode != CHAT__CQL_OP_RESULT || slot->is_register || slot->is_ping)
         return broken(conn, CHAT_ERR_PROTOCOL, out);
     if (slot->is_prepare)
         return take_prepared(conn, slot, body, out);

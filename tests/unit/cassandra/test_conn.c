@@ -240,6 +240,31 @@ static void a_server_that_breaks_the_protocol_is_left(void **state)
     }
 }
 
+/* Its tag would be that of a request that is over. */
+static void an_answer_to_a_ping_is_no_answer_to_a_request(void **state)
+{
+    peer p;
+    uint16_t stream = 0;
+    (void)state;
+    open_it(&p);
+    assert_int_equal(execute(&p, 7, &stream), CHAT_OK);
+    (void)request(&p);
+    ANSWER(&p, CHAT__CQL_OP_RESULT, PREPARED);
+    expect_nothing(&p);
+    (void)request(&p);
+    ANSWER(&p, CHAT__CQL_OP_RESULT, VOID_RESULT);
+    expect(&p, CHAT__CQL_CONN_RESULT);
+    assert_int_equal(chat__cql_conn_ping(p.conn), CHAT_OK);
+    assert_int_equal(request(&p), CHAT__CQL_OP_OPTIONS);
+    answer(&p, p.stream, CHAT__CQL_OP_SUPPORTED, chat__view("\0\0", 2));
+    expect_nothing(&p);
+    assert_int_equal(chat__cql_conn_ping(p.conn), CHAT_OK);
+    (void)request(&p);
+    ANSWER(&p, CHAT__CQL_OP_RESULT, VOID_RESULT);
+    expect(&p, CHAT__CQL_CONN_BROKEN);
+    chat__cql_conn_free(p.conn);
+}
+
 #define MANY 600
 
 /* Open, and LZ4 was agreed on. 0: it is not built in. */
@@ -334,6 +359,7 @@ int main(void)
         cmocka_unit_test(requests_have_a_limit_and_abandoned_ones_hold_their_stream),
         cmocka_unit_test(the_secret_is_sent_when_it_is_asked_for),
         cmocka_unit_test(a_server_that_breaks_the_protocol_is_left),
+        cmocka_unit_test(an_answer_to_a_ping_is_no_answer_to_a_request),
         cmocka_unit_test(long_requests_are_compressed_when_both_can),
         cmocka_unit_test(compressed_answers_are_read_and_wrong_ones_refused),
     };
