@@ -473,9 +473,11 @@ void chat__shard_take_mail(chat__shard *shard)
     chat__batch *batch = chat__mailbox_take(&shard->box);
     while (batch != NULL) {
         chat__batch *next = batch->next;
+        chat__shard_begin(shard);
         take_batch(shard, batch);
         batch->next = shard->done;
         shard->done = batch;
+        chat__shard_took(shard, batch->bytes.len);
         batch = next;
     }
 }

@@ -23,8 +23,10 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-#define CHAT__SERVER_READ_BYTES   65536u /* at most read from a connection in a turn */
-#define CHAT__SERVER_LINGER_MS    2000u  /* for the peer to take our last words */
+#define CHAT__SERVER_READ_BYTES 65536u /* at most read from a connection in a turn */
+/* Taken in by a turn: what that makes of it stays in the cache of a CPU, and nobody waits long. */
+#define CHAT__SERVER_TURN_BYTES   131072u
+#define CHAT__SERVER_LINGER_MS    2000u /* for the peer to take our last words */
 #define CHAT__SERVER_MAX_SHARDS   256u
 #define CHAT__SERVER_WHY_BYTES    512u
 #define CHAT__SERVER_SPARE_BYTES  65536u /* a spare buffer above this goes back to the allocator */
@@ -254,6 +256,7 @@ struct chat__shard {
     uint64_t n_appending_bytes; /* not yet durable */
     uint32_t n_handed;          /* batches with the log thread */
     uint64_t n_received_bytes, n_sent_bytes;
+    size_t turn_bytes; /* taken in since the turn began */
     chat__figures figures;
     uint64_t timer_at_ms;
     uint64_t accept_warned_ms;
@@ -276,6 +279,8 @@ uint64_t chat__shard_now(const chat__shard *shard);
 /* Before any input to the node. */
 void chat__shard_begin(chat__shard *shard);
 void chat__shard_end(chat__shard *shard);
+/* So much was taken in: the turn ends when it is enough for one. */
+void chat__shard_took(chat__shard *shard, size_t bytes);
 chat_allocator *chat__shard_allocator(chat__shard *shard);
 
 /* effects.c: take all effects of the node and do them. Whether there was one. */

@@ -373,6 +373,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
         take_bytes(shard, peer, shard->read, got);
     else if (read_status != CHAT_MORE)
         drop(peer);
+    chat__shard_took(shard, got);
 }
 
 /* --- life --- */

@@ -76,6 +76,7 @@ void chat__shard_begin(chat__shard *shard)
     if (shard->is_in_turn)
         return;
     shard->is_in_turn = 1;
+    shard->turn_bytes = 0;
     chat__node_begin(shard->node, chat__shard_now(shard), chat__server_unix_ms());
 }
 
@@ -137,6 +138,13 @@ void chat__shard_end(chat__shard *shard)
     chat__metrics_publish(shard);
     if (is_busy)
         chat__shard_wake(shard);
+}
+
+void chat__shard_took(chat__shard *shard, size_t bytes)
+{
+    shard->turn_bytes += bytes;
+    if (shard->turn_bytes >= CHAT__SERVER_TURN_BYTES)
+        chat__shard_end(shard);
 }
 
 static void on_wake(uv_poll_t *wake, int status, int events)

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-#define BLOCK_BYTES 16384u
-#define ALIGNMENT   16u
+#define BLOCK_BYTES     16384u /* of the first; each next one has twice that */
+#define MAX_BLOCK_BYTES (1u << 20)
+#define ALIGNMENT       16u
 
 struct chat__arena_block {
     chat__arena_block *next;
@@ -47,7 +48,7 @@ void chat__arena_reset(chat__arena *arena)
     free_blocks(arena, arena->blocks->next);
     arena->blocks->next = NULL;
     /* A block that one huge turn asked for is not kept. */
-    if (arena->blocks->cap > BLOCK_BYTES * 16) {
+    if (arena->blocks->cap > MAX_BLOCK_BYTES) {
         free_blocks(arena, arena->blocks);
         arena->blocks = NULL;
     }
@@ -60,8 +61,8 @@ void *chat__arena_get(chat__arena *arena, size_t bytes)
     size_t need = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (arena->blocks == NULL || need > arena->blocks->cap - arena->used) {
         size_t cap = arena->blocks == NULL ? BLOCK_BYTES : arena->blocks->cap * 2;
-        if (cap > BLOCK_BYTES * 16)
-            cap = BLOCK_BYTES * 16;
+        if (cap > MAX_BLOCK_BYTES)
+            cap = MAX_BLOCK_BYTES;
         if (cap < need)
             cap = need;
         if (cap > arena->max_bytes - arena->total_bytes)

@@ -9,7 +9,7 @@
 #include <chat/status.h>
 
 #define CHAT__POOL_CLASSES    5u
-#define CHAT__POOL_KEEP_BYTES 262144u /* of each class */
+#define CHAT__POOL_KEEP_BYTES 524288u /* of each class */
 
 typedef struct chat__pool {
     chat_allocator allocator;
