@@ -56,18 +56,25 @@ static chat__store *open_store(const char *dir, int is_volatile, chat__store_rep
     return store;
 }
 
-static void name_of(uint64_t n, char name[16])
+/* Made before the clock runs: a plain file needs none. */
+static char names[N_CHATS][16];
+
+static void make_names(void)
 {
-    snprintf(name, 16, "chat-%05llu", (unsigned long long)(n % N_CHATS));
+    for (uint32_t i = 0; i < N_CHATS; i++)
+        snprintf(names[i], sizeof names[i], "chat-%05u", i);
+}
+
+static chat_view name_of(uint64_t n)
+{
+    return chat__view_str(names[n % N_CHATS]);
 }
 
 static void append_one(chat__store *store, uint64_t id, uint64_t *random, const uint8_t *body)
 {
-    char name[16];
-    name_of(bench_random(random), name);
     chat__store_record record = {
         .kind = CHAT_FRAME_MSG, .id = id, .partition = (uint32_t)(id % 64)};
-    record.chat = chat__view_str(name);
+    record.chat = name_of(bench_random(random));
     record.payload = chat__view(body, BODY_BYTES);
     bench_check(chat__store_append(store, &record) == CHAT_OK, "append");
 }
@@ -82,14 +89,12 @@ static figure time_store(const char *dir, uint64_t n, uint64_t batch, int is_vol
     uint8_t body[BODY_BYTES];
     chat__store_report report;
     uint64_t random = 1;
-    char name[16];
     memset(body, 'x', sizeof body);
     chat__store *store = open_store(dir, is_volatile, &report);
     /* Chats known and in memory: what a server that runs for a while has. */
     for (uint64_t i = 0; i < N_CHATS; i++) {
-        name_of(i, name);
         chat__store_record record = {.kind = CHAT_FRAME_MSG, .id = 1};
-        record.chat = chat__view_str(name);
+        record.chat = name_of(i);
         bench_check(chat__store_append(store, &record) == CHAT_OK, "append");
     }
     bench_check(chat__store_commit(store) == CHAT_OK, "commit");
@@ -172,11 +177,10 @@ static void bench_pages(chat__store *store)
     enum { N_PAGES = 20000 };
     uint64_t random = 7;
     uint64_t n_rows = 0;
-    char name[16];
     double wall = bench_wall_s();
     for (int i = 0; i < N_PAGES; i++) {
-        name_of(bench_random(&random), name);
-        chat__store_query query = {.chat = chat__view_str(name), .after = UINT64_MAX, .limit = 50};
+        chat__store_query query = {
+            .chat = name_of(bench_random(&random)), .after = UINT64_MAX, .limit = 50};
         query.before = i % 2 == 0 ? UINT64_MAX : n_records / 2 + bench_random(&random) % 50000;
         bench_check(chat__store_read(store, &query, count_row, &n_rows) >= CHAT_OK, "read");
     }
@@ -249,6 +253,7 @@ int main(int argc, char **argv)
     n_records = bench_number(argc, argv, "--records", 400 * 1024);
     n_durable = n_records < 64 * 1024 ? n_records : 64 * 1024;
     bench_check(n_records >= 2048, "--records of 2,048 at least");
+    make_names();
     bench_make_dir(bench_word(argc, argv, "--dir"), dir, sizeof dir);
     bench_append(dir);
     bench_recovery(dir);
