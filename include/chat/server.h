@@ -131,7 +131,31 @@ extern "C" {
       "Who signs etcd's certificates (PEM), for https; none: whom the system trusts.")             \
     X(etcd_ttl_ms, "etcd-ttl-ms", NUMBER, 10000, 2000, 600000, "ms",                               \
       "Node numbers stay ours for so long when etcd does not answer.")                             \
-    X(max_blocked, "max-blocked", NUMBER, 1000, 1, 10000, "users", "Users that a user may block.")
+    X(max_blocked, "max-blocked", NUMBER, 1000, 1, 10000, "users", "Users that a user may block.") \
+    X(link_listen, "link-listen", ADDRESS, NULL, 0, 0, "HOST:PORT",                                \
+      "Where members of the cluster with lower numbers connect.")                                  \
+    X(link_member, "link-member", NUMBER, 0, 0, 1023, "number",                                    \
+      "Number of this server among the members of its cluster.")                                   \
+    X(link_peers, "link-peers", PATH, NULL, 0, 0, "N@HOST:PORT[,N@HOST:PORT]",                     \
+      "The members of the cluster; this server may be among them.")                                \
+    X(link_cluster, "link-cluster", PATH, "chat", 0, 0, "TEXT",                                    \
+      "Name of the cluster; members have the same.")                                               \
+    X(link_secret_file, "link-secret-file", PATH, NULL, 0, 0, "FILE",                              \
+      "Secret of the cluster, at least 32 bytes; members have the same and prove that they do.")   \
+    X(link_tls_cert, "link-tls-cert", PATH, NULL, 0, 0, "FILE",                                    \
+      "Certificate chain (PEM) that members are shown: links speak TLS.")                          \
+    X(link_tls_key, "link-tls-key", PATH, NULL, 0, 0, "FILE",                                      \
+      "Private key (PEM) of link-tls-cert.")                                                       \
+    X(link_tls_ca, "link-tls-ca", PATH, NULL, 0, 0, "FILE",                                        \
+      "Who signs the members' certificates (PEM); others are not let in.")                         \
+    X(link_window_bytes, "link-window-bytes", NUMBER, 4194304, 65536, 1073741824, "bytes",         \
+      "What a member may send that is not worked off.")                                            \
+    X(link_queue_bytes, "link-queue-bytes", NUMBER, 33554432, 65536, 1073741824, "bytes",          \
+      "What is kept for a member, sent or not, until it has worked it off.")                       \
+    X(link_timeout_ms, "link-timeout-ms", NUMBER, 9000, 300, 600000, "ms",                         \
+      "A member that is silent for so long is taken for dead.")                                    \
+    X(link_retry_max_ms, "link-retry-max-ms", NUMBER, 2000, 50, 600000, "ms",                      \
+      "Longest pause between two tries to connect to a member.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

@@ -162,6 +162,7 @@ static const struct {
     {MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO, CHAT_ERR_TLS, "the peer's hello is no TLS that is known"},
     {MBEDTLS_ERR_SSL_NO_USABLE_CIPHERSUITE, CHAT_ERR_TLS, "the peer offers no acceptable cipher"},
     {MBEDTLS_ERR_SSL_NO_CIPHER_CHOSEN, CHAT_ERR_TLS, "the peer offers no acceptable cipher"},
+    {MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE, CHAT_ERR_TLS, "the peer shows no certificate"},
     {MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION, CHAT_ERR_TLS, "the peer does not speak TLS 1.2"},
     {MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE, CHAT_ERR_TLS, "the peer refused the TLS connection"},
 };

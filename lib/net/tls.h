@@ -22,6 +22,12 @@ chat_status chat__tls_client_new(const char *ca_file, int verify, char *why, siz
    CHAT_ERR_ARG with `why`. */
 chat_status chat__tls_client_pin(chat__tls_context *context, const char *pin, char *why,
                                  size_t why_cap);
+/* Mutual: the server lets in only whose certificate `ca_file` has signed, and keeps no sessions;
+   the client shows a certificate of its own. CHAT_OK; CHAT_ERR_TLS with `why`. */
+chat_status chat__tls_server_verify(chat__tls_context *context, const char *ca_file, char *why,
+                                    size_t why_cap);
+chat_status chat__tls_client_own(chat__tls_context *context, const char *cert_file,
+                                 const char *key_file, char *why, size_t why_cap);
 void chat__tls_context_free(chat__tls_context *context);
 
 /* `host` (client): a name or an IP address, checked against the certificate and sent as SNI; NULL

@@ -43,6 +43,7 @@ static chat__tls_context *context_new(int is_client)
     context->is_client = is_client;
     mbedtls_ssl_config_init(&context->config);
     mbedtls_x509_crt_init(&context->certs);
+    mbedtls_x509_crt_init(&context->others);
     mbedtls_pk_init(&context->key);
     mbedtls_ssl_ticket_init(&context->tickets);
     mbedtls_ssl_session_init(&context->session);
@@ -58,6 +59,7 @@ void chat__tls_context_free(chat__tls_context *context)
         return;
     mbedtls_ssl_config_free(&context->config);
     mbedtls_x509_crt_free(&context->certs);
+    mbedtls_x509_crt_free(&context->others);
     mbedtls_pk_free(&context->key);
     mbedtls_ssl_ticket_free(&context->tickets);
     mbedtls_ssl_session_free(&context->session);
@@ -110,26 +112,35 @@ static chat_status configure(chat__tls_context *context, char *why, size_t why_c
     return CHAT_OK;
 }
 
-static chat_status load_server(chat__tls_context *context, const char *cert_file,
-                               const char *key_file, char *why, size_t why_cap)
+/* What this side shows, into `chain`. */
+static chat_status load_own(chat__tls_context *context, mbedtls_x509_crt *chain,
+                            const char *cert_file, const char *key_file, char *why, size_t why_cap)
 {
     if (check_readable(cert_file, why, why_cap) != CHAT_OK ||
         check_readable(key_file, why, why_cap) != CHAT_OK)
         return CHAT_ERR_TLS;
-    int code = mbedtls_x509_crt_parse_file(&context->certs, cert_file);
+    int code = mbedtls_x509_crt_parse_file(chain, cert_file);
     if (code != 0)
         return explain(why, why_cap, cert_file, "no certificate in PEM or DER",
                        code < 0 ? code : 0);
     code = mbedtls_pk_parse_keyfile(&context->key, key_file, NULL);
     if (code != 0)
         return explain(why, why_cap, key_file, "no private key without a password", code);
-    if (mbedtls_pk_check_pair(&context->certs.pk, &context->key) != 0)
+    if (mbedtls_pk_check_pair(&chain->pk, &context->key) != 0)
         return explain(why, why_cap, key_file, "the key does not belong to the certificate", 0);
-    code = mbedtls_ssl_conf_own_cert(&context->config, &context->certs, &context->key);
-    if (code == 0)
-        code =
-            mbedtls_ssl_ticket_setup(&context->tickets, mbedtls_ctr_drbg_random, &context->random,
-                                     MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFE_S);
+    code = mbedtls_ssl_conf_own_cert(&context->config, chain, &context->key);
+    return code == 0 ? CHAT_OK : explain(why, why_cap, cert_file, "cannot be used", code);
+}
+
+static chat_status load_server(chat__tls_context *context, const char *cert_file,
+                               const char *key_file, char *why, size_t why_cap)
+{
+    chat_status status = load_own(context, &context->certs, cert_file, key_file, why, why_cap);
+    if (status != CHAT_OK)
+        return status;
+    int code =
+        mbedtls_ssl_ticket_setup(&context->tickets, mbedtls_ctr_drbg_random, &context->random,
+                                 MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFE_S);
     mbedtls_ssl_conf_session_tickets_cb(&context->config, mbedtls_ssl_ticket_write,
                                         mbedtls_ssl_ticket_parse, &context->tickets);
     return code == 0 ? CHAT_OK : explain(why, why_cap, cert_file, "cannot be used", code);
@@ -154,6 +165,20 @@ chat_status chat__tls_server_new(const char *cert_file, const char *key_file, ch
     return CHAT_OK;
 }
 
+/* Whom this side trusts, into `chain`. */
+static chat_status load_trusted(chat__tls_context *context, mbedtls_x509_crt *chain,
+                                const char *ca_file, char *why, size_t why_cap)
+{
+    if (check_readable(ca_file, why, why_cap) != CHAT_OK)
+        return CHAT_ERR_TLS;
+    /* In a bundle some may be of a kind that mbedTLS does not know: one good one is enough. */
+    int code = mbedtls_x509_crt_parse_file(chain, ca_file);
+    if (code < 0 || chain->raw.p == NULL)
+        return explain(why, why_cap, ca_file, "no certificate in PEM or DER", code < 0 ? code : 0);
+    mbedtls_ssl_conf_ca_chain(&context->config, chain, NULL);
+    return CHAT_OK;
+}
+
 static chat_status load_authorities(chat__tls_context *context, const char *ca_file, char *why,
                                     size_t why_cap)
 {
@@ -161,14 +186,7 @@ static chat_status load_authorities(chat__tls_context *context, const char *ca_f
         ca_file = access(bundles[i], R_OK) == 0 ? bundles[i] : NULL;
     if (ca_file == NULL)
         return explain(why, why_cap, "", "the system has no bundle of certificate authorities", 0);
-    if (check_readable(ca_file, why, why_cap) != CHAT_OK)
-        return CHAT_ERR_TLS;
-    /* In a bundle some may be of a kind that mbedTLS does not know: one good one is enough. */
-    int code = mbedtls_x509_crt_parse_file(&context->certs, ca_file);
-    if (code < 0 || context->certs.raw.p == NULL)
-        return explain(why, why_cap, ca_file, "no certificate in PEM or DER", code < 0 ? code : 0);
-    mbedtls_ssl_conf_ca_chain(&context->config, &context->certs, NULL);
-    return CHAT_OK;
+    return load_trusted(context, &context->certs, ca_file, why, why_cap);
 }
 
 chat_status chat__tls_client_new(const char *ca_file, int verify, char *why, size_t why_cap,
@@ -191,6 +209,21 @@ chat_status chat__tls_client_new(const char *ca_file, int verify, char *why, siz
                               verify ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_NONE);
     *out = context;
     return CHAT_OK;
+}
+
+chat_status chat__tls_server_verify(chat__tls_context *context, const char *ca_file, char *why,
+                                    size_t why_cap)
+{
+    chat_status status = load_trusted(context, &context->others, ca_file, why, why_cap);
+    mbedtls_ssl_conf_authmode(&context->config, MBEDTLS_SSL_VERIFY_REQUIRED);
+    mbedtls_ssl_conf_session_tickets_cb(&context->config, NULL, NULL, NULL);
+    return status;
+}
+
+chat_status chat__tls_client_own(chat__tls_context *context, const char *cert_file,
+                                 const char *key_file, char *why, size_t why_cap)
+{
+    return load_own(context, &context->others, cert_file, key_file, why, why_cap);
 }
 
 chat_status chat__tls_client_pin(chat__tls_context *context, const char *pin, char *why,

@@ -12,7 +12,8 @@
 
 struct chat__tls_context {
     mbedtls_ssl_config config;
-    mbedtls_x509_crt certs; /* a server's own chain, a client's authorities */
+    mbedtls_x509_crt certs;  /* a server's own chain, a client's authorities */
+    mbedtls_x509_crt others; /* mutual: a client's own chain, a server's authorities */
     mbedtls_pk_context key;
     mbedtls_entropy_context entropy;
     mbedtls_ctr_drbg_context random;

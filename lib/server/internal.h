@@ -302,7 +302,11 @@ void chat__due_add(chat__due_list *list, chat__due *due, uint64_t at_ms);
 void chat__due_remove(chat__due_list *list, chat__due *due);
 
 /* listen.c */
-chat_status chat__listen_open(chat_server *server, uint32_t index, int *out_fd);
+/* The next shard's. */
+chat_status chat__listen_open(chat_server *server, int *out_fd);
+/* One that shares its port with nobody. What is wrong goes to the log, with the option's name. */
+chat_status chat__listen_socket(const chat_server_options *options, const char *option,
+                                const char *address, int *out_fd, uint16_t *out_port);
 chat_status chat__listen_start(chat__shard *shard);
 void chat__listen_stop(chat__shard *shard);
 

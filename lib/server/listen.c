@@ -63,58 +63,79 @@ static int probe(const struct addrinfo *info)
     return error;
 }
 
-static chat_status refuse(const chat_server *server, int error)
+/* Say why `option` cannot be what it is. */
+static chat_status refuse(const chat_server_options *options, const char *option,
+                          const char *address, int error)
 {
-    const char *advice = "";
+    char advice[160] = "";
     chat_status status = CHAT_ERR_NETWORK;
     if (error == EADDRINUSE) {
-        advice = ": another program has it; choose another with --listen, or stop that program";
+        (void)snprintf(advice, sizeof advice,
+                       ": another program has it; choose another with --%s, or stop that program",
+                       option);
         status = CHAT_ERR_IN_USE;
     } else if (error == EACCES) {
-        advice = ": ports below 1024 need the right to bind them";
+        (void)snprintf(advice, sizeof advice, ": ports below 1024 need the right to bind them");
     } else if (error == EADDRNOTAVAIL) {
-        advice = ": no network interface of this host has this address";
+        (void)snprintf(advice, sizeof advice,
+                       ": no network interface of this host has this address");
     }
-    chat__server_log(server, CHAT_LOG_ERROR, "cannot listen on %s: %s%s", server->options.listen,
-                     error == EADDRINUSE ? "the port is in use" : strerror(error), advice);
+    chat__options_log(options, CHAT_LOG_ERROR, "cannot listen on %s: %s%s", address,
+                      error == EADDRINUSE ? "the port is in use" : strerror(error), advice);
     return status;
 }
 
-static int find_address(const chat_server *server, struct addrinfo **out)
+/* `port` 0: the address's own. */
+static int find_address(const char *address, uint16_t port, struct addrinfo **out)
 {
     char host[HOST_BYTES], service[8];
-    uint16_t port = 0;
+    uint16_t own_port = 0;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    if (!chat__options_split_address(server->options.listen, host, sizeof host, &port))
+    if (!chat__options_split_address(address, host, sizeof host, &own_port))
         return EAI_NONAME;
-    (void)snprintf(service, sizeof service, "%u", server->port != 0 ? server->port : port);
+    (void)snprintf(service, sizeof service, "%u", port != 0 ? port : own_port);
     return getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, service, &hints, out);
 }
 
-chat_status chat__listen_open(chat_server *server, uint32_t index, int *out_fd)
+/* One of those that share a port, or the only one; the first one looks whether it is free. */
+static chat_status open_socket(const chat_server_options *options, const char *option,
+                               const char *address, int is_shared, int *out_fd, uint16_t *port)
 {
     struct addrinfo *info = NULL;
     struct sockaddr_storage bound;
     socklen_t bound_len = sizeof bound;
-    int error = find_address(server, &info);
+    int error = find_address(address, *port, &info);
     if (error != 0) {
-        chat__server_log(server, CHAT_LOG_ERROR, "cannot listen on %s: %s", server->options.listen,
-                         gai_strerror(error));
+        chat__options_log(options, CHAT_LOG_ERROR, "cannot listen on %s: %s", address,
+                          gai_strerror(error));
         return CHAT_ERR_NETWORK;
     }
-    error = index == 0 ? probe(info) : 0;
-    int fd = error == 0 ? bind_to(info, server->n_shards > 1) : error;
+    error = *port == 0 ? probe(info) : 0;
+    int fd = error == 0 ? bind_to(info, is_shared) : error;
     freeaddrinfo(info);
     if (fd < 0)
-        return refuse(server, -fd);
+        return refuse(options, option, address, -fd);
     if (listen(fd, BACKLOG) != 0 || getsockname(fd, (struct sockaddr *)&bound, &bound_len) != 0) {
         error = errno;
         close(fd);
-        return refuse(server, error);
+        return refuse(options, option, address, error);
     }
-    server->port = port_of(&bound);
+    *port = port_of(&bound);
     *out_fd = fd;
     return CHAT_OK;
+}
+
+chat_status chat__listen_open(chat_server *server, int *out_fd)
+{
+    return open_socket(&server->options, "listen", server->options.listen, server->n_shards > 1,
+                       out_fd, &server->port);
+}
+
+chat_status chat__listen_socket(const chat_server_options *options, const char *option,
+                                const char *address, int *out_fd, uint16_t *out_port)
+{
+    *out_port = 0;
+    return open_socket(options, option, address, 0, out_fd, out_port);
 }
 
 /* --- accepting --- */

@@ -323,7 +323,7 @@ chat_status chat__shard_init(chat__shard *shard, chat_server *server, uint32_t i
     if (status == CHAT_OK)
         status = make_ws_pool(shard);
     if (status == CHAT_OK)
-        status = chat__listen_open(server, index, &shard->listen_fd);
+        status = chat__listen_open(server, &shard->listen_fd);
     if (status == CHAT_OK)
         status = chat__listen_start(shard);
     return status;

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The links of this server to the others of its cluster (net/trunk.h), on a thread with a loop of
+ * its own: it listens, dials the members with higher numbers, greets, and connects again. Between
+ * two members there is one link: the one with the lower number dials, and of two connections of the
+ * same process the newer one counts. What the links are made of is in the link-* options.
+ */
+#ifndef CHAT_SERVER_LINKS_H
+#define CHAT_SERVER_LINKS_H
+
+#include "internal.h"
+#include "net/trunk.h"
+
+#define CHAT__LINKS_MAX_MEMBER 1023u
+
+typedef struct chat__links chat__links;
+
+/* @thread links, all of them. */
+typedef struct chat__links_hooks {
+    void *ctx;
+    /* Records of a member, borrowed during the call. They count against its window until
+       chat__links_consumed() is told of them, with their heads. */
+    void (*records)(void *ctx, uint32_t member, uint64_t session, chat_view records);
+    void (*up)(void *ctx, uint32_t member);
+    /* Whatever was sent and not answered is lost, with it all that the member knew of us. */
+    void (*lost)(void *ctx, uint32_t member);
+} chat__links_hooks;
+
+/* Of all links. */
+typedef struct chat__links_figures {
+    uint64_t n_up, n_connects, n_lost, n_refused, received_bytes, sent_bytes, kept_bytes;
+} chat__links_figures;
+
+/* Whether the options ask for links. */
+int chat__links_are_wanted(const chat_server_options *options);
+
+/* Check the link-* options and the files they name; what is wrong goes to options->log. CHAT_OK,
+   CHAT_ERR_ARG, CHAT_ERR_NOMEM. */
+chat_status chat__links_check(const chat_server_options *options);
+
+/*
+ * Open the listener; nothing is connected yet. `options` is borrowed, `setup` copied: what must be
+ * the same for all members (see chat__trunk_hello_options). CHAT_OK; CHAT_ERR_ARG, CHAT_ERR_IN_USE,
+ * CHAT_ERR_NETWORK with a line in the log; CHAT_ERR_NOMEM.
+ */
+chat_status chat__links_new(const chat_server_options *options, const char *setup,
+                            const chat__links_hooks *hooks, chat__links **out);
+chat_status chat__links_start(chat__links *links);
+/* Say goodbye and end the thread. */
+void chat__links_stop(chat__links *links);
+void chat__links_free(chat__links *links);
+uint16_t chat__links_port(const chat__links *links);
+
+/* --- @thread any --- */
+
+/* Send frames to a member, in order. CHAT_OK; CHAT_ERR_BUSY: `*out_n` of them were taken, and as
+   many bytes wait as may; CHAT_ERR_CLOSED: the member is not there; CHAT_ERR_LIMIT: the next one is
+   too large; CHAT_ERR_NOMEM; CHAT_ERR_NOT_FOUND: there is no such member. */
+chat_status chat__links_send(chat__links *links, uint32_t member, const chat__trunk_record *records,
+                             size_t n, size_t *out_n);
+void chat__links_consumed(chat__links *links, uint32_t member, uint64_t session, uint64_t bytes);
+int chat__links_is_up(chat__links *links, uint32_t member);
+/* The session is over now: `lost` will be called, and a new one begins. */
+void chat__links_give_up(chat__links *links, uint32_t member);
+void chat__links_figures_get(chat__links *links, chat__links_figures *out);
+
+#endif
