@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether the options of a server are such that it can be made. */
-#include "internal.h"
+#include "links.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -104,8 +104,10 @@ chat_status chat_server_check(const chat_server_options *options)
     chat_status of_key = chat__secret_load(&copy, &key);
     chat__jwt_key_free(key);
     chat_status of_tls = copy.tls_key != NULL ? chat__server_check_tls(&copy) : CHAT_OK;
+    chat_status of_links = chat__links_check(&copy);
     chat__options_done(&copy);
     if (status != CHAT_OK)
         return status;
-    return of_key < 0 ? of_key : of_tls;
+    status = of_key < 0 ? of_key : of_tls;
+    return status != CHAT_OK ? status : of_links;
 }

@@ -382,6 +382,7 @@ struct chat_server {
     struct chat__herald *herald; /* NULL: nobody is notified */
     chat__committer committer;
     chat__lessee lessee;
+    struct chat__links *links; /* NULL: this server is alone */
     chat__shard *shards;
     uint32_t n_shards;
     uint32_t n_ready; /* shards that were initialised */

@@ -397,6 +397,14 @@ void chat__links_give_up(chat__links *links, uint32_t member)
     wake(links);
 }
 
+int chat__links_member(chat__links *links, uint32_t i, uint32_t *out_member)
+{
+    if (i >= links->n_peers)
+        return 0;
+    *out_member = links->peers[i].member;
+    return 1;
+}
+
 void chat__links_figures_get(chat__links *links, chat__links_figures *out)
 {
     memset(out, 0, sizeof *out);

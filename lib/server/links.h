@@ -62,6 +62,8 @@ void chat__links_consumed(chat__links *links, uint32_t member, uint64_t session,
 int chat__links_is_up(chat__links *links, uint32_t member);
 /* The session is over now: `lost` will be called, and a new one begins. */
 void chat__links_give_up(chat__links *links, uint32_t member);
+/* The `i`-th member besides this one; 0: there are fewer. */
+int chat__links_member(chat__links *links, uint32_t i, uint32_t *out_member);
 void chat__links_figures_get(chat__links *links, chat__links_figures *out);
 
 #endif

@@ -66,6 +66,17 @@ static void fail(chat__links_conn *conn, const char *why)
     chat__links_conn_close(conn);
 }
 
+/* The other side, or the network, has ended it. */
+static void lose(chat__links_conn *conn)
+{
+    if (conn->peer != NULL && conn->peer->conn == conn && !conn->is_ending)
+        chat__links_trouble(conn->peer,
+                            conn->hello == NULL
+                                ? "the connection was lost"
+                                : "the other side ended the greeting, its log may say why");
+    chat__links_conn_close(conn);
+}
+
 static void watch(chat__links_conn *conn)
 {
     int wants_write = conn->is_connecting || conn->sent < conn->out.len ||
@@ -245,9 +256,7 @@ static void receive(chat__links_conn *conn)
             return;
         }
         if (status != CHAT_OK) {
-            if (conn->peer != NULL && conn->hello == NULL)
-                chat__links_trouble(conn->peer, "the connection was lost");
-            chat__links_conn_close(conn);
+            lose(conn);
             return;
         }
         atomic_fetch_add_explicit(&links->received_bytes, got, memory_order_relaxed);
@@ -309,7 +318,7 @@ void chat__links_conn_flush(chat__links_conn *conn)
     if (status == CHAT_ERR_TLS)
         fail(conn, chat__tls_why(conn->tls));
     else if (status < 0)
-        chat__links_conn_close(conn);
+        lose(conn);
     else
         watch(conn);
 }

@@ -2,6 +2,7 @@
 /* The figures of all shards as a page of text. See metrics.h. */
 #include "metrics.h"
 #include "herald.h"
+#include "links.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -157,6 +158,31 @@ static void put_notifications(page *to, const chat_server *server)
             chat__herald_count(server, (chat__fate)i));
 }
 
+static void put_links(page *to, const chat_server *server)
+{
+    chat__links_figures now;
+    uint32_t member;
+    if (server->links == NULL)
+        return;
+    chat__links_figures_get(server->links, &now);
+    put_head(to, "chat_link_up", "gauge", "1: this member of the cluster is there.");
+    for (uint32_t i = 0; chat__links_member(server->links, i, &member); i++)
+        put(to, "chat_link_up{member=\"%" PRIu32 "\"} %d\n", member,
+            chat__links_is_up(server->links, member));
+    put_one(to, "chat_link_connects_total", "counter", "Connections of links that were let in.",
+            (double)now.n_connects);
+    put_one(to, "chat_link_refused_total", "counter", "Connections of links that were refused.",
+            (double)now.n_refused);
+    put_one(to, "chat_link_lost_total", "counter", "Times that a member was taken for dead.",
+            (double)now.n_lost);
+    put_one(to, "chat_link_received_bytes_total", "counter", "Bytes from members, without TLS.",
+            (double)now.received_bytes);
+    put_one(to, "chat_link_sent_bytes_total", "counter", "Bytes to members, without TLS.",
+            (double)now.sent_bytes);
+    put_one(to, "chat_link_kept_bytes", "gauge", "What members have not worked off yet.",
+            (double)now.kept_bytes);
+}
+
 chat_status chat__metrics_write(chat_server *server, chat__buf *out)
 {
     page to = {out, CHAT_OK};
@@ -165,6 +191,7 @@ chat_status chat__metrics_write(chat_server *server, chat__buf *out)
     put_latency(&to, server);
     put_shards(&to, server);
     put_notifications(&to, server);
+    put_links(&to, server);
     put_one(&to, "chat_sockets", "gauge", "Connections, those included that are not let in yet.",
             atomic_load(&server->n_connections));
     put_one(&to, "chat_log_commits_total", "counter",

@@ -3,6 +3,7 @@
  * The server as a whole: made from options, run until it is told to stop, freed. The caller of
  * chat_server_run() is the control thread: it starts the others, waits, and sees a drain through.
  */
+#include "cluster.h"
 #include "herald.h"
 #include "lessee.h"
 #include "base/alloc.h"
@@ -191,6 +192,8 @@ static chat_status fill(chat_server *server)
     if (status == CHAT_OK)
         status = chat__herald_init(server);
     if (status == CHAT_OK)
+        status = chat__cluster_init(server);
+    if (status == CHAT_OK)
         status = make_shards(server);
     return status;
 }
@@ -238,6 +241,7 @@ void chat_server_free(chat_server *server)
     free_shards(server);
     chat__alloc_free(&allocator, server->shards);
     chat__committer_done(&server->committer);
+    chat__cluster_done(server);
     chat__herald_done(server);
     chat__lessee_done(server);
     chat__visitors_free(server->visitors);
@@ -370,6 +374,7 @@ static chat_status start_threads(chat_server *server)
     status = chat__lessee_start(server);
     if (status != CHAT_OK)
         return status;
+    status = chat__cluster_start(server);
     for (uint32_t i = 0; i < server->n_shards && status == CHAT_OK; i++)
         if (chat__shard_start(&server->shards[i]) != 0)
             status = CHAT_ERR_NOMEM;
@@ -384,6 +389,7 @@ static void stop_threads(chat_server *server)
     for (uint32_t i = 0; i < server->n_shards; i++)
         if (server->shards[i].is_running)
             uv_thread_join(&server->shards[i].thread);
+    chat__cluster_stop(server);
     chat__committer_stop(&server->committer);
     chat__herald_stop(server);
     chat__lessee_stop(server);

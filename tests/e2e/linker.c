@@ -155,6 +155,13 @@ static void do_figures(void)
            now.n_connects, now.n_lost, now.n_refused, now.kept_bytes, resident * 4);
 }
 
+static void do_hold(void)
+{
+    pthread_mutex_lock(&linker.mutex);
+    linker.is_holding = 1;
+    pthread_mutex_unlock(&linker.mutex);
+}
+
 static struct {
     int fd;
     uint64_t bytes;
@@ -206,6 +213,13 @@ static void do_floor(uint64_t bytes)
 static void obey(const char *line)
 {
     unsigned a = 0, b = 0, c = 0;
+    static const struct {
+        const char *line;
+        void (*run)(void);
+    } PLAIN[] = {{"figures\n", do_figures}, {"release\n", do_release}, {"hold\n", do_hold}};
+    for (size_t i = 0; i < sizeof PLAIN / sizeof PLAIN[0]; i++)
+        if (strcmp(line, PLAIN[i].line) == 0)
+            PLAIN[i].run();
     if (sscanf(line, "send %u %u %u", &a, &b, &c) == 3 && a < MAX_MEMBERS && c >= 8 &&
         c <= MAX_FRAME)
         do_send(a, b, c);
@@ -215,14 +229,6 @@ static void obey(const char *line)
         do_floor((uint64_t)a * b);
     else if (sscanf(line, "give-up %u", &a) == 1)
         chat__links_give_up(linker.links, a);
-    else if (strcmp(line, "figures\n") == 0)
-        do_figures();
-    else if (strcmp(line, "release\n") == 0)
-        do_release();
-    else if (strcmp(line, "hold\n") == 0)
-        linker.is_holding = 1;
-    else
-        printf("what? %s", line);
     fflush(stdout);
 }
 
