@@ -154,10 +154,6 @@ void chat__ws_pool_free(chat__ws_pool *pool)
         pool->spare = partial->next;
         partial_free(pool, partial);
     }
-    for (int i = 0; i < 2; i++) {
-        if (pool->senders[i] != NULL)
-            wslay_frame_context_free(pool->senders[i]);
-    }
     chat__ws_zip_free(pool->zip);
     chat__buf_done(&pool->inflated);
     chat__buf_done(&pool->deflated);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What clients send nearly always: a message that came whole, in one frame, not compressed. A
- * server takes it from where it is, without wslay and without a copy. Everything else, good or bad,
- * is left to ws.c.
+ * What comes nearly always: a message that is whole, in one frame, not compressed. It is taken from
+ * where it is, without wslay and without a copy. Everything else, good or bad, is left to ws.c.
  */
 #include "base/utf8.h"
 #include "base/view.h"
@@ -10,17 +9,16 @@
 
 #include <string.h>
 
-#define MASK_BYTES 4u
-
 /* Bytes of the head, 0: it is no such frame, or not all of it is there. */
 static size_t head_len_of(const chat__ws *ws, const uint8_t *bytes, size_t len,
                           size_t *out_payload_len)
 {
-    /* FIN alone and a data opcode; masked. */
-    if (ws->is_client || ws->partial != NULL || len < 2 || (bytes[1] & 0x80u) == 0 ||
+    size_t mask_bytes = ws->is_client ? 0 : CHAT__WS_MASK_BYTES;
+    /* FIN alone and a data opcode; masked by a client, and not by a server. */
+    if (ws->partial != NULL || len < 2 || ((bytes[1] & 0x80u) == 0) != (mask_bytes == 0) ||
         (bytes[0] != (0x80u | WSLAY_TEXT_FRAME) && bytes[0] != (0x80u | WSLAY_BINARY_FRAME)))
         return 0;
-    size_t head_len = 2 + chat__ws_length_bytes(bytes[1]) + MASK_BYTES;
+    size_t head_len = 2 + chat__ws_length_bytes(bytes[1]) + mask_bytes;
     if (len < head_len)
         return 0;
     uint64_t payload_len = chat__ws_payload_length(bytes);
@@ -31,13 +29,13 @@ static size_t head_len_of(const chat__ws *ws, const uint8_t *bytes, size_t len,
     return head_len;
 }
 
-static void apply_mask(uint8_t *bytes, size_t len, const uint8_t mask[MASK_BYTES])
+void chat__ws_mask(uint8_t *bytes, size_t len, const uint8_t mask[CHAT__WS_MASK_BYTES])
 {
     uint8_t wide[8];
     uint64_t mask_word;
     size_t i = 0;
-    memcpy(wide, mask, MASK_BYTES);
-    memcpy(wide + MASK_BYTES, mask, MASK_BYTES);
+    memcpy(wide, mask, CHAT__WS_MASK_BYTES);
+    memcpy(wide + CHAT__WS_MASK_BYTES, mask, CHAT__WS_MASK_BYTES);
     memcpy(&mask_word, wide, sizeof wide);
     for (; len - i >= sizeof wide; i += sizeof wide) {
         uint64_t word;
@@ -46,7 +44,7 @@ static void apply_mask(uint8_t *bytes, size_t len, const uint8_t mask[MASK_BYTES
         memcpy(bytes + i, &word, sizeof word);
     }
     for (; i < len; i++)
-        bytes[i] ^= mask[i % MASK_BYTES];
+        bytes[i] ^= mask[i % CHAT__WS_MASK_BYTES];
 }
 
 size_t chat__ws_take_plain(const chat__ws *ws, uint8_t *bytes, size_t len, chat__ws_event *out)
@@ -59,9 +57,11 @@ size_t chat__ws_take_plain(const chat__ws *ws, uint8_t *bytes, size_t len, chat_
     uint8_t *payload = bytes + head_len;
     chat__ws_event event = {is_text ? CHAT__WS_TEXT : CHAT__WS_BINARY, 0,
                             chat__view(payload, payload_len), NULL};
-    apply_mask(payload, payload_len, payload - MASK_BYTES);
+    if (!ws->is_client)
+        chat__ws_mask(payload, payload_len, payload - CHAT__WS_MASK_BYTES);
     if (is_text && !chat__utf8_is_valid(event.payload)) {
-        apply_mask(payload, payload_len, payload - MASK_BYTES);
+        if (!ws->is_client)
+            chat__ws_mask(payload, payload_len, payload - CHAT__WS_MASK_BYTES);
         return 0;
     }
     *out = event;

@@ -10,6 +10,7 @@
 #include <wslay/wslay.h>
 
 #define CHAT__WS_MAX_HEADER_BYTES  14u
+#define CHAT__WS_MASK_BYTES        4u
 #define CHAT__WS_MAX_CONTROL_BYTES 125u   /* RFC 6455 section 5.5 */
 #define CHAT__WS_KEEP_BYTES        65536u /* a spare buffer above this goes back to the allocator */
 #define CHAT__WS_RANDOM_BYTES      256u   /* asked for at once, for 64 masks */
@@ -19,8 +20,6 @@ struct chat__ws_pool {
     chat_allocator allocator;
     chat__ws_limits limits;
     chat__ws_zip *zip;
-    wslay_frame_context_ptr senders[2]; /* by is_client: wslay never goes back to not masking */
-    chat__buf *sender_out;
     chat__buf inflated;
     chat__buf deflated;
     struct ws_partial *spare;
@@ -54,7 +53,10 @@ static inline int chat__ws_is_shortest(const uint8_t *header, uint64_t length)
     return bytes == 0 || (bytes == 2 ? length > 125 : length > UINT16_MAX);
 }
 
-/* ws_plain.c: the event of a message that is there as a whole, and the bytes that it took; 0: it is
+/* ws_plain.c: put the mask on, or take it off. */
+void chat__ws_mask(uint8_t *bytes, size_t len, const uint8_t mask[CHAT__WS_MASK_BYTES]);
+
+/* The event of a message that is there as a whole, and the bytes that it took; 0: it is
    not, and `bytes` is as it was. */
 size_t chat__ws_take_plain(const chat__ws *ws, uint8_t *bytes, size_t len, chat__ws_event *out);
 

@@ -10,33 +10,6 @@
 
 #define MAX_REASON_BYTES 123u
 
-/* Room was reserved before, so this cannot fail and leave wslay in the middle of a frame. */
-static ssize_t take_frame(const uint8_t *bytes, size_t len, int flags, void *user)
-{
-    chat__ws_pool *pool = user;
-    (void)flags;
-    return chat__buf_append(pool->sender_out, bytes, len) == CHAT_OK ? (ssize_t)len : -1;
-}
-
-static int give_mask(uint8_t *out, size_t len, void *user)
-{
-    chat__ws_pool *pool = user;
-    assert(pool->n_random >= len);
-    pool->n_random -= (uint32_t)len;
-    memcpy(out, pool->random + pool->n_random, len);
-    return 0;
-}
-
-/* NULL when out of memory. */
-static wslay_frame_context_ptr sender_of(chat__ws_pool *pool, int is_client)
-{
-    const struct wslay_frame_callbacks callbacks = {take_frame, NULL, give_mask};
-    wslay_frame_context_ptr *sender = &pool->senders[is_client];
-    if (*sender == NULL && wslay_frame_context_init(sender, &callbacks, pool) != 0)
-        *sender = NULL;
-    return *sender;
-}
-
 static chat_status fill_random(chat__ws_pool *pool)
 {
     if (pool->n_random >= 4)
@@ -45,6 +18,24 @@ static chat_status fill_random(chat__ws_pool *pool)
         return CHAT_ERR_IO;
     pool->n_random = sizeof pool->random;
     return CHAT_OK;
+}
+
+/* The head of a frame without its mask, RFC 6455 section 5.2; how many bytes. */
+static size_t put_head(uint8_t *out, uint8_t first, uint8_t mask_bit, uint64_t len)
+{
+    out[0] = first;
+    if (len < 126) {
+        out[1] = (uint8_t)(mask_bit | len);
+        return 2;
+    }
+    if (len <= UINT16_MAX) {
+        out[1] = mask_bit | 126;
+        chat__store16be(out + 2, (uint16_t)len);
+        return 4;
+    }
+    out[1] = mask_bit | 127;
+    chat__store64be(out + 2, len);
+    return 10;
 }
 
 static chat_status write_frame(chat__ws *ws, uint8_t opcode, uint8_t reserved, chat_view payload,
@@ -56,22 +47,21 @@ static chat_status write_frame(chat__ws *ws, uint8_t opcode, uint8_t reserved, c
         status = CHAT_ERR_LIMIT;
     if (status == CHAT_OK)
         status = chat__buf_reserve(out, payload.len + CHAT__WS_MAX_HEADER_BYTES);
-    wslay_frame_context_ptr sender = sender_of(pool, ws->is_client);
-    if (status == CHAT_OK && sender == NULL)
-        status = CHAT_ERR_NOMEM;
     if (status != CHAT_OK)
         return status;
-    struct wslay_frame_iocb iocb = {.fin = 1,
-                                    .rsv = reserved,
-                                    .opcode = opcode,
-                                    .payload_length = payload.len,
-                                    .mask = ws->is_client,
-                                    .data = payload.data,
-                                    .data_length = payload.len};
-    pool->sender_out = out;
-    ssize_t sent = wslay_frame_send(sender, &iocb);
-    assert(sent == (ssize_t)payload.len);
-    (void)sent;
+    uint8_t *at = out->data + out->len;
+    uint8_t first = (uint8_t)(0x80u | reserved << 4 | opcode);
+    at += put_head(at, first, ws->is_client ? 0x80u : 0, payload.len);
+    if (ws->is_client) {
+        pool->n_random -= CHAT__WS_MASK_BYTES;
+        memcpy(at, pool->random + pool->n_random, CHAT__WS_MASK_BYTES);
+        at += CHAT__WS_MASK_BYTES;
+    }
+    if (payload.len > 0)
+        memcpy(at, payload.data, payload.len);
+    if (ws->is_client)
+        chat__ws_mask(at, payload.len, at - CHAT__WS_MASK_BYTES);
+    out->len = (size_t)(at - out->data) + payload.len;
     return CHAT_OK;
 }
 
