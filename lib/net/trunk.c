@@ -34,7 +34,7 @@ struct chat__trunk {
     uint8_t pong[125];
     const char *why;
     chat__trunk_queue queue; /* to the peer */
-    uint32_t peer_window_bytes;
+    uint32_t peer_window_bytes, peer_timeout_ms;
     /* From the peer. */
     uint64_t received, consumed, credited;
 };
@@ -98,7 +98,8 @@ chat_status chat__trunk_new(const chat__trunk_options *options, chat__trunk **ou
 {
     chat_allocator allocator = chat__alloc_or_libc(options->allocator);
     if (options->window_bytes < CHAT__TRUNK_MIN_WINDOW ||
-        options->window_bytes > CHAT__TRUNK_MAX_WINDOW || options->timeout_ms < BEATS_PER_TIMEOUT)
+        options->window_bytes > CHAT__TRUNK_MAX_WINDOW ||
+        options->timeout_ms < CHAT__TRUNK_MIN_TIMEOUT)
         return CHAT_ERR_ARG;
     chat__trunk *trunk = chat__alloc_zero(&allocator, sizeof *trunk);
     if (trunk == NULL)
@@ -164,6 +165,7 @@ chat_status chat__trunk_join(chat__trunk *trunk, int is_dialer, const chat__trun
     trunk->owes_credit = 1;
     trunk->owes_pong = trunk->is_peer_waiting = trunk->has_said_so = 0;
     trunk->peer_window_bytes = peer->window_bytes;
+    trunk->peer_timeout_ms = peer->timeout_ms;
     trunk->heard_ms = trunk->said_ms = now_ms;
     trunk->why = "";
     return CHAT_OK;
@@ -206,7 +208,8 @@ static chat_status say_resume(chat__trunk *trunk, chat__buf *out)
     chat__trunk_message message = {.type = CHAT__TRUNK_RESUME,
                                    .session = trunk->session,
                                    .received = trunk->received,
-                                   .window_bytes = trunk->options.window_bytes};
+                                   .window_bytes = trunk->options.window_bytes,
+                                   .timeout_ms = trunk->options.timeout_ms};
     chat_status status = trunk->owes_resume ? say(trunk, &message, out) : CHAT_OK;
     trunk->owes_resume = trunk->owes_resume && status != CHAT_OK;
     return status;
@@ -214,7 +217,8 @@ static chat_status say_resume(chat__trunk *trunk, chat__buf *out)
 
 static uint64_t beat_ms(const chat__trunk *trunk)
 {
-    return trunk->options.timeout_ms / BEATS_PER_TIMEOUT;
+    uint32_t own_ms = trunk->options.timeout_ms;
+    return (own_ms < trunk->peer_timeout_ms ? own_ms : trunk->peer_timeout_ms) / BEATS_PER_TIMEOUT;
 }
 
 /* What lets the peer go on, and tells it that we are here. */
@@ -421,10 +425,15 @@ uint64_t chat__trunk_deadline(const chat__trunk *trunk)
     return trunk->is_joined && beat_at_ms < silence_ms ? beat_at_ms : silence_ms;
 }
 
+int chat__trunk_is_silent(const chat__trunk *trunk, uint64_t now_ms)
+{
+    return trunk->session != 0 && now_ms >= trunk->heard_ms + trunk->options.timeout_ms;
+}
+
 chat_status chat__trunk_check(chat__trunk *trunk, uint64_t now_ms)
 {
     int was_joined = trunk->is_joined;
-    if (trunk->session == 0 || now_ms < trunk->heard_ms + trunk->options.timeout_ms)
+    if (!chat__trunk_is_silent(trunk, now_ms))
         return CHAT_OK;
     chat__trunk_end(trunk);
     return was_joined ? CHAT_ERR_TIMEOUT : CHAT_OK;

@@ -24,7 +24,7 @@ typedef struct chat__trunk_options {
     chat__ws_pool *pool;   /* of chat__trunk_limits */
     uint32_t window_bytes; /* what the peer may send that is not worked off */
     uint32_t queue_bytes;  /* what is kept of our own */
-    uint32_t timeout_ms;   /* of silence; something is said in a third of it */
+    uint32_t timeout_ms;   /* of silence; something is said in a third of it, or of the peer's */
 } chat__trunk_options;
 
 extern const chat__ws_limits chat__trunk_limits;
@@ -97,6 +97,8 @@ void chat__trunk_consumed(chat__trunk *trunk, uint64_t session, uint64_t bytes);
 
 /* When to come back at the latest (to pull and to check); UINT64_MAX: no deadline. */
 uint64_t chat__trunk_deadline(const chat__trunk *trunk);
+/* Whether chat__trunk_check() would end the session: time to read what came unseen. */
+int chat__trunk_is_silent(const chat__trunk *trunk, uint64_t now_ms);
 /* CHAT_OK; CHAT_ERR_TIMEOUT: the peer is silent: close the connection. The session may be over. */
 chat_status chat__trunk_check(chat__trunk *trunk, uint64_t now_ms);
 

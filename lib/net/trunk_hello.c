@@ -65,6 +65,7 @@ static int is_good(const chat__trunk_hello_options *options)
            options->setup.len <= CHAT__TRUNK_MAX_TEXT && options->secret.len <= MAX_SECRET_BYTES &&
            options->instance != 0 && options->window_bytes >= CHAT__TRUNK_MIN_WINDOW &&
            options->window_bytes <= CHAT__TRUNK_MAX_WINDOW &&
+           options->timeout_ms >= CHAT__TRUNK_MIN_TIMEOUT &&
            (!options->is_dialer ||
             (options->host_header != NULL && strlen(options->host_header) < MAX_HOST_BYTES));
 }
@@ -218,6 +219,7 @@ static chat__trunk_message message_of(const chat__trunk_hello *hello, chat__trun
                                    .session = own->session,
                                    .received = own->received,
                                    .window_bytes = own->window_bytes,
+                                   .timeout_ms = own->timeout_ms,
                                    .random = own->random,
                                    .proof = own->random, /* a place for it */
                                    .cluster = own->cluster,
@@ -299,6 +301,7 @@ static void finish(chat__trunk_hello *hello, const chat__trunk_message *got)
     hello->peer.session = got->session;
     hello->peer.received = got->received;
     hello->peer.window_bytes = got->window_bytes;
+    hello->peer.timeout_ms = got->timeout_ms;
     hello->state = STATE_DONE;
 }
 

@@ -32,6 +32,7 @@ typedef struct chat__trunk_hello_options {
     uint64_t session;  /* dialer: see trunk.h; 0: none */
     uint64_t received;
     uint32_t window_bytes;
+    uint32_t timeout_ms;                      /* of silence */
     uint8_t random[CHAT__TRUNK_RANDOM_BYTES]; /* new for each connection */
     uint8_t key[16];                          /* dialer: the same */
 } chat__trunk_hello_options;
@@ -45,6 +46,7 @@ typedef struct chat__trunk_peer {
     uint64_t session;  /* what it has of an earlier connection; dialer: what counts from now on */
     uint64_t received; /* of that session */
     uint32_t window_bytes;
+    uint32_t timeout_ms; /* of silence */
 } chat__trunk_peer;
 
 /* Everything is copied but the pool. CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM. */

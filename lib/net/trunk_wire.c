@@ -39,8 +39,10 @@ static const struct {
      {FIELD(U32, version), FIELD(U32, member), FIELD(U64, instance), FIELD(BYTES32, random),
       FIELD(TEXT, setup), FIELD(BYTES32, proof)}},
     {CHAT__TRUNK_PROOF,
-     {FIELD(U64, session), FIELD(U64, received), FIELD(U32, window_bytes), FIELD(BYTES32, proof)}},
-    {CHAT__TRUNK_RESUME, {FIELD(U64, session), FIELD(U64, received), FIELD(U32, window_bytes)}},
+     {FIELD(U64, session), FIELD(U64, received), FIELD(U32, window_bytes), FIELD(U32, timeout_ms),
+      FIELD(BYTES32, proof)}},
+    {CHAT__TRUNK_RESUME,
+     {FIELD(U64, session), FIELD(U64, received), FIELD(U32, window_bytes), FIELD(U32, timeout_ms)}},
     {CHAT__TRUNK_REFUSE, {FIELD(U32, refusal)}},
     {CHAT__TRUNK_DATA, {FIELD(U64, offset), FIELD(REST, records)}},
     {CHAT__TRUNK_CREDIT, {FIELD(U64, offset)}},
@@ -184,7 +186,8 @@ static int is_in_range(const chat__trunk_message *message)
 {
     if (message->type == CHAT__TRUNK_PROOF || message->type == CHAT__TRUNK_RESUME)
         return message->window_bytes >= CHAT__TRUNK_MIN_WINDOW &&
-               message->window_bytes <= CHAT__TRUNK_MAX_WINDOW;
+               message->window_bytes <= CHAT__TRUNK_MAX_WINDOW &&
+               message->timeout_ms >= CHAT__TRUNK_MIN_TIMEOUT;
     return message->type != CHAT__TRUNK_HELLO || message->oldest <= message->version;
 }
 

@@ -29,9 +29,10 @@
 #define CHAT__TRUNK_RECORD_HEAD  12u
 #define CHAT__TRUNK_DATA_HEAD    9u
 #define CHAT__TRUNK_MAX_RECORD   (6u << 20) /* with its head; frames are smaller */
-#define CHAT__TRUNK_CHUNK_BYTES  65536u     /* of records in a DATA, unless one alone is larger */
+#define CHAT__TRUNK_CHUNK_BYTES  16384u     /* of records in a DATA, unless one alone is larger */
 #define CHAT__TRUNK_MAX_MESSAGE  (CHAT__TRUNK_MAX_RECORD + CHAT__TRUNK_DATA_HEAD)
 #define CHAT__TRUNK_MIN_WINDOW   4096u
+#define CHAT__TRUNK_MIN_TIMEOUT  30u
 #define CHAT__TRUNK_MAX_WINDOW   (1u << 30)
 
 typedef enum chat__trunk_type {
@@ -77,6 +78,7 @@ typedef struct chat__trunk_message {
     uint64_t instance;          /* HELLO, WELCOME: random, of the process */
     uint64_t session;           /* PROOF (0: none), RESUME */
     uint64_t received;          /* PROOF, RESUME: of the session */
+    uint32_t timeout_ms;        /* PROOF, RESUME: silence that the sender of this puts up with */
     uint32_t window_bytes;      /* PROOF, RESUME: what the sender of this takes */
     uint64_t offset;            /* DATA: of its first byte; CREDIT */
     uint32_t refusal;           /* REFUSE */

@@ -75,8 +75,20 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* This thread may have been held up, or stopped: what came meanwhile counts. */
+static void read_unseen(chat__links_peer *peer, uint64_t now_ms)
+{
+    chat__links_conn *conn = peer->conn;
+    uv_mutex_lock(&peer->mutex);
+    int is_silent = chat__trunk_is_silent(peer->trunk, now_ms);
+    uv_mutex_unlock(&peer->mutex);
+    if (is_silent && conn != NULL && conn->hello == NULL && !conn->is_connecting)
+        chat__links_conn_receive(conn);
+}
+
 static void check_peer(chat__links_peer *peer, uint64_t now_ms)
 {
+    read_unseen(peer, now_ms);
     uv_mutex_lock(&peer->mutex);
     chat_status status = chat__trunk_check(peer->trunk, now_ms);
     int is_left = peer->conn != NULL && peer->conn->hello == NULL && !peer->conn->is_connecting &&
@@ -105,10 +117,10 @@ static uint64_t deadline_of(chat__links_peer *peer)
 
 static void on_timer(uv_timer_t *timer)
 {
-    (void)timer; /* the turn is before the next poll */
+    (void)timer; /* it has ended the poll, and the turn came behind that */
 }
 
-/* Before each poll: whatever happened, all is as it should be. */
+/* After each poll: whatever happened, all is as it should be. */
 static void turn(chat__links *links)
 {
     uint64_t now_ms = chat__links_now(links);
@@ -129,7 +141,7 @@ static void turn(chat__links *links)
         (void)uv_timer_start(&links->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
 }
 
-static void on_before_poll(uv_prepare_t *handle)
+static void on_after_poll(uv_check_t *handle)
 {
     turn(handle->data);
 }
@@ -171,11 +183,11 @@ static int make_loop(chat__links *links)
         return -1;
     }
     (void)uv_timer_init(&links->loop, &links->timer);
-    (void)uv_prepare_init(&links->loop, &links->before_poll);
-    links->wake.data = links->listener.data = links->before_poll.data = links;
+    (void)uv_check_init(&links->loop, &links->after_poll);
+    links->wake.data = links->listener.data = links->after_poll.data = links;
     links->has_handles = 1;
     (void)uv_poll_start(&links->wake, UV_READABLE, on_wake);
-    (void)uv_prepare_start(&links->before_poll, on_before_poll);
+    (void)uv_check_start(&links->after_poll, on_after_poll);
     if (links->listen_fd >= 0)
         (void)uv_poll_start(&links->listener, UV_READABLE, chat__links_accept);
     return 0;
@@ -276,7 +288,7 @@ static void close_loop(chat__links *links)
     if (links->has_handles) {
         uv_close((uv_handle_t *)&links->wake, NULL);
         uv_close((uv_handle_t *)&links->timer, NULL);
-        uv_close((uv_handle_t *)&links->before_poll, NULL);
+        uv_close((uv_handle_t *)&links->after_poll, NULL);
         if (links->listen_fd >= 0)
             uv_close((uv_handle_t *)&links->listener, NULL);
     }
@@ -312,6 +324,7 @@ static void run(void *arg)
 {
     chat__links *links = arg;
     uv_update_time(&links->loop);
+    turn(links);
     (void)uv_run(&links->loop, UV_RUN_DEFAULT);
 }
 

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READS_PER_EVENT 16
+#define READS_PER_EVENT 4
 #define LINGER_MS       1000u
 #define MIN_SHIFT       65536u
 
@@ -105,7 +105,8 @@ static chat_status start_greeting(chat__links_conn *conn)
                                          .self = (uint32_t)links->options->link_member,
                                          .instance = links->instance,
                                          .window_bytes =
-                                             (uint32_t)links->options->link_window_bytes};
+                                             (uint32_t)links->options->link_window_bytes,
+                                         .timeout_ms = (uint32_t)links->options->link_timeout_ms};
     chat__links_random(options.random, sizeof options.random);
     chat__links_random(options.key, sizeof options.key);
     if (conn->is_dialer) {
@@ -242,7 +243,7 @@ static void take_bytes(chat__links_conn *conn, uint8_t *bytes, size_t len)
     }
 }
 
-static void receive(chat__links_conn *conn)
+void chat__links_conn_receive(chat__links_conn *conn)
 {
     chat__links *links = conn->links;
     for (int i = 0; i < READS_PER_EVENT && !conn->is_closing; i++) {
@@ -351,7 +352,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
         chat__links_conn_close(conn);
         return;
     } else if (events & UV_READABLE) {
-        receive(conn);
+        chat__links_conn_receive(conn);
     }
     if (!conn->is_closing)
         chat__links_conn_flush(conn);

@@ -13,6 +13,7 @@
 #define CHAT__LINKS_HOST_BYTES   256u
 #define CHAT__LINKS_WHY_BYTES    512u
 #define CHAT__LINKS_OUT_BYTES    262144u /* made ready for a socket at once */
+#define CHAT__LINKS_READ_BYTES   262144u
 #define CHAT__LINKS_MAX_SECRET   4096u
 
 typedef struct chat__links_peer chat__links_peer;
@@ -68,7 +69,7 @@ struct chat__links {
     uv_thread_t thread;
     uv_poll_t wake, listener;
     uv_timer_t timer;
-    uv_prepare_t before_poll;
+    uv_check_t after_poll;
     int wake_fd, listen_fd;
     uint16_t port;
     uint8_t has_loop, has_handles, is_running;
@@ -76,7 +77,8 @@ struct chat__links {
     chat__links_conn *conns;
     uint32_t n_greeting;
     _Atomic uint64_t n_up, n_connects, n_lost, n_refused, received_bytes, sent_bytes;
-    uint8_t read[CHAT__SERVER_READ_BYTES];
+    /* So large that few messages are cut by its end: whole ones are taken without a copy. */
+    uint8_t read[CHAT__LINKS_READ_BYTES];
 };
 
 /* links_setup.c */
@@ -103,6 +105,8 @@ void chat__links_tell(chat__links_peer *peer);
 /* Takes `fd`. `peer` and its `host`: to dial; NULL: a caller. */
 void chat__links_conn_new(chat__links *links, chat__links_peer *peer, int fd);
 void chat__links_conn_close(chat__links_conn *conn);
+/* Read what there is. */
+void chat__links_conn_receive(chat__links_conn *conn);
 /* Send what there is. */
 void chat__links_conn_flush(chat__links_conn *conn);
 void chat__links_conn_check(chat__links_conn *conn, uint64_t now_ms);

@@ -236,6 +236,22 @@ def test_a_member_that_hangs_is_noticed(cluster):
     low.wait_line("^up 1", start=at - 1)
 
 
+def test_who_was_held_up_reads_before_it_judges(cluster):
+    """A process that did not run for longer than its timeout finds what came meanwhile."""
+    high = cluster.start(1)
+    low = cluster.start(0, "--link-timeout-ms", "60000")
+    low.wait_line("^up 1")
+    high.write("want 0 1000\n")
+    high.signal(signal.SIGSTOP)
+    try:
+        ask(low, "send 1 1000 100", "^sent 1 1000")
+        assert not select.select([], [], [], 1.5 * TIMEOUT_MS / 1000)[0]  # that long
+    finally:
+        high.signal(signal.SIGCONT)
+    high.wait_line("^got 0 1000 0 0")
+    assert not re.search("^lost.*^got", high.output, re.M | re.S)
+
+
 def test_cuts_lose_nothing_and_double_nothing(cluster):
     low, high = cluster.start_both()
     for run, other in ((low, 1), (high, 0)):

@@ -28,7 +28,8 @@ static uint64_t greet(chat__ws_pool *pool, int is_dialer, const uint8_t *data, s
                                          .self = is_dialer ? 0 : 1,
                                          .peer = 1,
                                          .instance = 7,
-                                         .window_bytes = 65536};
+                                         .window_bytes = 65536,
+                                         .timeout_ms = 9000};
     chat__trunk_hello *hello = NULL;
     chat__trunk_peer peer;
     chat_status status = CHAT_MORE;
@@ -67,7 +68,7 @@ static uint64_t listen_to(chat__ws_pool *pool, int is_dialer, const uint8_t *dat
                           size_t step)
 {
     chat__trunk_options options = {NULL, pool, 4096, 65536, 9000};
-    chat__trunk_peer peer = {1, 9, is_dialer ? 5 : 0, 0, 4096};
+    chat__trunk_peer peer = {1, 9, is_dialer ? 5 : 0, 0, 4096, 9000};
     chat__trunk_record record = {0, 1, chat__view_str("frame")};
     chat__trunk *trunk = NULL;
     chat__buf out;

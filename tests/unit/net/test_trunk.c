@@ -291,6 +291,18 @@ static void who_is_idle_is_heard(void **state)
     rig_close(&r);
 }
 
+/* Each says something as often as the more impatient of the two wants. */
+static void members_with_other_timeouts_hear_each_other(void **state)
+{
+    rig r;
+    (void)state;
+    assert_int_equal(rig_open(&r, NULL), CHAT_OK);
+    r.dialer.own.timeout_ms = 300;
+    reconnect(&r);
+    assert_int_equal(chat__trunk_deadline(r.acceptor.trunk), 1000 + 100);
+    rig_close(&r);
+}
+
 static void goodbye_is_heard_at_once(void **state)
 {
     rig r;
@@ -331,6 +343,7 @@ int main(void)
         cmocka_unit_test(notices_silence_within_the_timeout),
         cmocka_unit_test(waits_for_a_reconnect_until_the_timeout),
         cmocka_unit_test(who_is_idle_is_heard),
+        cmocka_unit_test(members_with_other_timeouts_hear_each_other),
         cmocka_unit_test(goodbye_is_heard_at_once),
         cmocka_unit_test(what_nobody_was_told_of_is_not_lost),
     };

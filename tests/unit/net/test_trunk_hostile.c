@@ -225,7 +225,7 @@ static void breaking_the_rules_ends_the_connection(void **state)
         {{.type = CHAT__TRUNK_CREDIT, .offset = 0}, {NULL, 0}, CHAT_OK},
         {{.type = CHAT__TRUNK_CREDIT, .offset = 1}, {NULL, 0}, CHAT_ERR_PROTOCOL},
         {{.type = CHAT__TRUNK_CREDIT, .offset = 0}, {record, 1}, CHAT_ERR_PROTOCOL},
-        {{.type = CHAT__TRUNK_RESUME, .session = 1, .window_bytes = 65536},
+        {{.type = CHAT__TRUNK_RESUME, .session = 1, .window_bytes = 65536, .timeout_ms = 9000},
          {NULL, 0},
          CHAT_ERR_PROTOCOL},
         {{.type = CHAT__TRUNK_REFUSE, .refusal = CHAT__TRUNK_NO_GOING}, {NULL, 0}, CHAT_ERR_DRAIN},
@@ -264,12 +264,12 @@ static void lies_about_the_session_are_seen(void **state)
     assert_int_equal(rig_run(&r), CHAT_OK);
     uint64_t session, received;
     chat__trunk_state(r.dialer.trunk, &session, &received);
-    chat__trunk_peer lie = {1, 200, session, 1, 65536};
+    chat__trunk_peer lie = {1, 200, session, 1, 65536, 9000};
     assert_int_equal(chat__trunk_join(r.dialer.trunk, 1, &lie, 0, r.now_ms), CHAT_ERR_PROTOCOL);
     assert_false(chat__trunk_is_up(r.dialer.trunk));
-    lie = (chat__trunk_peer){1, 200, 0, 0, 65536};
+    lie = (chat__trunk_peer){1, 200, 0, 0, 65536, 9000};
     assert_int_equal(chat__trunk_join(r.dialer.trunk, 1, &lie, 0, r.now_ms), CHAT_ERR_PROTOCOL);
-    lie = (chat__trunk_peer){1, 200, 99, 7, 65536};
+    lie = (chat__trunk_peer){1, 200, 99, 7, 65536, 9000};
     assert_int_equal(chat__trunk_join(r.dialer.trunk, 1, &lie, 0, r.now_ms), CHAT_ERR_PROTOCOL);
     rig_close(&r);
 }

@@ -55,7 +55,8 @@ static inline chat_status rig_side_open(rig_side *side, const chat_allocator *al
                                             .self = is_dialer ? 0 : 1,
                                             .peer = is_dialer ? 1 : 0,
                                             .instance = is_dialer ? 100 : 200,
-                                            .window_bytes = 65536};
+                                            .window_bytes = 65536,
+                                            .timeout_ms = 9000};
     return status;
 }
 
