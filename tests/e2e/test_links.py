@@ -256,13 +256,12 @@ def test_cuts_lose_nothing_and_double_nothing(cluster):
     low, high = cluster.start_both()
     for run, other in ((low, 1), (high, 0)):
         run.write(f"send {other} 100000 500\n")
-    end = time.monotonic() + 60
     n_cuts = 0
-    while not all(run.output.count("\nsent") for run in (low, high)) and time.monotonic() < end:
+    while n_cuts < 15 and not all("\nsent" in run.output for run in (low, high)):
         seen = cluster.wire.n_accepted
         cluster.wire.cut()
         n_cuts += 1
-        while cluster.wire.n_accepted == seen and time.monotonic() < end:
+        while cluster.wire.n_accepted == seen:
             threading.Event().wait(0.005)  # until they have connected again
         threading.Event().wait(0.03)       # and have said a part
     expect_all(high, 0, 100000)
