@@ -6,14 +6,22 @@
 
 #include <chat/id.h>
 
+#include <stdlib.h>
+
+/* What was asked and answered about blocks, in order. */
+typedef struct bars {
+    const chat__happening **items;
+    size_t n;
+} bars;
+
 static uint32_t user_of(const judge *j, const chat__happening *item)
 {
     return j->history->observers[item->by].user;
 }
 
-static int is_about(const judge *j, const chat__happening *item, uint32_t user, uint32_t whom)
+static int is_same_pair(const judge *j, const chat__happening *a, const chat__happening *b)
 {
-    return item->type == CHAT__HAPPENED_BLOCK && user_of(j, item) == user && item->from == whom;
+    return user_of(j, a) == user_of(j, b) && a->from == b->from;
 }
 
 /* When it was first said. NULL: the history does not tell. */
@@ -40,35 +48,27 @@ static uint64_t accepted_line(const judge *j, const chat__happening *record)
     return line;
 }
 
-/* Whether the block was perhaps taken back before `line`: by what was asked then, and had no answer
-   yet when the block was asked for. */
-static int is_lifted(const judge *j, const chat__happening *block, uint64_t asked, uint64_t line)
+/* The line of the answer to what was asked, or none. */
+static uint64_t done_line(const judge *j, const bars *all, size_t asked)
 {
-    const chat_history *history = j->history;
-    for (size_t i = 0; i < history->n_items && history->items[i].line < line; i++) {
-        const chat__happening *ask = &history->items[i];
-        uint64_t done = UINT64_MAX;
-        if (!is_about(j, ask, user_of(j, block), block->from) || ask->is_blocking || ask->is_done)
-            continue;
-        for (size_t k = i + 1; k < history->n_items && done == UINT64_MAX; k++) {
-            const chat__happening *end = &history->items[k];
-            if (is_about(j, end, user_of(j, block), block->from) && end->by == ask->by &&
-                !end->is_blocking && end->is_done)
-                done = end->line;
-        }
-        if (done > asked)
-            return 1;
+    const chat__happening *ask = all->items[asked];
+    for (size_t i = asked + 1; i < all->n; i++) {
+        const chat__happening *end = all->items[i];
+        if (end->by == ask->by && end->is_done && end->is_blocking == ask->is_blocking &&
+            is_same_pair(j, end, ask))
+            return end->line;
     }
-    return 0;
+    return UINT64_MAX;
 }
 
 /* When the block was asked for first that was answered then. */
-static uint64_t asked_line(const judge *j, const chat__happening *block)
+static uint64_t asked_line(const judge *j, const bars *all, size_t block)
 {
-    uint64_t line = block->line;
-    for (const chat__happening *at = block; at-- > j->history->items;) {
-        if (at->by != block->by || !is_about(j, at, user_of(j, block), block->from) ||
-            !at->is_blocking)
+    const chat__happening *done = all->items[block];
+    uint64_t line = done->line;
+    for (size_t i = block; i-- > 0;) {
+        const chat__happening *at = all->items[i];
+        if (at->by != done->by || !at->is_blocking || !is_same_pair(j, at, done))
             continue;
         if (at->is_done)
             break;
@@ -77,38 +77,69 @@ static uint64_t asked_line(const judge *j, const chat__happening *block)
     return line;
 }
 
+/* Whether the block was perhaps taken back before `line`: by what was asked then, and had no answer
+   yet when the block was asked for. */
+static int is_lifted(const judge *j, const bars *all, size_t block, uint64_t line)
+{
+    uint64_t asked = asked_line(j, all, block);
+    for (size_t i = 0; i < all->n && all->items[i]->line < line; i++) {
+        const chat__happening *ask = all->items[i];
+        if (!ask->is_blocking && !ask->is_done && is_same_pair(j, ask, all->items[block]) &&
+            done_line(j, all, i) > asked)
+            return 1;
+    }
+    return 0;
+}
+
 /* Whether the record is of the direct chat of the two. */
 static int is_between(const judge *j, const chat__happening *record, const chat__happening *block)
 {
+    uint32_t user = user_of(j, block);
     chat_direct_name name;
-    chat_view user = chat__view_str(chat__judge_name(j, user_of(j, block)));
-    chat_view whom = chat__view_str(chat__judge_name(j, block->from));
-    return chat_direct_id(user, whom, &name) == CHAT_OK &&
-           chat__view_equal(chat__view_str(chat__judge_name(j, record->chat)),
+    if ((record->from != user && record->from != block->from) ||
+        chat_direct_id(chat__view_str(chat__judge_name(j, user)),
+                       chat__view_str(chat__judge_name(j, block->from)), &name) != CHAT_OK)
+        return 0;
+    return chat__view_equal(chat__view_str(chat__judge_name(j, record->chat)),
                             chat__view(name.bytes, name.len));
 }
 
-static void check_record(judge *j, const chat__happening *record, const chat__happening *block)
+static void check_record(judge *j, const bars *all, const chat__happening *record)
 {
-    if (record->is_deletion || record->cid == CHAT__NO_NAME || !is_between(j, record, block))
+    const chat__happening *said = NULL;
+    uint64_t accepted = 0;
+    for (size_t i = 0; i < all->n; i++) {
+        const chat__happening *block = all->items[i];
+        if (!block->is_blocking || !block->is_done || !is_between(j, record, block))
+            continue;
+        if (accepted == 0) {
+            said = first_said(j, record);
+            accepted = accepted_line(j, record);
+        }
+        if (said == NULL || said->line < block->line || is_lifted(j, all, i, accepted))
+            continue;
+        chat__judge_violate(
+            j, said->line, "blocked is blocked: %s has blocked %s, and seq %llu of %s was accepted",
+            chat__judge_name(j, user_of(j, block)), chat__judge_name(j, block->from),
+            (unsigned long long)record->seq, chat__judge_name(j, record->chat));
         return;
-    const chat__happening *said = first_said(j, record);
-    if (said == NULL || said->line < block->line ||
-        is_lifted(j, block, asked_line(j, block), accepted_line(j, record)))
-        return;
-    chat__judge_violate(j, said->line,
-                        "blocked is blocked: %s has blocked %s, and seq %llu of %s was accepted",
-                        chat__judge_name(j, user_of(j, block)), chat__judge_name(j, block->from),
-                        (unsigned long long)record->seq, chat__judge_name(j, record->chat));
+    }
 }
 
-void chat__judge_blocks(judge *j)
+chat_status chat__judge_blocks(judge *j)
 {
-    for (size_t i = 0; i < j->history->n_items; i++) {
-        const chat__happening *block = &j->history->items[i];
-        if (block->type != CHAT__HAPPENED_BLOCK || !block->is_blocking || !block->is_done)
-            continue;
-        for (size_t k = 0; k < j->n_log; k++)
-            check_record(j, &j->log[k], block);
+    const chat_history *history = j->history;
+    bars all = {malloc((history->n_items + 1) * sizeof *all.items), 0};
+    if (all.items == NULL)
+        return CHAT_ERR_NOMEM;
+    for (size_t i = 0; i < history->n_items; i++) {
+        if (history->items[i].type == CHAT__HAPPENED_BLOCK)
+            all.items[all.n++] = &history->items[i];
     }
+    for (size_t i = 0; i < j->n_log && all.n > 0; i++) {
+        if (!j->log[i].is_deletion && j->log[i].cid != CHAT__NO_NAME)
+            check_record(j, &all, &j->log[i]);
+    }
+    free(all.items);
+    return CHAT_OK;
 }

@@ -443,9 +443,10 @@ static chat_status judge_all(judge *j)
         for (size_t i = 0; i < j->n_seen && j->n_log > 0; i++)
             check_against_log(j, &j->seen[i]);
         check_members(j, &m);
-        chat__judge_blocks(j);
-        status = chat__judge_fates(j);
+        status = chat__judge_blocks(j);
     }
+    if (status == CHAT_OK)
+        status = chat__judge_fates(j);
     free(scratch);
     free(m.users);
     return status;

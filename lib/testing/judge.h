@@ -21,8 +21,8 @@ const char *chat__judge_name(const judge *j, uint32_t index);
 const chat__happening *chat__judge_find(const chat__happening *items, size_t n, uint32_t by,
                                         uint32_t chat, uint64_t seq);
 
-/* barred.c: */
-void chat__judge_blocks(judge *j);
+/* barred.c: CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__judge_blocks(judge *j);
 
 /* fates.c: CHAT_OK, CHAT_ERR_NOMEM. */
 chat_status chat__judge_fates(judge *j);
