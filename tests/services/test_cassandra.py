@@ -16,6 +16,7 @@ from conftest import services
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 
 def start(build, nodes, program, *args, **env):
@@ -43,7 +44,7 @@ def test_rules_of_the_driver(up, build):
 def make_certificate(path):
     """Of 127.0.0.1, signed by itself, with its key in one file."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
-    name = x509.Name([])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, path.name)])
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name)
                    .public_key(key.public_key()).serial_number(x509.random_serial_number())
