@@ -13,12 +13,8 @@
 
 enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_HELP, KIND_VERSION };
 
-#define NET                                                                                        \
-    "send listen history chats create update join leave add remove role members presence watch "   \
-    "hide read receipts why mute unmute devices device-remove reply edit delete react reactions "  \
-    "block unblock blocks outbox "                                                                 \
-    "interactive"
-#define ALL NET " token"
+#define NET NULL /* all verbs but token */
+#define ALL "*"
 
 static const struct option {
     const char *name;
@@ -60,48 +56,7 @@ static const struct option {
 };
 #define N_OPTIONS (sizeof options / sizeof *options)
 
-static const struct {
-    const char *name;
-    size_t min_items, max_items;
-    const char *usage;
-} verbs[] = {
-    {"send", 2, 2, "send CHAT TEXT   (TEXT - for the lines of stdin)"},
-    {"listen", 0, 0, "listen [--count N]"},
-    {"history", 1, 1, "history CHAT [--before SEQ | --after SEQ] [--limit N]"},
-    {"chats", 0, 0, "chats [--limit N]"},
-    {"create", 1, CHAT_GROUP_MAX_MEMBERS + 1, "create CHAT USER... [--title T] [--open]"},
-    {"update", 2, 2, "update CHAT TITLE"},
-    {"join", 1, 1, "join CHAT"},
-    {"leave", 1, 1, "leave CHAT"},
-    {"add", 2, CHAT_GROUP_MAX_MEMBERS + 1, "add CHAT USER..."},
-    {"remove", 2, CHAT_GROUP_MAX_MEMBERS + 1, "remove CHAT USER..."},
-    {"role", 3, 3, "role CHAT USER owner|admin|member"},
-    {"members", 1, 1, "members CHAT"},
-    {"presence", 1, CHAT_GROUP_MAX_MEMBERS, "presence USER..."},
-    {"watch", 1, CHAT_GROUP_MAX_MEMBERS, "watch USER..."},
-    {"hide", 1, 1, "hide on|off"},
-    {"read", 2, 2, "read CHAT SEQ"},
-    {"receipts", 2, 2, "receipts CHAT/MESSAGE   (or CHAT MESSAGE: its id)"},
-    {"why", 2, 3, "why CHAT/MESSAGE [DEVICE]   (or CHAT MESSAGE: its id)"},
-    {"mute", 1, 2, "mute CHAT [SECONDS]   (without SECONDS: for good)"},
-    {"unmute", 1, 1, "unmute CHAT"},
-    {"block", 1, 1, "block USER"},
-    {"unblock", 1, 1, "unblock USER"},
-    {"blocks", 0, 0, "blocks"},
-    {"devices", 0, 0, "devices"},
-    {"device-remove", 1, 1, "device-remove DEVICE"},
-    {"reply", 3, 3, "reply CHAT/MESSAGE TEXT   (or CHAT MESSAGE: its id)"},
-    {"edit", 3, 3, "edit CHAT/MESSAGE TEXT   (or CHAT MESSAGE: its id)"},
-    {"delete", 2, 2, "delete CHAT/MESSAGE   (or CHAT MESSAGE: its id)"},
-    {"react", 2, 3, "react CHAT/MESSAGE [REACTION]   (or CHAT MESSAGE: its id)"},
-    {"reactions", 2, 2, "reactions CHAT/MESSAGE   (or CHAT MESSAGE: its id)"},
-    {"outbox", 0, 2, "outbox --store FILE [retry CID | drop CID]"},
-    {"token", 0, 4, "token --secret-file F --user U [--ttl SECONDS]"},
-};
-
 #define MESSAGE_MIN_DIGITS 10u /* of an id: what is shorter is a reaction, or names a device */
-
-#define N_VERBS (sizeof verbs / sizeof *verbs)
 
 static int refuse(const char *what, const char *detail, const char *remedy)
 {
@@ -155,7 +110,7 @@ static int take_option(const struct option *option, const char *value, struct ar
         return EXIT_OK;
     case KIND_HELP:
     default:
-        help_print(stdout);
+        help_print(stdout, out->verb);
         return EXIT_OK;
     }
 }
@@ -169,14 +124,21 @@ static int has_word(const char *words, const char *word)
     return 0;
 }
 
-/* Each option that was given must mean something to the verb. */
+static int belongs(const struct option *option, const char *verb)
+{
+    if (option->verbs == NULL)
+        return verb == NULL || strcmp(verb, "token") != 0;
+    return strcmp(option->verbs, ALL) == 0 || (verb != NULL && has_word(option->verbs, verb));
+}
+
+/* Each option that was given must mean something to the verb. NULL: interactive. */
 static int check_options(const char *verb, int argc, char **argv)
 {
     for (int k = 1; k < argc && strcmp(argv[k], "--") != 0; k++) {
         const struct option *option = find_option(argv[k], strcspn(argv[k], "="));
         if (option == NULL)
             continue;
-        if (!has_word(option->verbs, verb))
+        if (!belongs(option, verb))
             return refuse("this option does not belong to this verb", option->name,
                           "See chat --help.");
         if (option->kind != KIND_FLAG && strchr(argv[k], '=') == NULL)
@@ -205,30 +167,29 @@ static void split_message(struct args *args, size_t min_items, size_t max_items)
     args->n_items++;
 }
 
+/* The words do not fit the verb. */
+static int refuse_words(const char *what, const char *verb)
+{
+    fprintf(stderr, "chat: %s\n", what);
+    commands_print(stderr, verb);
+    return EXIT_USAGE;
+}
+
 static int check_verb(struct args *args, int argc, char **argv)
 {
-    size_t i = 0;
     if (args->verb == NULL)
-        return check_options("interactive", argc, argv);
-    while (i < N_VERBS && strcmp(verbs[i].name, args->verb) != 0)
-        i++;
-    if (i == N_VERBS)
-        return refuse(
-            "unknown verb", args->verb,
-            "Verbs: send, listen, history, chats, create, update, join, leave, add, remove, role, "
-            "members, presence, watch, hide, read, receipts, why, mute, unmute, block, unblock, "
-            "blocks, devices, "
-            "device-remove, reply, edit, delete, "
-            "react, reactions, outbox, "
-            "token. See chat --help.");
-    if (strstr(verbs[i].usage, "CHAT/MESSAGE") != NULL)
-        split_message(args, verbs[i].min_items, verbs[i].max_items);
-    if (args->n_items < verbs[i].min_items)
-        return refuse("an argument is missing", NULL, verbs[i].usage);
-    if (args->n_items > verbs[i].max_items)
-        return refuse("too many arguments", NULL, verbs[i].usage);
+        return check_options(NULL, argc, argv);
+    const struct command *command = command_find(args->verb);
+    if (command == NULL)
+        return refuse("unknown verb", args->verb, "See chat --help.");
+    if (command_is_of_message(command))
+        split_message(args, command->min_items, command->max_items);
+    if (args->n_items < command->min_items)
+        return refuse_words("an argument is missing", args->verb);
+    if (args->n_items > command->max_items)
+        return refuse_words("too many arguments", args->verb);
     if (args->has_before && args->has_after)
-        return refuse("--before and --after exclude each other", NULL, verbs[i].usage);
+        return refuse_words("--before and --after exclude each other", args->verb);
     if (strcmp(args->verb, "outbox") == 0)
         args->is_offline = 1;
     if (args->is_offline && args->store_file == NULL)

@@ -75,8 +75,23 @@ uint64_t args_now_unix_ms(void);
 /* NULL: said why. The caller frees; `*out_len` bytes and a zero. */
 char *args_read_file(const char *path, size_t *out_len);
 
-/* help.c */
-void help_print(FILE *out);
+/* verbs.c */
+struct command {
+    const char *name;
+    size_t min_items, max_items; /* words behind it */
+    const struct verb *verb;     /* NULL: token_main() */
+    int is_one_shot;
+    const char *words, *text; /* for --help */
+};
+/* NULL: there is none. */
+const struct command *command_find(const char *name);
+/* Whether it begins with CHAT ID, or CHAT/ID in one word. */
+int command_is_of_message(const struct command *command);
+/* The rows of --help: of one verb, or of all (NULL). */
+void commands_print(FILE *out, const char *name);
+
+/* help.c: of all, or of one verb. */
+void help_print(FILE *out, const char *verb);
 
 /* loop.c */
 int cli_run(const struct args *args, const struct verb *verb, int is_one_shot);
@@ -97,6 +112,7 @@ void show_receipt(FILE *out, const struct cli *cli, const chat_frame *frame);
 void show_trail(FILE *out, const chat_frame *frame);
 void show_marker(FILE *out, const struct cli *cli, const chat_frame *frame);
 void show_setting(FILE *out, const struct cli *cli, const chat_frame *frame);
+void show_blocked(FILE *out, const chat_frame *frame);
 void show_state(FILE *out, const chat_event *event);
 
 /* People read downwards: rows that come newest first are kept, and printed in reverse. */

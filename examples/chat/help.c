@@ -2,66 +2,25 @@
 /* The text of --help. */
 #include "cli.h"
 
+static const char usage[] = "usage: chat [OPTION...] [VERB ARGUMENT...]\n"
+                            "\n"
+                            "Talk through a chat server. Without a verb: interactive.\n"
+                            "\n"
+                            "verbs\n";
+
 static const char help[] =
-    "usage: chat [OPTION...] [VERB ARGUMENT...]\n"
-    "\n"
-    "Talk through a chat server. Without a verb: interactive.\n"
-    "\n"
-    "verbs\n"
-    "  send CHAT TEXT             send one message, wait until it is durable\n"
-    "  send CHAT -                send each line of stdin as a message\n"
-    "  listen [--count N]         print what arrives; with N leave after N messages\n"
-    "  history CHAT [--before SEQ | --after SEQ] [--limit N]\n"
-    "                             print a page of a chat, downwards; without SEQ the newest\n"
-    "  chats [--limit N]          print my chats and how many messages are unread\n"
-    "  read CHAT SEQ              say that I have read the chat up to SEQ\n"
-    "  receipts CHAT MESSAGE      print who has read or got the message with this id, and when\n"
-    "  why CHAT MESSAGE [DEVICE]  print where the message with this id is\n"
-    "  reply CHAT MESSAGE TEXT    send a message in reply to the one with this id\n"
-    "  edit CHAT MESSAGE TEXT     give my message another text\n"
-    "  delete CHAT MESSAGE        delete my message, or as owner or admin any\n"
-    "  react CHAT MESSAGE [REACTION]\n"
-    "                             say what I think of a message; nothing: take it back\n"
-    "  reactions CHAT MESSAGE     print who thinks what of a message\n"
-    "  mute CHAT [SECONDS]        do not notify me of a chat for so long, or for good\n"
-    "  unmute CHAT                notify me again\n"
-    "  block USER                 take no direct messages of a user, look offline to him\n"
-    "  unblock USER               take them again\n"
-    "  blocks                     print whom I have blocked\n"
-    "  devices                    print my devices: connected, or last seen when\n"
-    "  device-remove DEVICE       forget a device of mine and close its connection\n"
-    "  create CHAT USER... [--title T] [--open]\n"
-    "                             make the group CHAT of me and the users; with --open anybody\n"
-    "                             may join it\n"
-    "  update CHAT TITLE          give a group another title\n"
-    "  join CHAT                  become a member of an open group\n"
-    "  leave CHAT                 be no member any more\n"
-    "  add CHAT USER...           make users members\n"
-    "  remove CHAT USER...        remove members\n"
-    "  role CHAT USER ROLE        make a member owner, admin or member\n"
-    "  members CHAT               print who is in a group\n"
-    "  presence USER...           print who is online, or was last seen when\n"
-    "  watch USER...              the same, and go on printing who comes and goes\n"
-    "  hide on|off                look offline to others, or no longer\n"
-    "  outbox [retry CID | drop CID]\n"
-    "                             print what waits or failed in the file of --store, or put what\n"
-    "                             failed back, or forget it; no connection is made\n"
-    "  token --secret-file F --user U [--ttl SECONDS]\n"
-    "                             print an HS256 token (default: valid for 86400 s)\n"
-    "  token verify [--signature-only] ALG KEY TOKEN\n"
-    "                             check a token; KEY is oct:BASE64URL or spki:BASE64DER,\n"
-    "                             ALG is HS256, RS256 or ES256, TOKEN - reads it from stdin\n"
-    "CHAT is the id of a group, or @USER for the direct chat with USER. CHAT MESSAGE may be\n"
-    "written as one word, CHAT/MESSAGE, as send, history and listen print it.\n"
+    "CHAT is the id of a group, or @USER for the direct chat with USER. MESSAGE is CHAT/ID as\n"
+    "send, history and listen print it, or two words, CHAT ID.\n"
+    "chat VERB --help says how one verb is called.\n"
     "\n"
     "connection\n"
     "  --url URL                  ws://HOST[:PORT][/PATH] or wss://...; or CHAT_URL\n"
     "  --token TOKEN              or --token-file FILE, or CHAT_TOKEN\n"
     "  --device ID                this device; the server keeps a position in the stream for\n"
     "                             each device of a user. Default: \"cli\" for listen and\n"
-    "                             interactive, \"cli-watch\" for watch, \"cli-once\" for the other "
-    "verbs, which take no\n"
-    "                             messages from the stream: they stay for the next listen\n"
+    "                             interactive, \"cli-watch\" for watch, \"cli-once\" for the\n"
+    "                             other verbs, which take no messages from the stream: they stay\n"
+    "                             for the next listen\n"
     "  --ca FILE                  trust these certificates (PEM) instead of the system's\n"
     "  --pin SHA256               the server's public key must have this hash (base64)\n"
     "  --proxy URL                CONNECT through http://[USER:PASSWORD@]HOST[:PORT]\n"
@@ -95,7 +54,14 @@ static const char help[] =
     "  3  no connection, or no answer in time\n"
     "  4  a local problem: a file, memory, output\n";
 
-void help_print(FILE *out)
+void help_print(FILE *out, const char *verb)
 {
-    fputs(help, out);
+    if (verb != NULL && command_find(verb) == NULL)
+        verb = NULL;
+    if (verb != NULL)
+        fputs("usage: chat [OPTION...] VERB ...\n\n", out);
+    else
+        fputs(usage, out);
+    commands_print(out, verb);
+    fputs(verb != NULL ? "\nWhat CHAT and MESSAGE are, and the options: chat --help\n" : help, out);
 }

@@ -81,11 +81,27 @@ static void on_state(struct cli *cli, const chat_event *event)
         cli->exit_code = cli->result >= 0 ? cli->result : EXIT_REFUSED;
 }
 
+/* What the device is told of by itself, for those who listen. */
+static int is_of_stream(uint32_t type)
+{
+    switch (type) {
+    case CHAT_EVENT_MESSAGE:
+    case CHAT_EVENT_CHAT:
+    case CHAT_EVENT_CHANGE:
+    case CHAT_EVENT_NOTE:
+    case CHAT_EVENT_MARKER:
+    case CHAT_EVENT_SETTING:
+    case CHAT_EVENT_BLOCKED:
+    case CHAT_EVENT_RESUMED:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 static void on_event(struct cli *cli, const chat_event *event)
 {
-    int is_mine = event->type != CHAT_EVENT_MESSAGE && event->type != CHAT_EVENT_CHAT &&
-                  event->type != CHAT_EVENT_MARKER && event->type != CHAT_EVENT_RESUMED &&
-                  event->type != CHAT_EVENT_NOTE && event->type != CHAT_EVENT_SETTING;
+    int is_mine = !is_of_stream(event->type);
     if (event->type == CHAT_EVENT_STATE)
         on_state(cli, event);
     else if (is_mine)

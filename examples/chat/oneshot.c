@@ -101,23 +101,38 @@ static int listen_start(struct cli *cli)
     return -1;
 }
 
-static void listen_on_event(struct cli *cli, const chat_event *event)
+static void listen_show(const struct cli *cli, const chat_event *event)
 {
-    int is_message = event->type == CHAT_EVENT_MESSAGE;
-    if (cli->result >= 0)
-        return;
-    if (!cli->args->is_json &&
-        (is_message || event->type == CHAT_EVENT_CHAT || event->type == CHAT_EVENT_CHANGE ||
-         event->type == CHAT_EVENT_NOTE)) {
+    switch (event->type) {
+    case CHAT_EVENT_MESSAGE:
+    case CHAT_EVENT_CHAT:
+    case CHAT_EVENT_CHANGE:
+    case CHAT_EVENT_NOTE:
         if (event->gap_after != 0)
             printf("-- something is missing before this; see history --\n");
         show_row(stdout, cli, event->frame);
-    }
-    if (!cli->args->is_json && event->type == CHAT_EVENT_MARKER)
+        break;
+    case CHAT_EVENT_MARKER:
         show_marker(stdout, cli, event->frame);
-    if (!cli->args->is_json && event->type == CHAT_EVENT_SETTING)
+        break;
+    case CHAT_EVENT_SETTING:
         show_setting(stdout, cli, event->frame);
-    if (is_message) {
+        break;
+    case CHAT_EVENT_BLOCKED:
+        show_blocked(stdout, event->frame);
+        break;
+    default:
+        break;
+    }
+}
+
+static void listen_on_event(struct cli *cli, const chat_event *event)
+{
+    if (cli->result >= 0)
+        return;
+    if (!cli->args->is_json)
+        listen_show(cli, event);
+    if (event->type == CHAT_EVENT_MESSAGE) {
         cli->progress_at_ms = cli->now_ms;
         if (cli->n_left > 0 && --cli->n_left == 0)
             cli_finish(cli, EXIT_OK);

@@ -282,6 +282,13 @@ void show_setting(FILE *out, const struct cli *cli, const chat_frame *frame)
     fputs(frame->until > 0 ? "  muted\n" : "  no longer muted\n", out);
 }
 
+void show_blocked(FILE *out, const chat_frame *frame)
+{
+    fputc('@', out);
+    show_text(out, frame->user);
+    fputs(frame->blocked ? "  blocked\n" : "  no longer blocked\n", out);
+}
+
 void show_state(FILE *out, const chat_event *event)
 {
     if (event->state != CHAT_CLIENT_WAITING && event->state != CHAT_CLIENT_REFUSED)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from client import Client
-from harness import run_chat
+from harness import Process, chat_path, run_chat
 
 
 def ask(client, kind, **fields):
@@ -200,6 +200,18 @@ def test_wrong_requests_are_refused_kindly(make_server):
         unblock(alice, "bob")
         block(alice, "dave")
         assert blocked_by(alice) == ["carol", "dave"]
+
+
+def test_who_listens_is_told_what_another_device_blocks(server, connect):
+    listen = Process([chat_path(), "--url", server.url, "--token", server.token("alice"), "listen"])
+    phone = connect("alice", "phone")
+    while len(ask(phone, "devices")) < 2:
+        pass
+    block(phone, "bob")
+    listen.wait_line(r"^@bob  blocked$")
+    unblock(phone, "bob")
+    listen.wait_line(r"^@bob  no longer blocked$")
+    listen.kill()
 
 
 def test_the_command_line_blocks_and_tells_whom(server, connect):

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from harness import DEADLINE_S, Process, chat_path, run_chat, token
+from harness import DEADLINE_S, ROOT, Process, chat_path, run_chat, token
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\r\x07]")
 
@@ -53,11 +53,23 @@ def listener(server):
 
 # --- verbs ---
 
-def test_help_documents_verbs_and_exit_codes():
+def test_help_names_every_option_and_exit_code():
     text = ok(run_chat("--help"))
-    for word in ("send", "listen", "history", "chats", "create", "token", "--json", "--url",
-                 "--token", "--ca", "exit"):
-        assert word in text.lower()
+    source = (ROOT / "examples/chat/args.c").read_text(encoding="utf-8")
+    for word in (*re.findall(r'^    \{"(--[\w-]+)"', source, re.M), "exit codes"):
+        assert word in text, word
+
+
+def test_each_verb_says_how_it_is_called():
+    everything = ok(run_chat("--help"))
+    verbs = set(re.findall(r"^  ([a-z][a-z-]*)\b", everything.split("\nCHAT is")[0], re.M))
+    assert len(verbs) > 30
+    for verb in verbs:
+        text = ok(run_chat(verb, "--help"))
+        rows = [line for line in everything.splitlines() if re.match(rf"  {verb}( |$)", line)]
+        assert rows and all(row in text for row in rows) and len(text) < 700, verb
+        wrong = run_chat(verb, *["x"] * 299)
+        assert wrong.returncode == 2 and rows[0] in wrong.stderr, verb
 
 
 def test_version_is_one_line():
