@@ -18,6 +18,7 @@ const STREAM = new Set(["msg", "chat", "change", "note", "marker", "setting", "b
 const LATER = new Set(["rate_limited", "busy", "no_memory", "clock", "no_lease", "storage_full"]);
 /** Close codes behind which something must change before a new attempt. */
 const FINAL = new Map([[1008, "unauthorized"], [4001, "expired"], [4003, "replaced"], [4007, "removed"]]);
+const REFUSED = new Set([...FINAL.values(), "version"]);
 const STABLE_MS = 10000;
 const MAX_WAIT_MS = 30000;
 const CONNECT_MS = 10000;
@@ -274,7 +275,8 @@ export class ChatClient extends EventTarget {
         this.#bye = null;
         this.#drop();
         const why = bye?.code ?? FINAL.get(code);
-        if (["unauthorized", "expired", "replaced", "removed", "version"].includes(why)) {
+        const canRenew = why === "expired" && typeof this.#token === "function";
+        if (!canRenew && REFUSED.has(why)) {
             this.#tell("refused", {code: why, text: bye?.text ?? reason});
             return;
         }

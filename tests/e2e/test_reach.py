@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Everything that the protocol can do is reachable: by the command `chat`, and by chat.js."""
 import json
-import shutil
-
-import pytest
 
 from harness import ROOT, Process, chat_path, run_chat
 from tap import CLIENT_FRAMES, Tap
+from test_web import node
 
 
 def test_the_table_is_read():
@@ -66,12 +64,9 @@ def test_chat_reaches_every_frame(make_server):
 
 
 def test_chat_js_reaches_every_frame(make_server):
-    node = shutil.which("node") or shutil.which("nodejs")
-    if node is None:
-        pytest.skip("there is no node: tools/setup test installs it")
     server = make_server(options=["--heartbeat-ms", "1000"]).start()
     with Tap(server.port) as tap:
-        run = Process([node, str(ROOT / "bindings/js/tests/reach.mjs"), tap.url,
+        run = Process([node(), str(ROOT / "bindings/js/tests/reach.mjs"), tap.url,
                        server.token("alice"), server.token("bob")])
         run.wait_line("^removed$")
         missing = tap.missing()  # the last is a heartbeat of alice, who stays

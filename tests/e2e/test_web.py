@@ -12,11 +12,15 @@ SCRIPT = ROOT / "bindings/js/tests/talk.mjs"
 COUNT = 200
 
 
-def talk(server):
-    node = shutil.which("node") or shutil.which("nodejs")
-    if node is None:
+def node():
+    path = shutil.which("node") or shutil.which("nodejs")
+    if path is None:
         pytest.skip("there is no node: tools/setup test installs it")
-    return Process([node, str(SCRIPT), server.url, server.token("alice"), server.token("bob"),
+    return path
+
+
+def talk(server):
+    return Process([node(), str(SCRIPT), server.url, server.token("alice"), server.token("bob"),
                     str(COUNT)])
 
 
@@ -42,6 +46,16 @@ def test_every_message_comes_once_and_in_order(server, kills):
     assert heard["history"]["more"] is True
     assert heard["refused"] == {"what": "refused", "code": "not_found", "name": "ChatError"}
     server.runs[:] = server.runs[-1:]  # those before were killed on purpose
+
+
+@pytest.mark.parametrize("others, ends", [([], "refused expired"), (["alice"], "online ")])
+def test_an_expired_token_is_renewed_by_who_can(server, others, ends):
+    first = server.token("alice", lifetime_s=2)
+    run = Process([node(), str(SCRIPT.parent / "renew.mjs"), server.url, first,
+                   *[server.token(user) for user in others]])
+    run.wait_line("^online")
+    run.wait_line(ends, start=2)  # behind "connecting" and the first "online"
+    run.kill()
 
 
 def test_the_page_uses_what_is_there():
