@@ -129,33 +129,103 @@ class Server:
         self._do(lambda: lib.chat_test_server_advance(self._engine, int(seconds * 1000)))
 
     def delay(self, seconds: float) -> None:
-        """What the server writes to those who are connected comes so much later, by its clock."""
+        """What the server writes to those who are connected comes so much later, by its clock.
+
+        >>> from libchat.sync import Client
+        >>> with Server() as server, Client(server.url, "alice", timeout=0.05) as alice:
+        ...     server.delay(2.0)
+        ...     try:
+        ...         alice.ping()
+        ...     except TimeoutError:
+        ...         print("no answer")
+        ...     server.advance(2.0)
+        no answer
+        """
         self._fault(lib.CHAT_TEST_FAULT_DELAY, int(seconds * 1000))
 
     def drop(self, is_dropping: bool = True) -> None:
         """What the server writes is lost, or no longer. A stream with lost bytes is broken: cut()
-        it afterwards."""
+        it afterwards.
+
+        >>> from libchat.sync import Client
+        >>> with Server() as server, Client(server.url, "alice", timeout=0.05) as alice:
+        ...     server.drop()
+        ...     try:
+        ...         alice.ping()
+        ...     except TimeoutError:
+        ...         print("no answer")
+        ...     server.cut()
+        no answer
+        """
         self._fault(lib.CHAT_TEST_FAULT_MUTE, int(is_dropping))
 
     def half_open(self, is_half_open: bool = True) -> None:
-        """Nothing gets through in either direction, and nobody is told."""
+        """Nothing gets through in either direction, and nobody is told.
+
+        >>> from libchat.sync import Client
+        >>> with Server() as server, Client(server.url, "alice", timeout=0.05) as alice:
+        ...     server.half_open()
+        ...     try:
+        ...         alice.ping()
+        ...     except TimeoutError:
+        ...         print("no answer")
+        ...     server.cut()
+        no answer
+        """
         self._fault(lib.CHAT_TEST_FAULT_MUTE, int(is_half_open))
         self._fault(lib.CHAT_TEST_FAULT_DEAF, int(is_half_open))
 
     def cut(self) -> None:
-        """Every connection ends; what was on its way is lost."""
+        """Every connection ends; what was on its way is lost.
+
+        >>> from libchat.sync import Client
+        >>> with Server() as server, Client(server.url, "alice", backoff_first_ms=10) as alice:
+        ...     server.cut()
+        ...     alice.send(User("bob"), "comes all the same").chat
+        'dm:5:alice:bob'
+        """
         self._fault(lib.CHAT_TEST_FAULT_CUT, 0)
 
     def refuse(self, http_status: int = 503) -> None:
-        """Refuse new connections with this HTTP status (401, 429, 503); 0: let them in again."""
+        """Refuse new connections with this HTTP status (401, 429, 503); 0: let them in again.
+
+        >>> from libchat import PeerError
+        >>> from libchat.sync import Client
+        >>> with Server() as server:
+        ...     server.refuse(401)
+        ...     try:
+        ...         Client(server.url, "alice").__enter__()
+        ...     except PeerError as error:
+        ...         print(error.status.name)
+        ERR_AUTH
+        """
         self._do(lambda: lib.chat_test_server_refuse(self._engine, http_status))
 
     def hold_disk(self, is_held: bool = True) -> None:
-        """The disk hangs: nothing is acknowledged or delivered, or goes on again."""
+        """The disk hangs: nothing is acknowledged or delivered, or goes on again.
+
+        >>> from libchat.sync import Client
+        >>> with Server() as server, Client(server.url, "alice", timeout=0.05) as alice:
+        ...     server.hold_disk()
+        ...     try:
+        ...         alice.send(User("bob"), "hello")
+        ...     except TimeoutError:
+        ...         print("no answer")
+        ...     server.hold_disk(False)
+        no answer
+        """
         self._do(lambda: lib.chat_test_server_hold_disk(self._engine, int(is_held)))
 
     def kill(self) -> None:
-        """kill -9, and a start at once. What was acknowledged is there; the rest by chance."""
+        """kill -9, and a start at once. What was acknowledged is there; the rest by chance.
+
+        >>> from libchat.sync import Client
+        >>> with Server() as server, Client(server.url, "alice", backoff_first_ms=10) as alice:
+        ...     sent = alice.send(User("bob"), "durable")
+        ...     server.kill()
+        ...     [row.body for row in alice.history(User("bob"))]
+        ['durable']
+        """
         self._do(lambda: check(lib.chat_test_server_crash(self._engine)))
 
     def drain(self, retry_after: float = 1.0) -> None:
