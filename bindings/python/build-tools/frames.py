@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Makes Python of the tables: frames as dataclasses, requests as methods, the status table.
+"""Makes Python of the headers: frames as dataclasses, requests as methods, statuses, options.
 
 A frame, a field, a status or a request that is new in C is there in Python with nothing written
 by hand. What has a nicer form of its own in client.py is named in BY_HAND.
@@ -197,11 +197,38 @@ def requests_module(text):
     return "".join(out)
 
 
+OPTIONS_HEAD = '''# Generated from the option structs of the public headers.
+"""What a class takes beside its own parameters, for type checkers: fields of a struct of C."""
+from __future__ import annotations
+
+from typing import TypedDict
+'''
+# Set by the package, or a parameter with a form of its own.
+OPTIONS_BY_HAND = {"struct_size", "reserved", "url", "token", "device", "agent", "store_file",
+                   "own_transport"}
+OPTION_TYPES = {"const char *": "str | None", "uint32_t ": "int", "uint64_t ": "int"}
+
+
+def options_module(text):
+    out = [OPTIONS_HEAD]
+    for noun in ("client", "test_server", "presence", "queue"):
+        body = re.search(rf"struct chat_{noun}_options \{{(.*?)\}}", text, re.S).group(1)
+        out.append(f"\n\nclass {class_name(noun)}Options(TypedDict, total=False):\n"
+                   f'    """Of `chat_{noun}_options`."""\n\n')
+        own = OPTIONS_BY_HAND | ({"ttl_ms", "seed"} if noun == "presence" else set())
+        out += [f"    {name}: {OPTION_TYPES[kind]}\n"
+                for kind, name in re.findall(r"^\s*(\w.*?[ *])(\w+);", body, re.M)
+                if kind in OPTION_TYPES and name not in own]
+    return "".join(out)
+
+
 def main():
     args = preprocess.arguments()
     fields, frames, statuses = rows(args)
+    declarations = preprocess.declarations(args)
     made = {"_frames.py": frames_module(fields, frames), "_status.py": status_module(statuses),
-            "_requests.py": requests_module(preprocess.declarations(args))}
+            "_requests.py": requests_module(declarations),
+            "_options.py": options_module(declarations)}
     for name, text in made.items():
         with open(os.path.join(args.out, name), "w", encoding="utf-8") as file:
             file.write(text)

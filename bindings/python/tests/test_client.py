@@ -103,6 +103,16 @@ def test_receipts_and_read_markers(place, run):
     run(main())
 
 
+def test_receipts_say_since_when(chatd, run):
+    async def main():
+        async with chatd.client("alice") as alice, chatd.client("bob") as bob:
+            sent = await alice.send(User("bob"), "read me")
+            await bob.read(sent.chat, (await event_of(bob, Message)).seq)
+            rows = await alice.receipts(sent.chat, sent.id)
+            assert [row.user for row in rows] == ["bob"] and rows[0].ts >= sent.ts
+    run(main())
+
+
 def test_why_tells_where_a_message_is(place, run):
     async def main():
         async with place.client("alice") as alice, \

@@ -174,7 +174,7 @@ with Server() as server:
 
 @pytest.mark.parametrize("mode", ["asyncio", "sync"])
 def test_ctrl_c_leaves_politely(mode):
-    with subprocess.Popen([sys.executable, "-X", "dev", "-W", "error", "-c", INTERRUPTED, mode],
+    with subprocess.Popen([sys.executable, "-W", "error", "-c", INTERRUPTED, mode],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout.readline() == "ready\n"
         child.send_signal(signal.SIGINT)

@@ -13,7 +13,7 @@ import time
 import warnings
 import weakref
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, TypeVar
 
 from . import _text
 from ._frames import text
@@ -23,6 +23,11 @@ from .errors import (AnswerTimeout, CallerError, ChatError, LimitError, RetryErr
                      error_of, status_of)
 from .events import Answer, Cached, ClientState, Event, Failed, Frame, Sent, State
 from .events import frame_of, own_event_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._options import ClientOptions
 
 _log = logging.getLogger("libchat")
 _log.addHandler(logging.NullHandler())  # to be heard, the application adds one
@@ -70,12 +75,12 @@ class Connection(Requests):
     def __init__(self, url: str, token: str | None = None, *, device: str = "python",
                  agent: str | None = "libchat-python", connect_timeout: float | None = 10.0,
                  max_events: int = 1024, store: str | os.PathLike[str] | None = None,
-                 clock: Clock = boot_ms, **options: Any) -> None:
+                 clock: Clock = boot_ms, **options: Unpack[ClientOptions]) -> None:
         if max_events < 1:
             raise CallerError(message="max_events is at least 1")
-        self._native = self._new(dict(
-            options, url=url, token=token, device=device, agent=agent,
-            store_file=None if store is None else os.fspath(store)))
+        self._native = self._new({
+            **options, "url": url, "token": token, "device": device, "agent": agent,
+            "store_file": None if store is None else os.fspath(store)})
         self._pid, self._clock = os.getpid(), clock
         self._connect_timeout, self._max_events = connect_timeout, max_events
         self._loop: asyncio.AbstractEventLoop | None = None

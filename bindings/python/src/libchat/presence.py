@@ -14,12 +14,17 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Iterable, Iterator
 
 from . import _text
 from ._frames import text
 from ._native import ffi, lib
 from .errors import check
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._options import PresenceOptions
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class PresenceTable:
     `options` are the other fields of the C struct `chat_presence_options`.
     """
 
-    def __init__(self, ttl_ms: int = 60_000, **options: int) -> None:
+    def __init__(self, ttl_ms: int = 60_000, **options: Unpack[PresenceOptions]) -> None:
         fields = ffi.new("chat_presence_options *")
         lib.chat_presence_options_init(fields)
         fields.ttl_ms = ttl_ms

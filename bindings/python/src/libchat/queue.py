@@ -17,12 +17,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterator
 
 from . import _text
 from ._frames import text
 from ._native import ffi, lib
 from .errors import check
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._options import QueueOptions
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class QueueGap:
     before: int
 
 
-def _options(fields: dict[str, int]) -> Any:
+def _options(fields: QueueOptions) -> Any:
     options = ffi.new("chat_queue_options *")
     lib.chat_queue_options_init(options)
     _text.set_fields(options, dict(fields))
@@ -56,13 +61,13 @@ class OfflineQueue:
     """Times are milliseconds of one clock; one caller at a time. `options` are the fields of the
     C struct `chat_queue_options`: max_entries, batch_count, max_devices, max_gaps, ttl_ms."""
 
-    def __init__(self, **options: int) -> None:
+    def __init__(self, **options: Unpack[QueueOptions]) -> None:
         out = ffi.new("chat_queue **")
         check(lib.chat_queue_new(_options(options), out))
         self._queue = ffi.gc(out[0], lib.chat_queue_free)
 
     @classmethod
-    def from_bytes(cls, data: bytes, **options: int) -> OfflineQueue:
+    def from_bytes(cls, data: bytes, **options: Unpack[QueueOptions]) -> OfflineQueue:
         """What `bytes(queue)` gave, perhaps with other options."""
         queue, out = cls(**options), ffi.new("chat_queue **")
         check(lib.chat_queue_decode(_options(options), _text.view_of_bytes(data), out))

@@ -13,14 +13,27 @@ import concurrent.futures
 import os
 import threading
 from types import TracebackType
-from typing import Any, Callable, Coroutine, Iterator, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Coroutine, Iterator, TypeVar
 
 from . import client as _client
 from ._blocking import Blocking
+from ._options import ClientOptions
 from .errors import AnswerTimeout, CallerError, Status
 from .events import Event, State
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 _T = TypeVar("_T")
+
+
+class _Options(ClientOptions, total=False):
+    device: str
+    agent: str | None
+    connect_timeout: float | None
+    max_events: int
+    store: str | os.PathLike[str] | None
+    clock: Callable[[], int]
 
 
 class _Loop:
@@ -51,7 +64,7 @@ class Client(Blocking):
     """
 
     def __init__(self, url: str, token: str | None = None, *, timeout: float | None = 30.0,
-                 **options: Any) -> None:
+                 **options: Unpack[_Options]) -> None:
         self._client = _client.Client(url, token, **options)
         self._timeout, self._pid = timeout, os.getpid()
         self._home = _loop.get()

@@ -16,12 +16,17 @@ import selectors
 import socket
 import threading
 from types import TracebackType
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import _text
 from ._native import ffi, lib
 from .errors import RetryError, Status, check
 from .events import User
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._options import TestServerOptions
 
 __all__ = ["Server", "User"]
 _CHUNK = 65536
@@ -42,7 +47,7 @@ class Server:
     heartbeat_ms, max_body_bytes, no_deflate. With a `secret` tokens are checked (`make_token`).
     """
 
-    def __init__(self, *, secret: str | bytes = b"", **options: int) -> None:
+    def __init__(self, *, secret: str | bytes = b"", **options: Unpack[TestServerOptions]) -> None:
         fields = ffi.new("chat_test_server_options *")
         lib.chat_test_server_options_init(fields)
         kept = _text.view_of_bytes(secret)
