@@ -2,8 +2,10 @@
 /*
  * What a Redis server may say, as the answers to the greeting and to commands: the same events come
  * whole and byte by byte, every value lies inside of the reply, and every command is told its end.
+ * Then the same from all servers of a cluster and of one with sentinels, a line or so at a time:
+ * each ask is answered once.
  */
-#include "backends/redis/conn.h"
+#include "backends/redis/fleet.h"
 #include "base/view.h"
 #include "fuzz.h"
 
@@ -75,11 +77,85 @@ static uint64_t talk(chat_view bytes, size_t step)
     return sum;
 }
 
+/* --- many servers --- */
+
+typedef struct crowd {
+    chat__redis_fleet *fleet;
+    uint64_t now_ms;
+    uint32_t n_asked, n_answered;
+    uint8_t is_open[CHAT__REDIS_MAX_LINKS];
+} crowd;
+
+static void turn(crowd *c)
+{
+    chat__redis_io io;
+    chat__redis_fleet_event event;
+    while (chat__redis_fleet_next_event(c->fleet, c->now_ms, &event) == CHAT_OK) {
+        if (event.type != CHAT__REDIS_FLEET_ANSWER)
+            continue;
+        FUZZ_CHECK(event.tag < c->n_asked);
+        c->n_answered++;
+        if (event.status == CHAT_OK)
+            (void)look(&event.reply, 0);
+    }
+    chat__redis_fleet_process(c->fleet, c->now_ms);
+    while (chat__redis_fleet_next_io(c->fleet, c->now_ms, &io) == CHAT_OK) {
+        FUZZ_CHECK(io.link < CHAT__REDIS_MAX_LINKS);
+        c->is_open[io.link] = io.type == CHAT__REDIS_IO_DIAL;
+        if (io.type == CHAT__REDIS_IO_DIAL)
+            chat__redis_fleet_opened(c->fleet, io.link, c->now_ms);
+    }
+}
+
+static void ask(crowd *c, uint32_t script)
+{
+    const char *args[] = {"GET", "foo"};
+    const size_t lens[] = {3, 3};
+    chat__redis_ask one = {c->n_asked, script, c->n_asked % 2, chat__view("foo", 3), 2, args, lens};
+    if (chat__redis_fleet_ask(c->fleet, &one, c->now_ms) == CHAT_OK)
+        c->n_asked++;
+}
+
+static void crowd_talk(chat_view bytes, chat__redis_mode mode)
+{
+    static const char *const scripts[] = {"return 1"};
+    crowd c = {.now_ms = 1000};
+    char why[CHAT__REDIS_WHY_BYTES];
+    chat__redis_fleet_options options;
+    chat__redis_fleet_options_init(&options);
+    options.mode = mode;
+    options.servers = "a:1,b:2";
+    options.master = "m";
+    options.scripts = scripts;
+    options.n_scripts = 1;
+    options.max_asks = N_COMMANDS;
+    FUZZ_CHECK(chat__redis_fleet_new(&options, why, &c.fleet) == CHAT_OK);
+    turn(&c);
+    while (bytes.len > 0) {
+        const uint8_t *end = memchr(bytes.data, '\n', bytes.len);
+        size_t n = end != NULL ? (size_t)(end - bytes.data) + 1 : bytes.len;
+        for (uint32_t i = 0; i < CHAT__REDIS_MAX_LINKS; i++) {
+            if (c.is_open[i])
+                chat__redis_fleet_feed(c.fleet, i, chat__view(bytes.data, n));
+        }
+        ask(&c, bytes.data[0] % 2);
+        bytes = chat__view(bytes.data + n, bytes.len - n);
+        c.now_ms += 50;
+        turn(&c);
+    }
+    c.now_ms += 10000;
+    turn(&c);
+    FUZZ_CHECK(c.n_answered == c.n_asked);
+    chat__redis_fleet_free(c.fleet);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size > 2048) /* below the limits, where a reply ends does not depend on the steps */
         size = 2048;
     chat_view bytes = {data, size};
     FUZZ_CHECK(talk(bytes, size > 0 ? size : 1) == talk(bytes, 1));
+    crowd_talk(bytes, CHAT__REDIS_CLUSTERED);
+    crowd_talk(bytes, CHAT__REDIS_WATCHED);
     return 0;
 }
