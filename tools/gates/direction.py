@@ -42,10 +42,11 @@ OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["clie
                  "client_thread": ["client"], "client_store": ["client"], "token": ["client", "net"],
                  "server": ["server"], "testing": ["testing"],
                  "testing_server": ["testing"], "testing_notifier": ["testing"],
+                 "testing_shared": ["testing"],
                  "history": ["testing"], "backend": ["server", "store", "testing", "etcd", "kafka",
-                             "cassandra"],
+                             "cassandra", "redis", "base"],
                  "etcd": ["etcd"], "kafka": ["kafka"], "cassandra": ["cassandra"],
-                 "cassandra_schema": ["cassandra"]}
+                 "cassandra_schema": ["cassandra"], "redis": ["redis"]}
 
 INCLUDE_PATHS = ["include", "lib", "lib/core", "lib/server"]
 SUFFIXES = (".c", ".h")

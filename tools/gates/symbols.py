@@ -12,7 +12,8 @@ NEEDS_BUILD = True
 LIBRARY_OF = {"client": "libchat-client", "token": "libchat-client",
               "server": "libchat-server", "testing": "libchat-testing",
               "history": "libchat-testing", "etcd": "libchat-etcd",
-              "kafka": "libchat-kafka", "cassandra": "libchat-cassandra"}
+              "kafka": "libchat-kafka", "cassandra": "libchat-cassandra",
+              "redis": "libchat-redis"}
 DECLARATION = re.compile(r"\bCHAT_API\b([^;{]*?)\b(\w+)\s*\(")
 DATA = re.compile(r"\bCHAT_API\b[^;{(]*?\b(\w+)\s*(?:\[[^]]*\])?\s*;")
 # Put in by the linker.

@@ -7,6 +7,8 @@
 
 #include "base/view.h"
 
+#include <stdio.h>
+
 void chat__redis_cluster_refresh(chat__redis_fleet *fleet, uint64_t now_ms)
 {
     uint64_t at = now_ms + CHAT__REDIS_RETRY_MS;
@@ -119,33 +121,34 @@ void chat__redis_cluster_take(chat__redis_fleet *fleet, uint32_t link,
         fleet->poll_at_ms = UINT64_MAX;
 }
 
+/* The number in front of the next space. CHAT_OK: `*rest` is what is behind it. */
+static chat_status take_slot(chat_view *rest, uint16_t *out)
+{
+    uint32_t slot = 0;
+    size_t i = 0;
+    for (; i < rest->len && i < 5 && rest->data[i] >= '0' && rest->data[i] <= '9'; i++)
+        slot = slot * 10 + (uint32_t)(rest->data[i] - '0');
+    if (i == 0 || i == rest->len || rest->data[i] != ' ' || slot >= CHAT__REDIS_N_SLOTS)
+        return CHAT_ERR_PROTOCOL;
+    *out = (uint16_t)slot;
+    *rest = chat__view(rest->data + i + 1, rest->len - i - 1);
+    return CHAT_OK;
+}
+
 uint32_t chat__redis_cluster_moved(chat__redis_fleet *fleet, uint32_t from, chat_view text,
                                    uint16_t *out_slot)
 {
     chat__redis_address address;
-    uint32_t slot = 0;
-    size_t i = 0, digits = 0;
-    while (i < text.len && text.data[i] != ' ')
-        i++;
-    for (i++; i < text.len && text.data[i] >= '0' && text.data[i] <= '9' && digits < 5;
-         i++, digits++)
-        slot = slot * 10 + (uint32_t)(text.data[i] - '0');
-    if (digits == 0 || i >= text.len || text.data[i] != ' ' || slot >= CHAT__REDIS_N_SLOTS)
+    char whole[CHAT__REDIS_HOST_BYTES + 8];
+    const uint8_t *space = memchr(text.data, ' ', text.len);
+    size_t word = space != NULL ? (size_t)(space - text.data) + 1 : text.len;
+    chat_view where = chat__view(text.data + word, text.len - word);
+    if (take_slot(&where, out_slot) != CHAT_OK || where.len == 0 || where.len > 260)
         return CHAT__REDIS_NO_LINK;
-    i++;
-    char same[CHAT__REDIS_HOST_BYTES + 8] = "h";
-    chat_view where = chat__view(text.data + i, text.len - i);
     /* ":port" is a port of the server that said it. */
-    if (where.len > 1 && where.len < 8 && where.data[0] == ':') {
-        memcpy(same + 1, where.data, where.len);
-        if (chat__redis_address_read(chat__view(same, where.len + 1), &address) != CHAT_OK)
-            return CHAT__REDIS_NO_LINK;
-        where = chat__view("", 0);
-    } else if (chat__redis_address_read(where, &address) == CHAT_OK) {
-        where = chat__view_str(address.host);
-    } else {
+    snprintf(whole, sizeof whole, "%s%.*s", where.data[0] == ':' ? "?" : "", (int)where.len,
+             (const char *)where.data);
+    if (chat__redis_address_read(chat__view_str(whole), &address) != CHAT_OK)
         return CHAT__REDIS_NO_LINK;
-    }
-    *out_slot = (uint16_t)slot;
-    return node(fleet, from, where, address.port);
+    return node(fleet, from, chat__view_str(address.host), address.port);
 }

@@ -210,11 +210,11 @@ void chat__redis_conn_process(chat__redis_conn *conn, uint64_t now_ms)
         return;
     chat__redis_conn_closed(
         conn, CHAT_ERR_TIMEOUT,
-        conn->state == CHAT__REDIS_DIALLING ? "nobody answers there: check host and port in "
-                                              "`servers`, and firewalls"
-        : conn->state == CHAT__REDIS_GREETING
-            ? "it does not answer as Redis does: check `servers`; a port with TLS needs `tls`"
-            : "the server hangs: no answer within `timeout_ms`");
+        conn->state == CHAT__REDIS_DIALLING   ? "nobody answers there: check host and port in "
+                                                "`servers`, and firewalls"
+        : conn->state == CHAT__REDIS_GREETING ? "it does not answer as Redis does: check "
+                                                "`servers`, and whether `tls` is right for the port"
+                                              : "the server hangs: no answer within `timeout_ms`");
 }
 
 /* --- commands and replies --- */
@@ -261,13 +261,13 @@ static flying take_first(chat__redis_conn *conn)
 
 static void broken(chat__redis_conn *conn, chat_status status)
 {
-    chat__redis_conn_closed(
-        conn, status,
-        status == CHAT_ERR_LIMIT   ? "a reply is larger than `max_reply_bytes`"
-        : status == CHAT_ERR_NOMEM ? "no memory for a reply"
-        : conn->state == CHAT__REDIS_GREETING
-            ? "it does not answer as Redis does: check `servers`; a port with TLS needs `tls`"
-            : "what came is no RESP");
+    chat__redis_conn_closed(conn, status,
+                            status == CHAT_ERR_LIMIT   ? "a reply is larger than `max_reply_bytes`"
+                            : status == CHAT_ERR_NOMEM ? "no memory for a reply"
+                            : conn->state == CHAT__REDIS_GREETING
+                                ? "it does not answer as Redis does: check `servers`, and whether "
+                                  "`tls` is right for the port"
+                                : "what came is no RESP");
 }
 
 /* 1: `out` is an event. */

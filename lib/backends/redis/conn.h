@@ -11,7 +11,7 @@
 
 #include "backends/redis/reply.h"
 
-#define CHAT__REDIS_WHY_BYTES 256u
+#define CHAT__REDIS_WHY_BYTES 384u
 
 typedef struct chat__redis_conn chat__redis_conn;
 

@@ -299,7 +299,7 @@ void chat__redis_problem(chat__redis_fleet *fleet, const chat__redis_address *of
 {
     char line[CHAT__REDIS_WHY_BYTES];
     int is_v6 = strchr(of->host, ':') != NULL;
-    snprintf(line, sizeof line, "redis %s%.60s%s:%u: %.170s", is_v6 ? "[" : "", of->host,
+    snprintf(line, sizeof line, "redis %s%.60s%s:%u: %.280s", is_v6 ? "[" : "", of->host,
              is_v6 ? "]" : "", (unsigned)of->port, why);
     if (fleet->problem == status && strcmp(fleet->why, line) == 0)
         return;

@@ -256,7 +256,7 @@ static const wrong WRONG[] = {
      "maxclients"},
     {"a web server", "HTTP/1.1 400 Bad Request\r\n", CHAT__REDIS_STANDALONE, CHAT_ERR_PROTOCOL,
      "check `servers`"},
-    {"an alert of TLS", "\x15\x03\x03", CHAT__REDIS_STANDALONE, CHAT_ERR_PROTOCOL, "needs `tls`"},
+    {"an alert of TLS", "\x15\x03\x03", CHAT__REDIS_STANDALONE, CHAT_ERR_PROTOCOL, "`tls`"},
 };
 
 static void wrong_settings_name_the_option(void **state)
