@@ -39,6 +39,7 @@ export class ChatClient extends EventTarget {
     #openedAt = 0; #timer = null; #heartbeat = null; #bye = null; #lastHeardAt = 0;
     #count = 0; #acked = 0; #isAckDue = false; #pausedUntil = 0; #pauseTimer = null;
     #outbox = new Map(); #requests = new Map(); #mine = new Set(); #lastSeq = new Map(); #filling = new Map(); #r = 0;
+    #resumed = null; #isReset = false; #missing = null;
 
     /** `token` is a JWT or a function that gives one, or a promise of one, for each connection. */
     constructor(url, token, {device = "web", agent = "libchat-js", firstWaitMs = 1000} = {}) {
@@ -132,7 +133,8 @@ export class ChatClient extends EventTarget {
         if (frame.t === "welcome") return this.#welcome(frame);
         if (frame.t === "sent" || (frame.t === "error" && frame.cid)) return this.#sent(frame);
         if (frame.t === "bye") { this.#bye = frame; return undefined; }
-        if (frame.t === "gap") return this.#fill(frame.chat, BigInt(frame.after));
+        if (frame.t === "resumed") return this.#onResumed(frame);
+        if (frame.t === "gap") return this.#fill(frame);
         if (frame.t !== "pong") this.#emit(frame.t, frame);
         return undefined;
     }
@@ -236,9 +238,10 @@ export class ChatClient extends EventTarget {
     }
 
     /** Fetch from history what the server did not send, and what comes meanwhile, in order. */
-    async #fill(chat, after) {
-        const filling = {upTo: 0n}, last = this.#lastSeq.get(chat) ?? 0n;
-        let from = last > after ? last : after;
+    async #fill({chat, after, before}) {
+        const filling = {upTo: 0n}, known = this.#lastSeq.get(chat) ?? 0n, start = BigInt(after);
+        let from = known > start ? known : start, error = null;
+        const first = from;
         this.#filling.set(chat, filling);
         try {
             for (let isMore = true; isMore;) {
@@ -248,16 +251,38 @@ export class ChatClient extends EventTarget {
                 if (rows.length) from = BigInt(rows[rows.length - 1].seq);
                 isMore = rows.length > 0 && (result.more || filling.upTo > from);
             }
-            this.#filling.delete(chat);
+        } catch (failure) { error = failure; }
+        if (this.#filling.get(chat) !== filling) return;  // the next `hello` is told of the gap again
+        this.#filling.delete(chat);
+        if (error || (from === first && from < BigInt(before) - 1n)) this.#missing ??= {chat, after, before};
+        if (!error) {
             this.#acked = this.#count;
             this.#write({t: "ack", n: this.#count, chat, seq: String(from)});
-        } catch {
-            this.#filling.delete(chat);  // the next `hello` is told of the gap again
         }
+        this.#tellResumed();
+    }
+
+    /** The server says it once a connection; what it said and was not told goes into the next one's. */
+    #onResumed(frame) {
+        this.#resumed = frame;
+        if (frame.state === "reset") this.#isReset = true;
+        this.#tellResumed();
+    }
+
+    /** When all gaps are filled: then everything that was missed was given. */
+    #tellResumed() {
+        if (!this.#resumed || this.#filling.size) return;
+        const state = this.#isReset ? "reset" : this.#missing ? "gap" : "recovered";
+        const detail = {...this.#resumed, state, ...this.#missing};
+        this.#resumed = this.#missing = null;
+        this.#isReset = false;
+        this.#emit("resumed", detail);
     }
 
     /** Forget the connection; nothing of it is heard any more. */
     #drop() {
+        this.#resumed = null;
+        this.#filling.clear();
         const socket = this.#socket;
         clearTimeout(this.#timer);
         this.#socket = null;

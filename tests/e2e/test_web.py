@@ -58,6 +58,16 @@ def test_an_expired_token_is_renewed_by_who_can(server, others, ends):
     run.kill()
 
 
+def test_one_resumed_behind_the_gaps_with_the_strongest_word():
+    run = Process([node(), str(SCRIPT.with_name("resumed.mjs"))])
+    assert run.wait_exit(30) == 0, run.output
+    heard = [json.loads(line) for line in run.output.splitlines()]
+    assert heard[0] == "3"
+    assert [one["state"] for one in heard[1:]] == ["recovered", "reset", "gap", "recovered"]
+    assert {name: heard[3][name] for name in ("chat", "after", "before")} == {
+        "chat": "room", "after": "5", "before": "9"}
+
+
 def test_the_page_uses_what_is_there():
     page = (ROOT / "bindings/js/index.html").read_text(encoding="utf-8")
     assert 'from "./chat.js"' in page and pathlib.Path(ROOT / "bindings/js/chat.js").exists()

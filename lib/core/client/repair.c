@@ -44,11 +44,21 @@ static void drop_first(chat__client *client)
     chat__alloc_free(&client->allocator, gap);
 }
 
+/* A `reset` that waits for its last page, and a gap that could not be filled: the server counts
+   both as told, so the next connection's event has them. */
 void chat__repair_reset(chat__client *client)
 {
-    while (client->repair.first != NULL)
+    chat__client_repair *repair = &client->repair;
+    while (repair->first != NULL)
         drop_first(client);
-    memset(&client->repair, 0, sizeof client->repair);
+    repair->r = 0;
+    repair->asked_ms = 0;
+    repair->not_before_ms = 0;
+    repair->n_given = 0;
+    repair->n_held = 0;
+    repair->n_resumed = 0;
+    repair->confirm_seq = 0;
+    repair->is_resumed_held = 0;
 }
 
 void chat__repair_on_gap(chat__client *client)
@@ -99,18 +109,20 @@ static void confirm(chat__client_repair *repair, const chat__client_gap *gap, ui
     memcpy(repair->confirm_chat, gap->chat, gap->chat_len);
 }
 
-/* Make the frame in hand what the application is told. */
+/* Make the frame in hand what the application is told; from then on it counts as told. */
 static void make_resumed(chat__client *client)
 {
-    const chat__client_repair *repair = &client->repair;
+    chat__client_repair *repair = &client->repair;
     const char *state = repair->is_reset ? "reset" : repair->is_failed ? "gap" : "recovered";
     uint64_t count = repair->n_resumed + repair->n_given;
     count -= count < repair->n_held ? count : repair->n_held;
     chat_frame_init(&client->frame, CHAT_FRAME_RESUMED);
     CHAT_FRAME_SET(&client->frame, STATE, state, chat__view_str(state));
     CHAT_FRAME_SET(&client->frame, COUNT, count, count);
+    repair->is_reset = 0;
     if (!repair->is_failed)
         return;
+    repair->is_failed = 0;
     CHAT_FRAME_SET(&client->frame, CHAT, chat, chat__view(repair->failed_chat, repair->failed_len));
     CHAT_FRAME_SET(&client->frame, AFTER, after, repair->failed_after);
     CHAT_FRAME_SET(&client->frame, BEFORE, before, repair->failed_before);
@@ -204,7 +216,8 @@ int chat__repair_on_resumed(chat__client *client)
 {
     chat__client_repair *repair = &client->repair;
     const chat_frame *frame = &client->frame;
-    repair->is_reset = chat__view_equal(frame->state, chat__view_str("reset"));
+    if (chat__view_equal(frame->state, chat__view_str("reset")))
+        repair->is_reset = 1;
     repair->n_resumed = frame->count;
     repair->is_resumed_held = repair->first != NULL;
     if (!repair->is_resumed_held)

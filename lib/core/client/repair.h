@@ -37,9 +37,9 @@ typedef struct chat__client_repair {
     uint32_t confirm_len;
     uint8_t confirm_chat[CHAT_CHAT_ID_MAX_BYTES];
     int is_resumed_held;
-    int is_reset;
+    int is_reset;       /* and the application was not told yet, over however many connections */
     uint64_t n_resumed; /* as the server counts */
-    int is_failed;      /* one could not be filled: the first */
+    int is_failed;      /* one could not be filled: the first; not told yet, as is_reset */
     uint64_t failed_after, failed_before;
     uint32_t failed_len;
     uint8_t failed_chat[CHAT_CHAT_ID_MAX_BYTES];
@@ -61,7 +61,7 @@ void chat__repair_asked(struct chat__client *client);
 /* When something is due; UINT64_MAX: nothing. A page that is late: the connection is given up. */
 uint64_t chat__repair_due_at(const struct chat__client *client);
 int chat__repair_is_late(const struct chat__client *client);
-/* The connection is gone: the server tells again. */
+/* The connection is gone: the server tells again, but not what it counts as told. */
 void chat__repair_reset(struct chat__client *client);
 
 #endif

@@ -148,6 +148,60 @@ static void a_lost_connection_begins_anew_behind_what_was_given(void **state)
     chat__client_free(rig.client);
 }
 
+static void connect_again(struct rig *rig)
+{
+    chat__client_lost(rig->client, CHAT_ERR_NETWORK, 0, "");
+    rig_drain(rig);
+    rig_turn(rig, 40000); /* longer than any wait */
+    rig_welcome(rig);
+    rig_drain(rig);
+    (void)rig_written(rig);
+}
+
+static void assert_resumed(struct rig *rig, const char *json, const char *state)
+{
+    const chat_event *event;
+    chat__client_receive(rig->client, chat__view_str(json));
+    assert_int_equal(chat__client_next_event(rig->client, &event), CHAT_OK);
+    assert_int_equal(event->type, CHAT_EVENT_RESUMED);
+    assert_true(chat__view_equal(event->frame->state, chat__view_str(state)));
+    assert_int_equal(CHAT_FRAME_HAS(event->frame, AFTER), strcmp(state, "gap") == 0);
+    rig_drain(rig);
+}
+
+#define RECOVERED "{\"t\":\"resumed\",\"state\":\"recovered\",\"count\":0}"
+
+/* The server said it, the application was not told: the next connection's event says it, once. */
+static void a_reset_that_waited_for_a_page_outlives_its_connection(void **state)
+{
+    struct rig rig;
+    (void)state;
+    online_with_a_gap(&rig);
+    assert_string_equal(rig_hear(&rig, "{\"t\":\"resumed\",\"state\":\"reset\",\"count\":0}"), "");
+    connect_again(&rig);
+    assert_resumed(&rig, RECOVERED, "reset");
+    connect_again(&rig);
+    assert_resumed(&rig, RECOVERED, "recovered");
+    chat__client_free(rig.client);
+}
+
+/* The gap was confirmed, so the server does not tell of it again. */
+static void a_gap_that_was_not_told_outlives_its_connection(void **state)
+{
+    struct rig rig;
+    (void)state;
+    online_with_a_gap(&rig);
+    assert_string_equal(written(&rig), FIRST_ASK);
+    assert_string_equal(hear_result(&rig, 1), "");
+    assert_non_null(strstr(written(&rig), "\"t\":\"ack\""));
+    connect_again(&rig);
+    connect_again(&rig);
+    assert_resumed(&rig, RECOVERED, "gap");
+    connect_again(&rig);
+    assert_resumed(&rig, RECOVERED, "recovered");
+    chat__client_free(rig.client);
+}
+
 static void a_late_page_costs_the_connection(void **state)
 {
     struct rig rig;
@@ -184,6 +238,8 @@ int main(void)
         cmocka_unit_test(what_comes_while_a_page_is_on_its_way_is_asked_for_again),
         cmocka_unit_test(a_busy_server_is_asked_again_later),
         cmocka_unit_test(a_lost_connection_begins_anew_behind_what_was_given),
+        cmocka_unit_test(a_reset_that_waited_for_a_page_outlives_its_connection),
+        cmocka_unit_test(a_gap_that_was_not_told_outlives_its_connection),
         cmocka_unit_test(a_late_page_costs_the_connection),
         cmocka_unit_test(who_ignores_the_stream_fills_nothing),
     };
