@@ -12,6 +12,8 @@
  * It connects again by itself, sends again what has no answer, in order and under the same cid, and
  * gives each record once. Events: "state" (detail: {state, code, text, retry_ms}), and each frame
  * that is no answer under its name: msg chat change note marker setting blocked receipt presence typing resumed.
+ * Behind each "typing" comes one "typing_ended" with {chat, user}: after 5 s without another, with
+ * a message of the user, or with the end of the connection.
  */
 
 const STREAM = new Set(["msg", "chat", "change", "note", "marker", "setting", "blocked"]);
@@ -24,6 +26,8 @@ const MAX_WAIT_MS = 30000;
 const CONNECT_MS = 10000;
 const ANSWER_MS = 30000;
 const MAX_OUTBOX = 1000;
+const TYPING_MS = 5000;
+const MAX_TYPISTS = 64;
 
 export class ChatError extends Error {
     constructor(code, text, retryMs) {
@@ -39,7 +43,7 @@ export class ChatClient extends EventTarget {
     #openedAt = 0; #timer = null; #heartbeat = null; #bye = null; #lastHeardAt = 0;
     #count = 0; #acked = 0; #isAckDue = false; #pausedUntil = 0; #pauseTimer = null;
     #outbox = new Map(); #requests = new Map(); #mine = new Set(); #lastSeq = new Map(); #filling = new Map(); #r = 0;
-    #resumed = null; #isReset = false; #missing = null;
+    #typists = new Map(); #resumed = null; #isReset = false; #missing = null;
 
     /** `token` is a JWT or a function that gives one, or a promise of one, for each connection. */
     constructor(url, token, {device = "web", agent = "libchat-js", firstWaitMs = 1000} = {}) {
@@ -134,6 +138,7 @@ export class ChatClient extends EventTarget {
         if (frame.t === "sent" || (frame.t === "error" && frame.cid)) return this.#sent(frame);
         if (frame.t === "bye") { this.#bye = frame; return undefined; }
         if (frame.t === "resumed") return this.#onResumed(frame);
+        if (frame.t === "typing") return this.#onTyping(frame);
         if (frame.t === "gap") return this.#fill(frame);
         if (frame.t !== "pong") this.#emit(frame.t, frame);
         return undefined;
@@ -229,6 +234,7 @@ export class ChatClient extends EventTarget {
         this.#lastSeq.set(frame.chat, seq);
         const isMine = this.#outbox.has(frame.cid) || this.#mine.delete(frame.cid);
         if (frame.t !== "msg" || !isMine) this.#emit(frame.t, frame);
+        if (frame.t === "msg") this.#endTyping(JSON.stringify([frame.chat, frame.from]));
     }
 
     #ack() {
@@ -262,6 +268,22 @@ export class ChatClient extends EventTarget {
         this.#tellResumed();
     }
 
+    #onTyping(frame) {
+        const key = JSON.stringify([frame.chat, frame.user]), known = this.#typists.get(key);
+        if (!known && this.#typists.size >= MAX_TYPISTS) return;  // none is without its end
+        clearTimeout(known);
+        this.#typists.set(key, setTimeout(() => this.#endTyping(key), TYPING_MS));
+        this.#emit("typing", frame);
+    }
+
+    #endTyping(key) {
+        if (!this.#typists.has(key)) return;
+        const [chat, user] = JSON.parse(key);
+        clearTimeout(this.#typists.get(key));
+        this.#typists.delete(key);
+        this.#emit("typing_ended", {chat, user});
+    }
+
     /** The server says it once a connection; what it said and was not told goes into the next one's. */
     #onResumed(frame) {
         this.#resumed = frame;
@@ -283,6 +305,7 @@ export class ChatClient extends EventTarget {
     #drop() {
         this.#resumed = null;
         this.#filling.clear();
+        for (const key of [...this.#typists.keys()]) this.#endTyping(key);
         const socket = this.#socket;
         clearTimeout(this.#timer);
         this.#socket = null;

@@ -356,7 +356,16 @@ static void interactive_on_input(struct cli *cli)
     cli_read_lines(cli, take_line);
 }
 
-static void show_result(const chat_event *event)
+static void show_typing(const struct cli *cli, const chat_event *event)
+{
+    fputs("  ", stdout);
+    show_text(stdout, event->frame->user);
+    fputs(event->type == CHAT_EVENT_TYPING ? " is typing in " : " types no more in ", stdout);
+    show_chat_name(stdout, cli, event->frame->chat);
+    putchar('\n');
+}
+
+static void show_result(const struct cli *cli, const chat_event *event)
 {
     const chat_frame *frame = event->frame;
     /* The answer to mark_read(): what else names a chat gives an id too. */
@@ -368,6 +377,8 @@ static void show_result(const chat_event *event)
                CHAT_FRAME_HAS(frame, HAS_MORE) && frame->more ? ", and more" : "");
     else if (event->type == CHAT_EVENT_RESULT)
         printf("  done\n");
+    if (event->type == CHAT_EVENT_TYPING_ENDED)
+        show_typing(cli, event);
     if (event->type != CHAT_EVENT_ERROR && event->type != CHAT_EVENT_FAILED)
         return;
     struct own *own = CHAT_FRAME_HAS(frame, CID) ? find_own(frame->cid) : NULL;
@@ -377,15 +388,6 @@ static void show_result(const chat_event *event)
         fputs(": ", stdout);
         show_text(stdout, cli_view(own->snippet));
     }
-    putchar('\n');
-}
-
-static void show_typing(const struct cli *cli, const chat_frame *frame)
-{
-    fputs("  ", stdout);
-    show_text(stdout, frame->user);
-    fputs(" is typing in ", stdout);
-    show_chat_name(stdout, cli, frame->chat);
     putchar('\n');
 }
 
@@ -433,7 +435,7 @@ static void show_event(struct cli *cli, const chat_event *event)
         show_row(stdout, cli, event->frame);
         break;
     case CHAT_EVENT_TYPING:
-        show_typing(cli, event->frame);
+        show_typing(cli, event);
         break;
     case CHAT_EVENT_SETTING:
     case CHAT_EVENT_MARKER: /* what another device shows is no news here */
@@ -450,7 +452,7 @@ static void show_event(struct cli *cli, const chat_event *event)
     default:
         if (event->type == CHAT_EVENT_RESULT && event->frame->r == ui.history_r)
             rows_print(cli, 0);
-        show_result(event);
+        show_result(cli, event);
         break;
     }
 }

@@ -54,6 +54,15 @@ static void put_json_frame(FILE *out, const chat_frame *frame)
     free(text);
 }
 
+static void put_json_typing_ended(FILE *out, const chat_frame *frame)
+{
+    fprintf(out, "{\"t\":\"typing_ended\",\"chat\":");
+    show_json_text(out, frame->chat);
+    fprintf(out, ",\"user\":");
+    show_json_text(out, frame->user);
+    fputs("}\n", out);
+}
+
 void show_json(FILE *out, const chat_event *event)
 {
     if (event->type == CHAT_EVENT_STATE)
@@ -67,7 +76,9 @@ void show_json(FILE *out, const chat_event *event)
     if (event->type == CHAT_EVENT_RESULT && event->cached != CHAT_CACHED_NO)
         fprintf(out, "{\"t\":\"cached\",\"whole\":%s}\n",
                 event->cached == CHAT_CACHED_WHOLE ? "true" : "false");
-    if (event->frame != NULL)
+    if (event->type == CHAT_EVENT_TYPING_ENDED)
+        put_json_typing_ended(out, event->frame);
+    else if (event->frame != NULL)
         put_json_frame(out, event->frame);
     fflush(out);
 }

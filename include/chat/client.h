@@ -64,6 +64,9 @@ typedef struct chat_client_options {
     const char *store_file;  /**< outbox and cache on disk, see <chat/client_store.h>; NULL: none */
     uint32_t cache_messages; /**< 1000: records of each chat that the file keeps, the newest */
     uint32_t cache_total;    /**< 100,000: records of all chats */
+    uint32_t typing_ms;      /**< 5000: from the last TYPING of a user in a chat to TYPING_ENDED, if
+                                no message or loss of the connection is first. 0: never comes */
+    uint32_t reserved;       /**< 0 */
 } chat_client_options;
 
 /** Zero, `struct_size`, and the defaults named above. */
@@ -127,7 +130,7 @@ typedef enum chat_event_type {
     CHAT_EVENT_ERROR,     /**< `frame`: error; request `r` failed for `status` */
     CHAT_EVENT_FAILED,    /**< `frame`: error; message `cid` will not be sent for `status` */
     CHAT_EVENT_PRESENCE,  /**< `frame`: presence, a watched user came or went */
-    CHAT_EVENT_TYPING,    /**< `frame`: typing; it counts for some 5 s */
+    CHAT_EVENT_TYPING,    /**< `frame`: typing; again while it goes on, every 3 s or so */
     CHAT_EVENT_MARKER,    /**< `frame`: marker, how far I have read a chat on another device */
     CHAT_EVENT_CHANGE,    /**< `frame`: change of a group of mine; the last one of a group that I
                                left or was removed from, the first one of one I was added to */
@@ -139,10 +142,10 @@ typedef enum chat_event_type {
     CHAT_EVENT_NOTE,      /**< `frame`: note, somebody edited, deleted or reacted to a message */
     CHAT_EVENT_SETTING,   /**< `frame`: setting, I muted a chat on another device */
     CHAT_EVENT_BLOCKED,   /**< `frame`: blocked, I (un)blocked a user on another device */
-    CHAT_EVENT_TOKEN_WANTED = 64, /**< give a new one by chat_client_set_token(), soon (`status` OK)
-                                     or because the old one was refused for `status`; a client that
-                                     was refused then connects again by itself */
-    CHAT_EVENT_STORE              /**< `store_file` was damaged and begun anew; `text` says more */
+    CHAT_EVENT_TOKEN_WANTED = 64, /**< say chat_client_set_token(): the old one ends soon (`status`
+                                     OK) or was refused; who was refused then connects again */
+    CHAT_EVENT_STORE,             /**< `store_file` was damaged and begun anew; `text` says more */
+    CHAT_EVENT_TYPING_ENDED       /**< `frame`: typing, of a TYPING that counts no more */
 } chat_event_type;
 
 /** Where a ROW or RESULT is from. */
@@ -300,7 +303,6 @@ CHAT_API chat_status chat_client_presence(chat_client *client, chat_view_list us
  * reads slowly may miss changes.
  */
 CHAT_API chat_status chat_client_watch(chat_client *client, chat_view_list users, uint64_t *out_r);
-
 /** Look offline to others (1), or no longer (0). Answer: RESULT. */
 CHAT_API chat_status chat_client_hide(chat_client *client, int is_hidden, uint64_t *out_r);
 
@@ -369,7 +371,6 @@ typedef struct chat_note_request {
 CHAT_API chat_status chat_client_note(chat_client *client, chat_frame_type type,
                                       const chat_target *target, const chat_note_request *note,
                                       uint64_t *out_r);
-
 /** Ask for a sign of life. Answer: RESULT with a `pong`. */
 CHAT_API chat_status chat_client_ping(chat_client *client, uint64_t *out_r);
 

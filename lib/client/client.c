@@ -37,6 +37,7 @@ void chat_client_options_init(chat_client_options *options)
     options->max_requests = core.max_requests;
     options->max_frame_bytes = core.max_frame_bytes;
     options->max_chats = core.max_chats;
+    options->typing_ms = core.typing_ms;
     options->cache_messages = 1000;
     options->cache_total = 100000;
 }
@@ -94,6 +95,7 @@ static chat_status make_core(chat_client *client, const chat_client_options *opt
     core.max_requests = options->max_requests;
     core.max_frame_bytes = options->max_frame_bytes;
     core.max_chats = options->max_chats;
+    core.typing_ms = options->typing_ms;
     if (getrandom(core.seed, sizeof core.seed, 0) != (ssize_t)sizeof core.seed)
         return CHAT_ERR_LIMIT;
     chat_status status = chat__keep_open(client, options, &core);

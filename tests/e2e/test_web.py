@@ -63,9 +63,11 @@ def test_one_resumed_behind_the_gaps_with_the_strongest_word():
     assert run.wait_exit(30) == 0, run.output
     heard = [json.loads(line) for line in run.output.splitlines()]
     assert heard[0] == "3"
-    assert [one["state"] for one in heard[1:]] == ["recovered", "reset", "gap", "recovered"]
+    assert [one["state"] for one in heard[1:5]] == ["recovered", "reset", "gap", "recovered"]
     assert {name: heard[3][name] for name in ("chat", "after", "before")} == {
         "chat": "room", "after": "5", "before": "9"}
+    assert heard[5:] == [["typing", "bob"], ["typing", "carol"], ["typing", "bob"], "9",
+                         ["typing_ended", "bob"], ["typing_ended", "carol"]]
 
 
 def test_the_page_uses_what_is_there():

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/** What chat.js tells of `resumed`, of a scripted server: prints the details, a JSON object a line. */
+/** What chat.js tells of `resumed` and `typing`, of a scripted server: the details, a JSON object a line. */
 let socket = null;
 const written = [];
 globalThis.WebSocket = class {
@@ -56,4 +56,10 @@ await connect();
 hear(recovered);
 await connect();
 hear(recovered);
+
+// A message ends the typing of its author, the connection that of all.
+for (const type of ["typing", "typing_ended"])
+    client.addEventListener(type, ({detail}) => console.log(JSON.stringify([type, detail.user])));
+for (const user of ["bob", "carol", "bob"]) hear({t: "typing", chat: "team", user});
+hear({t: "msg", chat: "team", from: "bob", seq: "9", id: "9", body: "x"});
 client.stop();

@@ -8,7 +8,7 @@ from helpers import event_of
 from libchat import (AnswerTimeout, Blocked, CallerError, Change, Chat, ChatError, ClientState,
                      LimitError, Marker,
                      Message, Note, PeerError, Presence, Receipt, Resumed, RetryError, Sent, Setting,
-                     State, Status, Typing, User)
+                     State, Status, Typing, TypingEnded, User)
 
 
 def test_a_message_arrives_as_it_was_sent(place, run):
@@ -208,6 +208,8 @@ def test_presence_and_typing(place, run):
                 assert (await event_of(alice, Presence)).online
                 bob.typing(User("alice"))
                 assert (await event_of(alice, Typing)).user == "bob"
+                await bob.send(User("alice"), "done")
+                assert (await event_of(alice, TypingEnded)).user == "bob"
                 await bob.hide()
                 assert not (await event_of(alice, Presence)).online
                 assert not (await alice.presence(["bob"]))[0].online

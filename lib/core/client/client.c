@@ -47,6 +47,7 @@ void chat__client_options_init(chat__client_options *options)
     options->max_requests = 64;
     options->max_frame_bytes = 131072;
     options->max_chats = 4096;
+    options->typing_ms = 5000;
 }
 
 static int options_are_valid(const chat__client_options *o)
@@ -118,6 +119,8 @@ void chat__client_free(chat__client *client)
     chat__client_list_free(&client->requests, &allocator);
     chat__client_list_free(&client->dead, &allocator);
     chat__client_list_free(&client->hints, &allocator);
+    chat__client_list_free(&client->typists, &allocator);
+    chat__client_list_free(&client->ended, &allocator);
     chat__client_seen_done(&client->seen);
     chat__alloc_free(&allocator, client->told);
     chat__buf_done(&client->out);
@@ -222,6 +225,7 @@ static void forget_connection(chat__client *client)
     chat__repair_reset(client);
     chat__client_outbox_rewind(&client->outbox);
     chat__client_list_free(&client->hints, &client->allocator);
+    chat__typists_turn(client, UINT64_MAX);
     rewind_requests(client);
 }
 
@@ -323,6 +327,7 @@ void chat__client_do_due(chat__client *client)
     client->is_due_done = 1;
     time_out_requests(client);
     chat__client_outbox_turn(&client->outbox, now_ms);
+    chat__typists_turn(client, now_ms);
     if (client->phase == CHAT__PHASE_WAITING && now_ms >= client->due_ms)
         dial(client);
     else if ((client->phase == CHAT__PHASE_DIALING || client->phase == CHAT__PHASE_HELLO) &&
@@ -361,6 +366,7 @@ uint64_t chat__client_deadline(const chat__client *client)
     earlier(&at, chat__client_outbox_answer_at(&client->outbox));
     earlier(&at, chat__client_outbox_hold_at(&client->outbox));
     earlier(&at, chat__repair_due_at(client));
+    earlier(&at, chat__typists_due_at(client));
     if (client->bye_ms != 0)
         earlier(&at, client->bye_ms);
     return at;

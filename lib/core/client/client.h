@@ -35,6 +35,7 @@ typedef struct chat__client_options {
     uint32_t max_requests;
     uint32_t max_frame_bytes;
     uint32_t max_chats;
+    uint32_t typing_ms;
 } chat__client_options;
 
 /* Defaults as in <chat/client.h>; device "default". */

@@ -12,6 +12,7 @@
 #define CHAT__CLIENT_WHY_BYTES     200u
 #define CHAT__CLIENT_STATES        8u
 #define CHAT__CLIENT_HINTS         8u
+#define CHAT__CLIENT_TYPISTS       64u
 #define CHAT__CLIENT_BYE_GRACE_MS  5000u    /* from `bye` to the end of the connection */
 #define CHAT__CLIENT_MAX_RETRY_MS  3600000u /* longest advice of a server that is followed */
 #define CHAT__CLIENT_HOLD_MS       1000u    /* for a refusal without advice */
@@ -85,8 +86,10 @@ struct chat__client {
 
     chat__client_outbox outbox;
     chat__client_list requests;
-    chat__client_list hints; /* typing, to be written over this connection or never */
-    chat__client_list dead;  /* requests without an answer, to be told */
+    chat__client_list hints;   /* typing, to be written over this connection or never */
+    chat__client_list typists; /* others who type, as the application was told */
+    chat__client_list ended;   /* no longer, to be told */
+    chat__client_list dead;    /* requests without an answer, to be told */
     uint64_t next_r;
     uint64_t next_order;
     chat__client_seen seen;
@@ -112,6 +115,17 @@ struct chat__client {
 chat_event_type chat__client_event_of(const chat_frame *record);
 /* The frame in hand becomes the event that is read next. */
 void chat__client_give(chat__client *client, chat_event_type type, chat_status status);
+
+/* typists.c */
+/* A hint came. 0: there is no room, it is not given. */
+int chat__typists_heard(chat__client *client);
+/* Whose message is given types no more. */
+void chat__typists_said(chat__client *client, const chat_frame *msg);
+/* What is over by then is to be told; UINT64_MAX: all of it. */
+void chat__typists_turn(chat__client *client, uint64_t now_ms);
+uint64_t chat__typists_due_at(const chat__client *client);
+/* The first that ended becomes the event. 0: there is none. */
+int chat__typists_tell(chat__client *client);
 
 /* client.c */
 void chat__client_leave(chat__client *client, chat__client_step step, chat_status status,

@@ -19,6 +19,8 @@ void chat__client_give(chat__client *client, chat_event_type type, chat_status s
     if (CHAT_FRAME_HAS(&client->frame, TEXT))
         client->event.text = client->frame.text;
     client->has_event = 1;
+    if (type == CHAT_EVENT_MESSAGE)
+        chat__typists_said(client, &client->frame);
 }
 
 static chat__client_item *request_of(const chat__client *client, const chat_frame *frame)
@@ -124,7 +126,8 @@ static void on_presence(chat__client *client)
 
 static void on_typing(chat__client *client)
 {
-    if (CHAT_FRAME_HAS(&client->frame, CHAT) && CHAT_FRAME_HAS(&client->frame, USER))
+    if (CHAT_FRAME_HAS(&client->frame, CHAT) && CHAT_FRAME_HAS(&client->frame, USER) &&
+        chat__typists_heard(client))
         chat__client_give(client, CHAT_EVENT_TYPING, CHAT_OK);
 }
 
@@ -343,6 +346,7 @@ static void tell_token(chat__client *client)
 /* What does not come from a frame. 0: nothing. */
 static int tell_next(chat__client *client)
 {
+    int is_any = 1;
     if (client->n_changes > 0)
         tell_change(client);
     else if (client->outbox.failed.first != NULL)
@@ -352,8 +356,8 @@ static int tell_next(chat__client *client)
     else if (client->is_token_wanted)
         tell_token(client);
     else
-        return 0;
-    return 1;
+        is_any = chat__typists_tell(client);
+    return is_any;
 }
 
 chat_status chat__client_next_event(chat__client *client, const chat_event **out)

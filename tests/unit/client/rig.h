@@ -71,9 +71,11 @@ static inline void rig_turn(struct rig *rig, uint64_t ms)
 /* The next event as "TYPE status detail", "" for none. */
 static inline const char *rig_event(struct rig *rig)
 {
-    static const char *const types[] = {"",         "STATE",  "MESSAGE", "CHAT",   "SENT",
-                                        "RECEIPT",  "ROW",    "RESULT",  "ERROR",  "FAILED",
-                                        "PRESENCE", "TYPING", "MARKER",  "CHANGE", "RESUMED"};
+    static const char *const types[] = {
+        "",       "STATE",   "MESSAGE",  "CHAT",
+        "SENT",   "RECEIPT", "ROW",      "RESULT",
+        "ERROR",  "FAILED",  "PRESENCE", "TYPING",
+        "MARKER", "CHANGE",  "RESUMED",  [CHAT_EVENT_TYPING_ENDED] = "TYPING_ENDED"};
     static const char *const states[] = {"",       "waiting", "connecting",
                                          "online", "refused", "closed"};
     const chat_event *event;

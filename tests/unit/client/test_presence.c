@@ -51,6 +51,78 @@ static void typing_of_others_needs_a_name(void **state)
     assert_string_equal(rig_hear(rig, "{\"t\":\"typing\",\"chat\":\"room\"}"), "");
 }
 
+#define BOB_TYPES "{\"t\":\"typing\",\"chat\":\"room\",\"user\":\"bob\"}"
+
+static void assert_told_who(const struct rig *rig, const char *chat, const char *user)
+{
+    const chat_event *event;
+    assert_int_equal(chat__client_next_event(rig->client, &event), CHAT_OK);
+    assert_int_equal(event->type, CHAT_EVENT_TYPING_ENDED);
+    assert_true(chat__view_equal(event->frame->chat, chat__view_str(chat)));
+    assert_true(chat__view_equal(event->frame->user, chat__view_str(user)));
+}
+
+static void typing_ends_by_itself(void **state)
+{
+    struct rig *rig = *state;
+    (void)rig_hear(rig, BOB_TYPES);
+    rig_turn(rig, 3000);
+    assert_string_equal(rig_hear(rig, BOB_TYPES), "TYPING ok 0");
+    assert_int_equal(chat__client_deadline(rig->client), rig->now_ms + 5000);
+    rig_turn(rig, 4999);
+    assert_string_equal(rig_event(rig), "");
+    rig_turn(rig, 1);
+    assert_told_who(rig, "room", "bob");
+    assert_string_equal(rig_event(rig), "");
+    rig_turn(rig, 10000);
+    assert_string_equal(rig_event(rig), "");
+}
+
+static void typing_ends_with_the_message_and_the_connection(void **state)
+{
+    struct rig *rig = *state;
+    (void)rig_hear(rig, BOB_TYPES);
+    (void)rig_hear(rig, "{\"t\":\"typing\",\"chat\":\"room\",\"user\":\"carol\"}");
+    (void)rig_hear(rig, "{\"t\":\"typing\",\"chat\":\"other\",\"user\":\"bob\"}");
+    assert_string_equal(rig_hear_msg(rig, 1, 0), "MESSAGE ok m1");
+    assert_told_who(rig, "room", "bob");
+    assert_string_equal(rig_event(rig), "");
+    chat__client_lost(rig->client, CHAT_ERR_NETWORK, 0, "");
+    assert_string_equal(rig_event(rig), "STATE network waiting");
+    assert_told_who(rig, "room", "carol");
+    assert_told_who(rig, "other", "bob");
+    assert_string_equal(rig_event(rig), "");
+}
+
+/* The end that was not told is none any more. */
+static void typing_that_goes_on_in_the_turn_of_its_end_has_not_ended(void **state)
+{
+    struct rig *rig = *state;
+    (void)rig_hear(rig, BOB_TYPES);
+    rig_turn(rig, 5000);
+    assert_string_equal(rig_hear(rig, BOB_TYPES), "TYPING ok 0");
+    assert_string_equal(rig_event(rig), "");
+    rig_turn(rig, 5000);
+    assert_string_equal(rig_event(rig), "TYPING_ENDED ok 0");
+}
+
+static void typing_of_many_is_bounded_and_none_is_without_its_end(void **state)
+{
+    struct rig *rig = *state;
+    int n_told = 0;
+    int n_ended = 0;
+    for (int i = 0; i < 100; i++) {
+        char json[100];
+        snprintf(json, sizeof json, "{\"t\":\"typing\",\"chat\":\"room\",\"user\":\"u%d\"}", i);
+        n_told += strcmp(rig_hear(rig, json), "TYPING ok 0") == 0;
+    }
+    assert_int_equal(n_told, 64);
+    rig_turn(rig, 5000);
+    while (strcmp(rig_event(rig), "TYPING_ENDED ok 0") == 0)
+        n_ended++;
+    assert_int_equal(n_ended, 64);
+}
+
 static void typing_is_written_now_or_never(void **state)
 {
     struct rig *rig = *state;
@@ -85,6 +157,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(changes_and_rows_are_told_apart),
         TEST(typing_of_others_needs_a_name),
+        TEST(typing_ends_by_itself),
+        TEST(typing_ends_with_the_message_and_the_connection),
+        TEST(typing_that_goes_on_in_the_turn_of_its_end_has_not_ended),
+        TEST(typing_of_many_is_bounded_and_none_is_without_its_end),
         TEST(typing_is_written_now_or_never),
         TEST(typing_does_not_pile_up),
     };

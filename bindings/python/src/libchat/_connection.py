@@ -288,7 +288,7 @@ class Connection(Requests):
             if frame is not None:
                 self._events.append(frame)
         else:
-            self._events.append(own_event_of(event))
+            self._on_own(event)
 
     def _on_state(self, event: Any) -> None:
         state = own_event_of(event)
@@ -301,6 +301,9 @@ class Connection(Requests):
                 change.set_result(None)
         if state.state is ClientState.REFUSED:
             self._wake()
+
+    def _on_own(self, event: Any) -> None:
+        self._events.append(own_event_of(event))
 
     def _on_sent(self, event: Any) -> None:
         frame = frame_of(event)
@@ -433,4 +436,5 @@ def _pump(me: weakref.ref[Connection]) -> None:
 _HANDLERS: dict[int, Callable[[Connection, Any], None]] = {
     lib.CHAT_EVENT_STATE: Connection._on_state, lib.CHAT_EVENT_SENT: Connection._on_sent,
     lib.CHAT_EVENT_FAILED: Connection._on_failed, lib.CHAT_EVENT_ROW: Connection._on_row,
-    lib.CHAT_EVENT_RESULT: Connection._on_result, lib.CHAT_EVENT_ERROR: Connection._on_error}
+    lib.CHAT_EVENT_RESULT: Connection._on_result, lib.CHAT_EVENT_ERROR: Connection._on_error,
+    lib.CHAT_EVENT_TYPING_ENDED: Connection._on_own}

@@ -94,6 +94,14 @@ class StoreRenewed:
     text: str
 
 
+@dataclass(frozen=True)
+class TypingEnded:
+    """An event `Typing` of this user counts no more: a message came, or nothing for 5 s."""
+
+    chat: str
+    user: str
+
+
 class OutboxState(IntEnum):
     """How far a message of the outbox is."""
 
@@ -117,7 +125,7 @@ class OutboxItem:
     seq: int = 0
 
 
-Event = Union[Frame, State, TokenWanted, Failed, StoreRenewed]
+Event = Union[Frame, State, TokenWanted, Failed, StoreRenewed, TypingEnded]
 
 
 def frame_of(event: Any) -> Frame | None:
@@ -128,13 +136,15 @@ def frame_of(event: Any) -> Frame | None:
     return reader(event.frame, event.gap_after) if reader else None
 
 
-def own_event_of(event: Any) -> State | TokenWanted | StoreRenewed:
-    """An event that is not a frame's."""
+def own_event_of(event: Any) -> State | TokenWanted | StoreRenewed | TypingEnded:
+    """An event that is no frame of the server."""
     status = status_of(event.status)
     if event.type == lib.CHAT_EVENT_TOKEN_WANTED:
         return TokenWanted(status)
     if event.type == lib.CHAT_EVENT_STORE:
         return StoreRenewed(_frames.text(event.text))
+    if event.type == lib.CHAT_EVENT_TYPING_ENDED:
+        return TypingEnded(_frames.text(event.frame.chat), _frames.text(event.frame.user))
     frame = frame_of(event)
     return State(ClientState(event.state), status, event.retry_ms / 1000,
                  _frames.text(event.text), frame if isinstance(frame, Welcome) else None)
@@ -149,5 +159,6 @@ def outbox_item_of(item: Any) -> OutboxItem:
 
 
 __all__ = ["Answer", "Cached", "ClientState", "Event", "Failed", "Frame", "OutboxItem",
-           "OutboxState", "Page", "State", "StoreRenewed", "TokenWanted", "User"]
+           "OutboxState", "Page", "State", "StoreRenewed", "TokenWanted",
+           "TypingEnded", "User"]
 __all__ += _frames.__all__
