@@ -234,7 +234,7 @@ void show_presence(FILE *out, const chat_frame *frame)
     fputs(frame->online ? " online" : " offline", out);
     if (!frame->online && CHAT_FRAME_HAS(frame, TS)) {
         fputs(", last seen ", out);
-        show_time(out, frame->ts);
+        show_date(out, frame->ts);
     }
     fputc('\n', out);
 }
@@ -244,7 +244,7 @@ void show_device(FILE *out, const chat_frame *frame)
     show_text(out, frame->device);
     fputs(frame->online ? "  connected" : "  last seen ", out);
     if (!frame->online)
-        show_time(out, frame->ts);
+        show_date(out, frame->ts);
     fputc('\n', out);
 }
 

@@ -147,7 +147,7 @@ def test_chat_watch_prints_who_comes_and_goes(server, connect):
         bob = connect("bob")
         run.wait_line("bob online")
         bob.close()
-        run.wait_line("bob offline, last seen")
+        run.wait_line(r"bob offline, last seen \d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
     finally:
         run.kill()
 
