@@ -53,6 +53,8 @@ chat_status chat_client_send_again(chat_client *client, const chat_target *targe
 
 size_t chat_client_outbox_count(const chat_client *client)
 {
+    if (client == NULL)
+        return 0;
     chat__client_enter(client);
     size_t count = chat__client_outbox_count(client->core);
     chat__client_exit(client);
@@ -268,7 +270,7 @@ chat_status chat_client_create(chat_client *client, chat_view chat, chat_view ti
 
 static int are_users(chat_view_list users)
 {
-    if (users.n_items > CHAT_GROUP_MAX_MEMBERS)
+    if (users.n_items > CHAT_GROUP_MAX_MEMBERS || (users.items == NULL && users.n_items > 0))
         return 0;
     for (size_t i = 0; i < users.n_items; i++)
         if (!chat_id_is_valid(users.items[i]))
@@ -284,7 +286,8 @@ static int is_list_of_users(uint32_t type)
 static int is_group_valid(uint32_t type, const chat_group_request *group)
 {
     if (type == CHAT_FRAME_CHAT_ROLE &&
-        (!chat_id_is_valid(group->user) || chat__role_named(group->role) == CHAT__ROLE_NONE))
+        (!chat_id_is_valid(group->user) || !chat__utf8_is_valid(group->role) ||
+         chat__role_named(group->role) == CHAT__ROLE_NONE))
         return 0;
     if (is_list_of_users(type) && group->users.n_items == 0)
         return 0;
@@ -329,12 +332,8 @@ static chat_status request_about_users(chat_client *client, chat_frame_type type
                                        chat_view_list users, uint64_t *out_r)
 {
     chat_frame frame;
-    if (client == NULL || users.n_items > CHAT_GROUP_MAX_MEMBERS ||
-        (users.items == NULL && users.n_items > 0))
+    if (client == NULL || !are_users(users))
         return CHAT_ERR_ARG;
-    for (size_t i = 0; i < users.n_items; i++)
-        if (!chat_id_is_valid(users.items[i]))
-            return CHAT_ERR_ARG;
     chat_frame_init(&frame, type);
     CHAT_FRAME_SET(&frame, USERS, users, users);
     return request(client, &frame, out_r);
@@ -421,6 +420,8 @@ chat_status chat_client_close(chat_client *client)
 
 chat_client_state chat_client_get_state(const chat_client *client)
 {
+    if (client == NULL)
+        return CHAT_CLIENT_CLOSED;
     chat__client_enter(client);
     chat_client_state state = chat__client_state(client->core);
     chat__client_exit(client);

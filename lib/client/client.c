@@ -232,6 +232,8 @@ void chat__client_destroy(chat_client *client)
 
 int chat_client_fd(const chat_client *client)
 {
+    if (client == NULL)
+        return -1;
     return client->epoll_fd >= 0 ? client->epoll_fd : client->wake_fd;
 }
 
@@ -256,6 +258,8 @@ int chat__client_wait_ms(const chat_client *client, uint64_t now_ms)
 
 int chat_client_timeout(const chat_client *client, uint64_t now_ms)
 {
+    if (client == NULL)
+        return -1;
     chat__client_enter(client);
     int wait_ms = chat__client_wait_ms(client, now_ms);
     chat__client_exit(client);
@@ -265,7 +269,8 @@ int chat_client_timeout(const chat_client *client, uint64_t now_ms)
 void chat_client_wakeup(const chat_client *client)
 {
     uint64_t one = 1;
-    (void)!write(client->wake_fd, &one, sizeof one);
+    if (client != NULL)
+        (void)!write(client->wake_fd, &one, sizeof one);
 }
 
 /* Once a turn suffices. */

@@ -70,7 +70,7 @@ chat_status chat_client_outbox_next(chat_client *client, uint64_t after, chat_ou
 chat_status chat_client_outbox_find(chat_client *client, chat_view cid, chat_outbox_item *out)
 {
     chat_outbox_item item;
-    if (client == NULL || out == NULL || cid.len == 0)
+    if (client == NULL || out == NULL || !chat_id_is_valid(cid))
         return CHAT_ERR_ARG;
     chat__client_enter(client);
     chat_status status = find(client, cid, &item);
@@ -85,7 +85,7 @@ static chat_status tend(chat_client *client, chat_view cid,
                         chat_status (*how)(chat_client *client, chat_view cid))
 {
     chat_status status = CHAT_EMPTY;
-    if (client == NULL || cid.len == 0)
+    if (client == NULL || !chat_id_is_valid(cid))
         return CHAT_ERR_ARG;
     chat__client_enter(client);
     if (client->is_leaving)

@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory of clients, by what they ask of their allocator: 10,000 of one process and one thread that
- * are online and idle, then one that sends 10,000 messages. Their server is in memory.
+ * Memory of clients, by what they ask of their allocator: one that sends 10,000 messages, then
+ * 10,000 of one process and one thread that are online and idle. Their server is in memory. With
+ * --store each has a file in DIR, and SQLite's memory is given beside.
+ *
+ *   clients [--clients N] [--store DIR]
  */
+#include "common.h"
+
 #include <chat/client_transport.h>
 #include <chat/testing_server.h>
 
 #include <malloc.h>
+#ifdef HAS_CLIENT_STORE
+#include <sqlite3.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
-#define N_CLIENTS  10000
 #define N_MESSAGES 10000
+
+static uint64_t n_clients;
+static char store_dir[256]; /* empty: none */
 
 struct heap {
     size_t now, peak;
@@ -76,18 +86,31 @@ static void turn(struct end *end, chat_test_server *server)
     carry(end, server);
 }
 
-static int open_end(struct end *end, unsigned i, const chat_allocator *allocator)
+/* SQLite takes its memory from libc. */
+static size_t sqlite_bytes(void)
 {
-    char user[16];
+#ifdef HAS_CLIENT_STORE
+    return (size_t)sqlite3_memory_used();
+#else
+    return 0;
+#endif
+}
+
+static int open_end(struct end *end, uint64_t i, const chat_allocator *allocator)
+{
+    char user[24];
+    char store_file[300];
     chat_client_options options;
     memset(end, 0, sizeof *end);
-    snprintf(user, sizeof user, "u%u", i);
+    snprintf(user, sizeof user, "u%llu", (unsigned long long)i);
+    snprintf(store_file, sizeof store_file, "%s/%s", store_dir, user);
     chat_client_options_init(&options);
     options.url = "ws://memory";
     options.token = user;
     options.device = "d";
     options.own_transport = 1;
     options.allocator = allocator;
+    options.store_file = store_dir[0] != '\0' ? store_file : NULL;
     return chat_client_new(&options, &end->client) == CHAT_OK;
 }
 
@@ -100,20 +123,26 @@ static int go_online(struct end *end, chat_test_server *server)
 
 static int idle(chat_test_server *server, const chat_allocator *allocator, struct heap *heap)
 {
-    static struct end ends[N_CLIENTS];
-    for (unsigned i = 0; i < N_CLIENTS; i++) {
-        if (!open_end(&ends[i], i, allocator) || !go_online(&ends[i], server)) {
-            fprintf(stderr, "client %u does not come online (descriptors? ulimit -n)\n", i);
+    struct end *ends = calloc(n_clients, sizeof *ends);
+    for (uint64_t i = 0; i < n_clients; i++) {
+        if (ends == NULL || !open_end(&ends[i], i, allocator) || !go_online(&ends[i], server)) {
+            fprintf(stderr, "client %llu does not come online (descriptors? ulimit -n)\n",
+                    (unsigned long long)i);
             return 0;
         }
     }
     uint64_t before_us = clock_us();
-    for (unsigned i = 0; i < N_CLIENTS; i++)
+    for (uint64_t i = 0; i < n_clients; i++)
         (void)chat_client_process(ends[i].client, chat_test_server_now(server));
-    printf("%d clients online and idle: %zu bytes each (allocator), a turn of all %llu us\n",
-           N_CLIENTS, heap->now / N_CLIENTS, (unsigned long long)(clock_us() - before_us));
-    for (unsigned i = 0; i < N_CLIENTS; i++)
+    printf(
+        "%llu clients online and idle%s: %zu bytes each (allocator), %zu by SQLite, a turn of all"
+        " %llu us\n",
+        (unsigned long long)n_clients, store_dir[0] != '\0' ? ", each with a file" : "",
+        heap->now / n_clients, sqlite_bytes() / n_clients,
+        (unsigned long long)(clock_us() - before_us));
+    for (uint64_t i = 0; i < n_clients; i++)
         chat_client_free(ends[i].client);
+    free(ends);
     return heap->now == 0;
 }
 
@@ -125,7 +154,7 @@ static int busy(chat_test_server *server, const chat_allocator *allocator, struc
     chat_target target = {{NULL, 0}, {(const uint8_t *)"nobody", 6}};
     chat_view body = {(const uint8_t *)text, sizeof text};
     memset(text, 'x', sizeof text);
-    if (!open_end(&end, N_CLIENTS, allocator) || !go_online(&end, server))
+    if (!open_end(&end, n_clients, allocator) || !go_online(&end, server))
         return 0;
     printf("peak heap of a client until it is idle: %zu bytes\n", heap->peak);
     for (int i = 0; i < 1000000 && end.n_sent < N_MESSAGES; i++) {
@@ -140,21 +169,32 @@ static int busy(chat_test_server *server, const chat_allocator *allocator, struc
     return end.n_sent == N_MESSAGES && heap->now == 0;
 }
 
-int main(void)
+static void raise_limit(void)
 {
-    struct rlimit files;
+    struct rlimit files = {1 << 17, 1 << 17}; /* if the system lets us */
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0 && getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+int main(int argc, char **argv)
+{
     struct heap heap = {0, 0}, one = {0, 0};
     chat_allocator allocator = {&heap, resize}, of_one = {&one, resize};
     chat_test_server_options options;
     chat_test_server *server = NULL;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &files);
-    }
+    bench_take_only(argc, argv, "usage: clients [--clients N] [--store DIR]");
+    n_clients = bench_number(argc, argv, "--clients", 10000);
+    if (bench_word(argc, argv, "--store") != NULL)
+        bench_make_dir(bench_word(argc, argv, "--store"), store_dir, sizeof store_dir);
+    raise_limit();
     chat_test_server_options_init(&options);
     if (chat_test_server_new(&options, &server) != CHAT_OK)
         return 1;
     int is_good = busy(server, &of_one, &one) && idle(server, &allocator, &heap);
     chat_test_server_free(server);
+    if (store_dir[0] != '\0')
+        bench_remove_tree(store_dir);
     return is_good ? 0 : 1;
 }

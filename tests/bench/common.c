@@ -95,3 +95,16 @@ uint64_t bench_number(int argc, char **argv, const char *name, uint64_t otherwis
     }
     return number;
 }
+
+void bench_take_only(int argc, char **argv, const char *usage)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *at = strstr(usage, argv[i]);
+        int is_asked = strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+        int is_known = at != NULL && strchr(" ]", at[strlen(argv[i])]) != NULL;
+        if (!is_asked && (argv[i][0] != '-' || is_known))
+            continue;
+        fprintf(is_asked ? stdout : stderr, "%s\n", usage);
+        exit(is_asked ? 0 : 2);
+    }
+}

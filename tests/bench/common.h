@@ -30,4 +30,7 @@ uint64_t bench_number(int argc, char **argv, const char *name, uint64_t otherwis
 /* The word behind it, NULL without it. */
 const char *bench_word(int argc, char **argv, const char *name);
 
+/* --help and options that `usage`, one line, does not name end the program: with 0 and with 2. */
+void bench_take_only(int argc, char **argv, const char *usage);
+
 #endif

@@ -336,6 +336,9 @@ static void run_alone(const mode *which, const growth_options *options, uint64_t
 
 int main(int argc, char **argv)
 {
+    bench_take_only(argc, argv,
+                    "usage: growth sessions|nodes|chats|history [--from N] [--to N]"
+                    " [--factor N] [--messages N] [--dir DIR]");
     const mode *which = find_mode(argc, argv);
     growth_options options = which->defaults;
     options.from = bench_number(argc, argv, "--from", options.from);

@@ -245,6 +245,7 @@ int main(int argc, char **argv)
     char names[49][16];
     chat_idgen gen;
     chat_idgen_shared shared;
+    bench_take_only(argc, argv, "usage: bench_micro [--filter PART_OF_A_NAME] [--round-us N]");
     filter = bench_word(argc, argv, "--filter");
     filter = filter != NULL ? filter : "";
     least_ns = (double)bench_number(argc, argv, "--round-us", ROUND_US) * 1e3;

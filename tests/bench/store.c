@@ -250,6 +250,7 @@ static void bench_recovery(const char *dir)
 int main(int argc, char **argv)
 {
     char dir[256];
+    bench_take_only(argc, argv, "usage: bench_store [--dir DIR] [--records N]");
     n_records = bench_number(argc, argv, "--records", 400 * 1024);
     n_durable = n_records < 64 * 1024 ? n_records : 64 * 1024;
     bench_check(n_records >= 2048, "--records of 2,048 at least");

@@ -51,6 +51,14 @@ def test_parts_of_a_case_run_by_turns(workdir):
     assert [row["label"] for row in rows] == ["floor", "chatd", "floor", "chatd"]
 
 
+@pytest.mark.parametrize("program", ["bench_store", "bench_micro", "growth", "clients"])
+def test_a_benchmark_says_what_it_takes_and_takes_nothing_else(program):
+    path = pathlib.Path(build_dir(), "tests/bench", program)
+    for word, code in (("--help", 0), ("--no-such", 2)):
+        done = subprocess.run([path, word], capture_output=True, text=True, timeout=5, check=False)
+        assert done.returncode == code and f"usage: {program}" in done.stdout + done.stderr
+
+
 def test_a_name_that_is_no_case_is_refused():
     done = subprocess.run([TOOLS / "bench", "nothing"], capture_output=True, text=True,
                           timeout=60, check=False)

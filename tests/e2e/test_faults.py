@@ -140,6 +140,7 @@ def judge(sender, receiver, name):
     assert seqs == sorted(set(seqs))
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", [1])
 @pytest.mark.parametrize("has_store", [False, True], ids=["in memory", "on disk"])
 def test_two_hundred_faults_lose_nothing_and_double_nothing(make_server, workdir, seed, has_store):

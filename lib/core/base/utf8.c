@@ -36,6 +36,8 @@ static size_t sequence_len(const uint8_t *p, size_t left)
 int chat__utf8_is_valid(chat_view text)
 {
     size_t i = 0;
+    if (text.data == NULL)
+        return text.len == 0;
     while (i < text.len) {
         uint64_t word;
         /* Eight ASCII bytes at a time: most text is. */

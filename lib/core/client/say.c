@@ -11,7 +11,7 @@ static chat_status check_target(const chat_target *target)
     chat_view members[2];
     if (target->chat.len == 0)
         return chat_id_is_valid(target->to) ? CHAT_OK : CHAT_ERR_ARG;
-    if (target->to.len > 0)
+    if (target->to.len > 0 || !chat__utf8_is_valid(target->chat))
         return CHAT_ERR_ARG;
     if (chat_group_id_is_valid(target->chat))
         return CHAT_OK;

@@ -124,6 +124,7 @@ static void a_bad_byte_is_found_at_any_place(void **state)
         }
     }
     assert_true(chat__utf8_is_valid(chat__view(NULL, 0)));
+    assert_false(chat__utf8_is_valid(chat__view(NULL, 9)));
     assert_false(chat__utf8_has_control(chat__view(NULL, 0)));
 }
 

@@ -67,10 +67,56 @@ static void every_frame_of_a_client_is_sent_by_a_call(void **state)
     peer_done(&peer);
 }
 
+/* Lists and texts that say they have something and point nowhere. */
+static void what_points_nowhere_is_refused(void **state)
+{
+    const chat_view nowhere = {NULL, 5};
+    const chat_view_list nobody = {NULL, 3}, one = {&nowhere, 1};
+    const chat_target bob = {{NULL, 0}, chat__view_str("bob")}, lost = {nowhere, {NULL, 0}};
+    chat_group_request group = {.struct_size = sizeof group, .chat = chat__view_str("room")};
+    chat_note_request note = {.struct_size = sizeof note, .re = 1, .text = nowhere};
+    chat_client_options options;
+    chat_client *client = NULL;
+    uint64_t r;
+    (void)state;
+    chat_client_options_init(&options);
+    options.url = "ws://127.0.0.1:1";
+    assert_int_equal(chat_client_new(&options, &client), CHAT_OK);
+    for (int i = 0; i < 2; i++) {
+        group.users = i == 0 ? nobody : one;
+        assert_int_equal(chat_client_create(client, group.chat, group.title, group.users, &r),
+                         CHAT_ERR_ARG);
+        assert_int_equal(chat_client_group(client, CHAT_FRAME_CHAT_ADD, &group, &r), CHAT_ERR_ARG);
+        assert_int_equal(chat_client_presence(client, group.users, &r), CHAT_ERR_ARG);
+        assert_int_equal(chat_client_watch(client, group.users, &r), CHAT_ERR_ARG);
+    }
+    group.users = (chat_view_list){NULL, 0};
+    group.title = nowhere;
+    assert_int_equal(chat_client_group(client, CHAT_FRAME_CHAT_UPDATE, &group, &r), CHAT_ERR_ARG);
+    group.title.len = 0;
+    group.user = chat__view_str("bob");
+    group.role = nowhere;
+    assert_int_equal(chat_client_group(client, CHAT_FRAME_CHAT_ROLE, &group, &r), CHAT_ERR_ARG);
+    assert_int_equal(chat_client_send(client, &bob, nowhere, NULL), CHAT_ERR_ARG);
+    assert_int_equal(chat_client_send(client, &lost, bob.to, NULL), CHAT_ERR_ARG);
+    assert_int_equal(chat_client_send_again(client, &bob, bob.to, nowhere), CHAT_ERR_ARG);
+    assert_int_equal(chat_client_note(client, CHAT_FRAME_EDIT, &bob, &note, &r), CHAT_ERR_ARG);
+    assert_int_equal(chat_client_block(client, nowhere, &r), CHAT_ERR_ARG);
+    assert_int_equal(chat_client_why(client, &bob, 1, nowhere, &r), CHAT_ERR_ARG);
+    assert_int_equal(chat_client_outbox_drop(client, nowhere), CHAT_ERR_ARG);
+    chat_client_free(client);
+    assert_int_equal(chat_client_fd(NULL), -1);
+    assert_int_equal(chat_client_timeout(NULL, 0), -1);
+    assert_int_equal(chat_client_outbox_count(NULL), 0);
+    assert_int_equal(chat_client_get_state(NULL), CHAT_CLIENT_CLOSED);
+    chat_client_wakeup(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_frame_of_a_client_is_sent_by_a_call),
+        cmocka_unit_test(what_points_nowhere_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
