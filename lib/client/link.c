@@ -33,6 +33,7 @@ chat_status chat__link_init(chat__link *link)
 void chat__link_done(chat__link *link)
 {
     chat__link_drop(link);
+    chat__resolver_done(&link->resolver);
     chat__buf_done(&link->rx);
     chat__buf_done(&link->tx);
     chat__buf_done(&link->own_in);
@@ -73,14 +74,21 @@ static void close_socket(chat__link *link)
     link->interest = 0;
 }
 
+/* Its descriptor stays open for the thread, or with a result that is readable for ever. */
+static void unwatch_look_up(chat__link *link)
+{
+    (void)epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, chat__resolve_fd(link->resolver.now), NULL);
+}
+
 void chat__link_drop(chat__link *link)
 {
     if (link->state >= CHAT__LINK_UP)
         chat__ws_done(&link->ws);
     close_socket(link);
-    chat__resolve_free(link->resolve);
-    link->resolve = NULL;
-    chat__dial_drop(&link->dial);
+    if (link->state == CHAT__LINK_RESOLVING)
+        unwatch_look_up(link);
+    chat__dial_drop(&link->dial); /* borrows what was found */
+    chat__resolver_leave(&link->resolver);
     link->rx.len = 0;
     link->rx_at = 0;
     link->tx.len = 0;
@@ -133,12 +141,12 @@ chat_status chat__link_open(chat__link *link, const uint8_t key[16])
         link->state = CHAT__LINK_CONNECTING;
         return CHAT_OK;
     }
-    chat_status status = chat__resolve_start(host_of(link), port_of(link), &link->resolve);
+    chat_status status = chat__resolver_start(&link->resolver, host_of(link), port_of(link));
     if (status != CHAT_OK)
         return chat__link_fail(link, status, "the look-up of %s could not start", host_of(link));
     memset(&event, 0, sizeof event);
     event.events = EPOLLIN;
-    event.data.fd = chat__resolve_fd(link->resolve);
+    event.data.fd = chat__resolve_fd(link->resolver.now);
     if (epoll_ctl(link->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event) != 0)
         return chat__link_fail(link, CHAT_ERR_LIMIT, "epoll: %s", strerror(errno));
     link->state = CHAT__LINK_RESOLVING;
@@ -149,11 +157,10 @@ static chat_status work_resolving(chat__link *link)
 {
     const struct addrinfo *addresses = NULL;
     const char *why = "";
-    chat_status status = chat__resolve_result(link->resolve, &addresses, &why);
+    chat_status status = chat__resolve_result(link->resolver.now, &addresses, &why);
     if (status == CHAT_MORE)
         return CHAT_MORE;
-    /* The result stays, its descriptor would be readable for ever. */
-    (void)epoll_ctl(link->epoll_fd, EPOLL_CTL_DEL, chat__resolve_fd(link->resolve), NULL);
+    unwatch_look_up(link);
     if (status != CHAT_OK)
         return chat__link_fail(link, status, "cannot find %s: %s", host_of(link), why);
     chat__dial_begin(&link->dial, link->epoll_fd, addresses);

@@ -46,7 +46,7 @@ typedef struct chat__link {
     chat__link_state state;
     int fd;
     uint32_t interest; /* epoll events that are asked for */
-    chat__resolve *resolve;
+    chat__resolver resolver;
     chat__dial dial;
     chat__tls *tls;
     size_t tls_repeat_bytes; /* length of the write that TLS wants to see again */

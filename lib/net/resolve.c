@@ -125,3 +125,48 @@ void chat__resolve_free(chat__resolve *resolve)
     if (resolve != NULL)
         drop(resolve);
 }
+
+/* --- one after the other --- */
+
+/* What came too late is dropped; the others move together. */
+static size_t tidy(chat__resolver *resolver)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < CHAT__RESOLVE_LEFT; i++) {
+        chat__resolve *one = resolver->left[i];
+        resolver->left[i] = NULL;
+        if (one != NULL && atomic_load(&one->is_done))
+            drop(one);
+        else if (one != NULL)
+            resolver->left[n++] = one;
+    }
+    return n;
+}
+
+chat_status chat__resolver_start(chat__resolver *resolver, const char *host, const char *port)
+{
+    chat__resolver_leave(resolver);
+    if (tidy(resolver) < CHAT__RESOLVE_LEFT)
+        return chat__resolve_start(host, port, &resolver->now);
+    resolver->now = resolver->left[0];
+    resolver->left[0] = NULL;
+    (void)tidy(resolver);
+    return CHAT_OK;
+}
+
+void chat__resolver_leave(chat__resolver *resolver)
+{
+    chat__resolve *one = resolver->now;
+    resolver->now = NULL;
+    if (one != NULL && !atomic_load(&one->is_done))
+        resolver->left[tidy(resolver)] = one;
+    else
+        chat__resolve_free(one);
+}
+
+void chat__resolver_done(chat__resolver *resolver)
+{
+    chat__resolver_leave(resolver);
+    for (size_t i = 0; i < CHAT__RESOLVE_LEFT && resolver->left[i] != NULL; i++)
+        drop(resolver->left[i]);
+}
