@@ -67,34 +67,49 @@ static void every_frame_of_a_client_is_sent_by_a_call(void **state)
     peer_done(&peer);
 }
 
-/* Lists and texts that say they have something and point nowhere. */
-static void what_points_nowhere_is_refused(void **state)
+static chat_client *client_of_nobody(void)
 {
-    const chat_view nowhere = {NULL, 5};
-    const chat_view_list nobody = {NULL, 3}, one = {&nowhere, 1};
-    const chat_target bob = {{NULL, 0}, chat__view_str("bob")}, lost = {nowhere, {NULL, 0}};
-    chat_group_request group = {.struct_size = sizeof group, .chat = chat__view_str("room")};
-    chat_note_request note = {.struct_size = sizeof note, .re = 1, .text = nowhere};
     chat_client_options options;
     chat_client *client = NULL;
-    uint64_t r;
-    (void)state;
     chat_client_options_init(&options);
     options.url = "ws://127.0.0.1:1";
     assert_int_equal(chat_client_new(&options, &client), CHAT_OK);
+    return client;
+}
+
+/* They say that they have something. */
+static const chat_view nowhere = {NULL, 5};
+
+static void lists_that_point_nowhere_are_refused(void **state)
+{
+    const chat_view_list lists[] = {{NULL, 3}, {&nowhere, 1}};
+    chat_group_request group = {.struct_size = sizeof group, .chat = chat__view_str("room")};
+    chat_client *client = client_of_nobody();
+    uint64_t r;
+    (void)state;
     for (int i = 0; i < 2; i++) {
-        group.users = i == 0 ? nobody : one;
+        group.users = lists[i];
         assert_int_equal(chat_client_create(client, group.chat, group.title, group.users, &r),
                          CHAT_ERR_ARG);
         assert_int_equal(chat_client_group(client, CHAT_FRAME_CHAT_ADD, &group, &r), CHAT_ERR_ARG);
         assert_int_equal(chat_client_presence(client, group.users, &r), CHAT_ERR_ARG);
         assert_int_equal(chat_client_watch(client, group.users, &r), CHAT_ERR_ARG);
     }
-    group.users = (chat_view_list){NULL, 0};
+    chat_client_free(client);
+}
+
+static void texts_that_point_nowhere_are_refused(void **state)
+{
+    const chat_target bob = {{NULL, 0}, chat__view_str("bob")}, lost = {nowhere, {NULL, 0}};
+    chat_group_request group = {.struct_size = sizeof group, .chat = chat__view_str("room")};
+    chat_note_request note = {.struct_size = sizeof note, .re = 1, .text = nowhere};
+    chat_client *client = client_of_nobody();
+    uint64_t r;
+    (void)state;
     group.title = nowhere;
     assert_int_equal(chat_client_group(client, CHAT_FRAME_CHAT_UPDATE, &group, &r), CHAT_ERR_ARG);
     group.title.len = 0;
-    group.user = chat__view_str("bob");
+    group.user = bob.to;
     group.role = nowhere;
     assert_int_equal(chat_client_group(client, CHAT_FRAME_CHAT_ROLE, &group, &r), CHAT_ERR_ARG);
     assert_int_equal(chat_client_send(client, &bob, nowhere, NULL), CHAT_ERR_ARG);
@@ -105,6 +120,11 @@ static void what_points_nowhere_is_refused(void **state)
     assert_int_equal(chat_client_why(client, &bob, 1, nowhere, &r), CHAT_ERR_ARG);
     assert_int_equal(chat_client_outbox_drop(client, nowhere), CHAT_ERR_ARG);
     chat_client_free(client);
+}
+
+static void no_client_is_no_crash(void **state)
+{
+    (void)state;
     assert_int_equal(chat_client_fd(NULL), -1);
     assert_int_equal(chat_client_timeout(NULL, 0), -1);
     assert_int_equal(chat_client_outbox_count(NULL), 0);
@@ -116,7 +136,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_frame_of_a_client_is_sent_by_a_call),
-        cmocka_unit_test(what_points_nowhere_is_refused),
+        cmocka_unit_test(lists_that_point_nowhere_are_refused),
+        cmocka_unit_test(texts_that_point_nowhere_are_refused),
+        cmocka_unit_test(no_client_is_no_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
