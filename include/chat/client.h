@@ -144,7 +144,7 @@ typedef enum chat_event_type {
     CHAT_EVENT_BLOCKED,   /**< `frame`: blocked, I (un)blocked a user on another device */
     CHAT_EVENT_TOKEN_WANTED = 64, /**< say chat_client_set_token(): the old one ends soon (`status`
                                      OK) or was refused; who was refused then connects again */
-    CHAT_EVENT_STORE,             /**< `store_file` was damaged and begun anew; `text` says more */
+    CHAT_EVENT_STORE,             /**< `store_file` was damaged; `text`: what became of it */
     CHAT_EVENT_TYPING_ENDED       /**< `frame`: typing, of a TYPING that counts no more */
 } chat_event_type;
 

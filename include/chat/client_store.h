@@ -14,7 +14,8 @@
  * The file is of one user and one device, and of one process at a time. Its directory must be
  * there; the file is made with mode 0600. A damaged one is moved aside (FILE.corrupt-1), what waits
  * in it is saved as far as it can be read, and an event STORE says so; what was received is with
- * the server.
+ * the server. A single message that cannot be read any more is FAILED for CHAT_ERR_CORRUPT, with
+ * its `cid` alone, and costs no other.
  */
 #ifndef CHAT_CLIENT_STORE_H
 #define CHAT_CLIENT_STORE_H
@@ -71,8 +72,8 @@ CHAT_API chat_status chat_client_outbox_find(chat_client *client, chat_view cid,
 /**
  * Send a message again that failed, behind the others.
  * @return CHAT_OK; CHAT_ERR_NOT_FOUND: no failed one with this id is kept; CHAT_ERR_BUSY: the
- * outbox is full; CHAT_ERR_FULL, CHAT_ERR_IO: the file cannot be written, it stays failed;
- *         CHAT_ERR_STATE, CHAT_ERR_ARG, CHAT_ERR_NOMEM
+ * outbox is full; CHAT_ERR_CORRUPT: it cannot be read any more; CHAT_ERR_FULL, CHAT_ERR_IO: the
+ * file cannot be written, it stays failed; CHAT_ERR_STATE, CHAT_ERR_ARG, CHAT_ERR_NOMEM
  */
 CHAT_API chat_status chat_client_outbox_retry(chat_client *client, chat_view cid);
 

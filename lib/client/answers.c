@@ -55,6 +55,8 @@ chat_status chat__keep_retry(chat_client *client, chat_view cid)
     chat_status status = chat__cache_find_message(client->cache, cid, &message);
     if (status != CHAT_OK || message.status == CHAT_OK)
         return status < 0 ? status : CHAT_EMPTY;
+    if (message.status == CHAT_ERR_CORRUPT)
+        return CHAT_ERR_CORRUPT;
     status = chat__keep_say_again(client, &message.frame);
     if (status != CHAT_OK)
         return status;
@@ -188,15 +190,26 @@ static void go_on(const chat__client_answer *answer, chat__cache_query *query)
     query->seq = answer->seq;
 }
 
-/* CHAT_OK, CHAT_EMPTY. */
-static chat_status next_row(chat_client *client, chat__client_answer *answer, chat_frame *out)
+/* `*out_n` as in the answer. CHAT_OK, CHAT_EMPTY. */
+static chat_status next_chat(chat_client *client, const chat__client_answer *answer,
+                             chat_frame *out, uint64_t *out_n)
+{
+    chat__cache_place place = {answer->seq, answer->n};
+    chat_status status = chat__cache_next_chat(client->cache, &place, out);
+    *out_n = place.n;
+    return status;
+}
+
+/* As next_chat(). */
+static chat_status next_row(chat_client *client, const chat__client_answer *answer, chat_frame *out,
+                            uint64_t *out_n)
 {
     chat_direct_name direct;
     chat__cache_query query;
     if (answer->n_rows >= answer->limit)
         return CHAT_EMPTY;
     if (answer->request->frame.type == CHAT_FRAME_CHATS)
-        return chat__cache_chat_at(client->cache, answer->n_rows, out);
+        return next_chat(client, answer, out, out_n);
     make_query(client, &answer->request->frame, &direct, &query);
     go_on(answer, &query);
     return chat__cache_next_row(client->cache, &query, out);
@@ -207,8 +220,9 @@ static int has_more(chat_client *client, const chat__client_answer *answer)
     chat_direct_name direct;
     chat__cache_query query;
     chat_frame row;
+    uint64_t n;
     if (answer->request->frame.type == CHAT_FRAME_CHATS)
-        return chat__cache_chat_at(client->cache, answer->n_rows, &row) == CHAT_OK;
+        return next_chat(client, answer, &row, &n) == CHAT_OK;
     make_query(client, &answer->request->frame, &direct, &query);
     go_on(answer, &query);
     return chat__cache_has_more(client->cache, &query);
@@ -227,7 +241,8 @@ static chat_status give_answer(chat_client *client, const chat_event **out)
     chat__client_answer *answer = local->first;
     chat_event *event = &local->event;
     chat_frame frame;
-    chat_status status = next_row(client, answer, &frame);
+    uint64_t n = 0;
+    chat_status status = next_row(client, answer, &frame, &n);
     int is_row = status == CHAT_OK;
     if (!is_row)
         make_result(client, answer, &frame);
@@ -238,10 +253,14 @@ static chat_status give_answer(chat_client *client, const chat_event **out)
     event->frame = &local->given->frame;
     /* What could not be read is missing. */
     chat__keep_check(client, status);
-    event->cached = status < 0 ? CHAT_CACHED_PART : answer->cached;
+    if (status < 0 || local->is_damage_due)
+        answer->cached = CHAT_CACHED_PART;
+    event->cached = answer->cached;
     answer->n_rows += (uint32_t)is_row;
-    if (is_row && CHAT_FRAME_HAS(&frame, SEQ))
-        answer->seq = frame.seq;
+    if (is_row) {
+        answer->seq = CHAT_FRAME_HAS(&frame, SEQ) ? frame.seq : frame.last_seq;
+        answer->n = n;
+    }
     if (!is_row)
         drop_first(client);
     *out = event;
@@ -250,7 +269,7 @@ static chat_status give_answer(chat_client *client, const chat_event **out)
 
 int chat__keep_has_event(const chat_client *client)
 {
-    return client->local.first != NULL || client->local.is_renewed;
+    return client->local.first != NULL || client->local.is_damage_due;
 }
 
 chat_status chat__keep_next_event(chat_client *client, const chat_event **out)
@@ -263,9 +282,9 @@ chat_status chat__keep_next_event(chat_client *client, const chat_event **out)
     memset(&local->event, 0, sizeof local->event);
     local->event.struct_size = sizeof local->event;
     local->event.state = chat__client_state(client->core);
-    if (!local->is_renewed)
+    if (!local->is_damage_due)
         return give_answer(client, out);
-    local->is_renewed = 0;
+    local->is_damage_due = 0;
     local->event.type = CHAT_EVENT_STORE;
     local->event.status = CHAT_ERR_CORRUPT;
     local->event.text = chat__view_str(local->text);

@@ -35,8 +35,8 @@ typedef struct chat__client_renewal {
 typedef struct chat__client_answer {
     struct chat__client_answer *next;
     chat__client_item *request; /* its frame; `r` is set */
-    uint64_t place;             /* `chats`: of the next row */
-    uint64_t seq;               /* `history`: of the last row */
+    uint64_t seq;               /* of the last row; `chats`: of its newest record */
+    uint64_t n;                 /* `chats`: the file's number of it */
     uint32_t limit, n_rows;
     uint32_t cached;
 } chat__client_answer;
@@ -48,7 +48,7 @@ typedef struct chat__client_local {
     uint32_t n_answers, max_answers;
     chat_event event;         /* what is given out */
     chat__client_item *given; /* and what it points at */
-    int is_renewed;           /* the file was begun anew; `text` says more */
+    int is_damage_due;        /* the file was damaged; `text` says more */
     char text[512];
 } chat__client_local;
 

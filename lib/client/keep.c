@@ -5,6 +5,7 @@
 #include "base/view.h"
 #include "client/cache/cache.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -30,7 +31,7 @@ static chat_status open_cache(chat_client *client, const chat_client_options *op
     if (client->local.text[0] != '\0')
         chat__client_say_line(client, status == CHAT_OK ? CHAT_LOG_WARN : CHAT_LOG_ERROR, "store",
                               client->local.text);
-    client->local.is_renewed = status == CHAT_OK && client->local.text[0] != '\0';
+    client->local.is_damage_due = status == CHAT_OK && client->local.text[0] != '\0';
     return status;
 }
 
@@ -71,16 +72,33 @@ chat_status chat__keep_say_again(chat_client *client, const chat_frame *send)
     return chat__client_say(client->core, &target, &message, NULL);
 }
 
+/* The application is told of what could not be read, once for all of it. */
+static void tell_damage(chat_client *client, uint64_t n, const char *what)
+{
+    chat__client_local *local = &client->local;
+    if (n == 0 || local->is_damage_due)
+        return;
+    snprintf(local->text, sizeof local->text, "%llu %s", (unsigned long long)n, what);
+    chat__client_say_line(client, CHAT_LOG_ERROR, "store", local->text);
+    local->is_damage_due = 1;
+}
+
 /* What waits in the file and is not in the machine: at first all of it, later what could not be
-   struck out when it was answered. */
+   struck out when it was answered. What cannot be read has failed. */
 static chat_status restore(chat_client *client)
 {
+    uint64_t n_damaged = 0;
     chat__cache_message message;
     chat__client_waiting waiting;
     chat_status status = CHAT_OK;
     uint64_t after = 0;
     while ((status = chat__cache_next_message(client->cache, after, &message)) == CHAT_OK) {
         after = message.number;
+        n_damaged += (uint64_t)message.is_damaged;
+        if (message.is_damaged)
+            status = chat__cache_failed(client->cache, message.frame.cid, CHAT_ERR_CORRUPT);
+        if (status != CHAT_OK)
+            return status;
         if (message.status != CHAT_OK ||
             chat__client_outbox_find(client->core, message.frame.cid, &waiting) == CHAT_OK)
             continue;
@@ -90,6 +108,7 @@ static chat_status restore(chat_client *client)
         if (status != CHAT_OK)
             return status;
     }
+    tell_damage(client, n_damaged, "messages that waited cannot be read, and failed");
     return status == CHAT_EMPTY ? chat__cache_commit(client->cache) : status;
 }
 
@@ -115,7 +134,7 @@ static chat_status renew(chat_client *client)
     chat__client_local *local = &client->local;
     chat_status status = chat__cache_renew(client->cache, local->text);
     chat__client_say_line(client, CHAT_LOG_ERROR, "store", local->text);
-    local->is_renewed = 1;
+    local->is_damage_due = 1;
     while (status == CHAT_OK &&
            chat__client_outbox_after(client->core, after, &waiting) == CHAT_OK) {
         after = waiting.number;
@@ -132,6 +151,8 @@ void chat__keep_check(chat_client *client, chat_status status)
 {
     if (status == CHAT_ERR_CORRUPT)
         (void)renew(client);
+    tell_damage(client, chat__cache_damage(client->cache),
+                "records cannot be read and were dropped; the server has them");
 }
 
 /* --- sending --- */

@@ -46,6 +46,9 @@ chat_status chat__cache_commit(chat__cache *cache);
 /* Whether changes were lost since the last call, and why. CHAT_OK: none. */
 chat_status chat__cache_loss(chat__cache *cache);
 
+/* How many records could not be read, and were dropped, since the last call. */
+uint64_t chat__cache_damage(chat__cache *cache);
+
 /* Whose it is; empty until known. CHAT_ERR_ARG: it is somebody else's. */
 chat_view chat__cache_user(const chat__cache *cache);
 chat_status chat__cache_set_user(chat__cache *cache, chat_view user);
@@ -58,6 +61,7 @@ typedef struct chat__cache_message {
     uint64_t number;    /* place in the outbox */
     uint64_t id, seq;   /* of a sent one, else 0 */
     chat_status status; /* why it failed; CHAT_OK: it waits, or was sent */
+    int is_damaged; /* it waits and cannot be read: CHAT_ERR_CORRUPT, and of `frame` only `cid` */
 } chat__cache_message;
 
 /* Behind the others. CHAT_OK; CHAT_ERR_EXISTS, and nothing is changed. */
@@ -120,8 +124,12 @@ chat_status chat__cache_next_row(chat__cache *cache, const chat__cache_query *qu
                                  chat_frame *out);
 /* Whether there is more behind `seq`, here or with the server. */
 int chat__cache_has_more(chat__cache *cache, const chat__cache_query *query);
-/* The chat at a place, counted from 0, the newest first. Borrowed until the next call. CHAT_OK,
+/* A place in the list of chats, the newest first. Zeroed: in front of all. */
+typedef struct chat__cache_place {
+    uint64_t last_seq, n; /* of the chat before it */
+} chat__cache_place;
+/* The chat behind a place, which moves behind it. Borrowed until the next call. CHAT_OK,
    CHAT_EMPTY. */
-chat_status chat__cache_chat_at(chat__cache *cache, uint64_t place, chat_frame *out);
+chat_status chat__cache_next_chat(chat__cache *cache, chat__cache_place *place, chat_frame *out);
 
 #endif

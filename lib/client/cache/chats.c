@@ -192,12 +192,13 @@ static chat_status take_texts(chat__cache *cache, sqlite3_stmt *statement, chat_
     return CHAT_OK;
 }
 
-chat_status chat__cache_chat_at(chat__cache *cache, uint64_t place, chat_frame *out)
+chat_status chat__cache_next_chat(chat__cache *cache, chat__cache_place *place, chat_frame *out)
 {
     if (cache->handle == NULL)
         return CHAT_EMPTY;
     sqlite3_stmt *statement = chat__cache_use(cache, CHAT__CACHE_NEXT_CHAT);
-    chat__sql_bind_number(statement, 1, place);
+    chat__sql_bind_number(statement, 1, place->n > 0 ? place->last_seq : INT64_MAX);
+    chat__sql_bind_number(statement, 2, place->n > 0 ? place->n : INT64_MAX);
     chat_status status = chat__sql_step(statement);
     if (status != CHAT_OK)
         return status;
@@ -218,5 +219,7 @@ chat_status chat__cache_chat_at(chat__cache *cache, uint64_t place, chat_frame *
     uint64_t unread = 0;
     if (status == CHAT_OK && find_unread(cache, &s, &unread))
         CHAT_FRAME_SET(out, UNREAD, unread, unread);
+    if (status == CHAT_OK)
+        *place = (chat__cache_place){out->last_seq, s.n};
     return status;
 }

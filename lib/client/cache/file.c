@@ -141,6 +141,13 @@ chat_status chat__cache_loss(chat__cache *cache)
     return loss;
 }
 
+uint64_t chat__cache_damage(chat__cache *cache)
+{
+    uint64_t n = cache->n_damaged;
+    cache->n_damaged = 0;
+    return n;
+}
+
 /* --- opening --- */
 
 static void close_file(chat__cache *cache)

@@ -42,6 +42,8 @@ typedef enum chat__cache_statement {
     CHAT__CACHE_BELOW,
     CHAT__CACHE_ABOVE,
     CHAT__CACHE_NTH,
+    CHAT__CACHE_FORGET,
+    CHAT__CACHE_CUT,
     CHAT__CACHE_TRIM,
     CHAT__CACHE_COUNT,
     CHAT__CACHE_OLDEST,
@@ -70,6 +72,7 @@ struct chat__cache {
     uint64_t connection; /* number of this one, over all runs */
     int is_current;
     uint64_t n_records; /* of all chats */
+    uint64_t n_damaged; /* records that were dropped, since chat__cache_damage() */
 };
 
 /* A chat as stored. */
@@ -81,6 +84,12 @@ typedef struct chat__cache_chat {
     uint64_t n_records;
     uint64_t told_seq; /* its newest record, as the server said */
 } chat__cache_chat;
+
+/* Where a record is, and in which column of the statement. */
+typedef struct chat__cache_row {
+    uint64_t n, seq;
+    int column;
+} chat__cache_row;
 
 /* A statement, ready to bind. */
 sqlite3_stmt *chat__cache_use(chat__cache *cache, chat__cache_statement which);
@@ -107,6 +116,13 @@ chat_status chat__cache_set_range(chat__cache *cache, const chat__cache_chat *ch
 chat_status chat__cache_learn(chat__cache *cache, uint64_t n, const chat_frame *record);
 
 int chat__cache_has_record(chat__cache *cache, uint64_t n, uint64_t seq);
+/* The record of the statement's row, reset with it. One that cannot be read is dropped, and no
+   other; the server has it. CHAT_OK; CHAT_MORE: it was dropped. */
+chat_status chat__cache_take_record(chat__cache *cache, sqlite3_stmt *statement,
+                                    const chat__cache_row *row, chat_frame *out);
+/* The next one of a chat behind `seq`, by CHAT__CACHE_ABOVE or _BELOW. CHAT_OK, CHAT_EMPTY. */
+chat_status chat__cache_next_record(chat__cache *cache, chat__cache_statement which, uint64_t n,
+                                    uint64_t seq, chat_frame *out);
 /* A record as it is, without a look at what it means. CHAT_OK. */
 chat_status chat__cache_store(chat__cache *cache, chat__cache_chat *chat, const chat_frame *record);
 /* What a note did to its message, if that is here. */

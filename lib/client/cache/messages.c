@@ -51,6 +51,23 @@ chat_status chat__cache_put_message(chat__cache *cache, const chat_frame *send)
     return chat__cache_end(cache, status);
 }
 
+/* Of a message that cannot be read its name is left, so that it can be shown and dropped. */
+static chat_status take_name(chat__cache *cache, sqlite3_stmt *statement, chat_frame *out)
+{
+    chat_view cid = chat__sql_text(statement, 4, CHAT_ID_MAX_BYTES);
+    cache->in.len = 0;
+    chat_status status = chat__buf_append(&cache->in, cid.data, cid.len);
+    chat_frame_init(out, CHAT_FRAME_SEND);
+    CHAT_FRAME_SET(out, CID, cid, chat__buf_view(&cache->in));
+    return status;
+}
+
+static int is_message(const chat_frame *frame, sqlite3_stmt *statement)
+{
+    return frame->type == CHAT_FRAME_SEND &&
+           chat__view_equal(frame->cid, chat__sql_text(statement, 4, CHAT_ID_MAX_BYTES));
+}
+
 static chat_status take_message(chat__cache *cache, sqlite3_stmt *statement,
                                 chat__cache_message *out)
 {
@@ -62,6 +79,12 @@ static chat_status take_message(chat__cache *cache, sqlite3_stmt *statement,
     int is_failed = sqlite3_column_int(statement, 1) != 0;
     out->status = is_failed ? (chat_status)sqlite3_column_int(statement, 2) : CHAT_OK;
     status = chat__cache_decode(cache, chat__sql_blob(statement, 3), &out->frame);
+    if (status == CHAT_ERR_CORRUPT || (status == CHAT_OK && !is_message(&out->frame, statement))) {
+        out->is_damaged = !is_failed;
+        if (!is_failed)
+            out->status = CHAT_ERR_CORRUPT;
+        status = take_name(cache, statement, &out->frame);
+    }
     (void)sqlite3_reset(statement);
     return status;
 }
@@ -85,9 +108,9 @@ static chat_status find_sent(chat__cache *cache, chat_view cid, chat__cache_mess
     memset(out, 0, sizeof *out);
     out->seq = chat__sql_number(statement, 1);
     out->id = chat__sql_number(statement, 2);
-    status = chat__cache_decode(cache, chat__sql_blob(statement, 0), &out->frame);
-    (void)sqlite3_reset(statement);
-    return status;
+    chat__cache_row row = {chat__sql_number(statement, 3), out->seq, 0};
+    status = chat__cache_take_record(cache, statement, &row, &out->frame);
+    return status == CHAT_MORE ? CHAT_EMPTY : status;
 }
 
 chat_status chat__cache_find_message(chat__cache *cache, chat_view cid, chat__cache_message *out)
@@ -178,7 +201,7 @@ chat_status chat__cache_sent(chat__cache *cache, const chat_frame *sent)
         status = chat__cache_find_message(cache, sent->cid, &message);
     if (status == CHAT_OK && message.number == 0)
         return CHAT_OK; /* answered before */
-    if (status == CHAT_OK && cache->user[0] != '\0')
+    if (status == CHAT_OK && cache->user[0] != '\0' && CHAT_FRAME_HAS(&message.frame, BODY))
         status = keep_sent(cache, sent, &message.frame);
     if (status == CHAT_OK)
         status = change(cache, CHAT__CACHE_DROP_MESSAGE, sent->cid, CHAT_OK);

@@ -142,15 +142,8 @@ int chat__cache_covers(chat__cache *cache, const chat__cache_query *query, int i
 static chat_status next(chat__cache *cache, const chat__cache_query *query, uint64_t n,
                         chat_frame *out)
 {
-    sqlite3_stmt *statement =
-        chat__cache_use(cache, is_forward(query) ? CHAT__CACHE_ABOVE : CHAT__CACHE_BELOW);
-    chat__sql_bind_number(statement, 1, n);
-    chat__sql_bind_number(statement, 2, start_of(query));
-    chat_status status = chat__sql_step(statement);
-    if (status == CHAT_OK)
-        status = chat__cache_decode(cache, chat__sql_blob(statement, 1), out);
-    (void)sqlite3_reset(statement);
-    return status;
+    return chat__cache_next_record(cache, is_forward(query) ? CHAT__CACHE_ABOVE : CHAT__CACHE_BELOW,
+                                   n, start_of(query), out);
 }
 
 chat_status chat__cache_next_row(chat__cache *cache, const chat__cache_query *query,

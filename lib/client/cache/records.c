@@ -111,6 +111,51 @@ static chat_status put(chat__cache *cache, uint64_t n, const chat_frame *record)
     return chat__sql_run(statement);
 }
 
+/* What is known of its chat without a hole begins behind it. */
+static chat_status forget(chat__cache *cache, const chat__cache_row *row)
+{
+    static const chat__cache_statement steps[] = {CHAT__CACHE_FORGET, CHAT__CACHE_CUT};
+    chat_status status = chat__cache_begin(cache);
+    for (int i = 0; i < 2 && status == CHAT_OK; i++) {
+        sqlite3_stmt *statement = chat__cache_use(cache, steps[i]);
+        chat__sql_bind_number(statement, 1, row->n);
+        chat__sql_bind_number(statement, 2, row->seq);
+        status = chat__sql_run(statement);
+    }
+    if (status == CHAT_OK) {
+        cache->n_records -= cache->n_records > 0;
+        cache->n_damaged++;
+    }
+    return chat__cache_end(cache, status == CHAT_OK ? CHAT_MORE : status);
+}
+
+chat_status chat__cache_take_record(chat__cache *cache, sqlite3_stmt *statement,
+                                    const chat__cache_row *row, chat_frame *out)
+{
+    chat_status status = chat__cache_decode(cache, chat__sql_blob(statement, row->column), out);
+    (void)sqlite3_reset(statement);
+    if (status == CHAT_OK && CHAT_FRAME_HAS(out, SEQ) && out->seq == row->seq)
+        return CHAT_OK;
+    return status == CHAT_OK || status == CHAT_ERR_CORRUPT ? forget(cache, row) : status;
+}
+
+chat_status chat__cache_next_record(chat__cache *cache, chat__cache_statement which, uint64_t n,
+                                    uint64_t seq, chat_frame *out)
+{
+    chat_status status = CHAT_MORE;
+    while (status == CHAT_MORE) {
+        sqlite3_stmt *statement = chat__cache_use(cache, which);
+        chat__sql_bind_number(statement, 1, n);
+        chat__sql_bind_number(statement, 2, seq);
+        status = chat__sql_step(statement);
+        if (status != CHAT_OK)
+            break;
+        chat__cache_row row = {n, chat__sql_number(statement, 0), 1};
+        status = chat__cache_take_record(cache, statement, &row, out);
+    }
+    return status;
+}
+
 /* Cut a chat to the limit, a part at a time: what is left out at the old end is with the server. */
 static chat_status trim(chat__cache *cache, chat__cache_chat *chat)
 {
@@ -189,9 +234,9 @@ static chat_status get_record(chat__cache *cache, uint64_t n, uint64_t seq, chat
     chat_status status = chat__sql_step(statement);
     if (status != CHAT_OK)
         return status;
-    status = chat__cache_decode(cache, chat__sql_blob(statement, 1), out);
-    (void)sqlite3_reset(statement);
-    return status;
+    chat__cache_row row = {n, seq, 1};
+    status = chat__cache_take_record(cache, statement, &row, out);
+    return status == CHAT_MORE ? CHAT_EMPTY : status;
 }
 
 /* What a message said before goes with it. */
@@ -203,13 +248,7 @@ static chat_status forget_edits(chat__cache *cache, uint64_t n, const chat_frame
     chat_status status = CHAT_OK;
     while (status == CHAT_OK) {
         chat_frame note;
-        sqlite3_stmt *statement = chat__cache_use(cache, CHAT__CACHE_ABOVE);
-        chat__sql_bind_number(statement, 1, n);
-        chat__sql_bind_number(statement, 2, at);
-        status = chat__sql_step(statement);
-        if (status == CHAT_OK)
-            status = chat__cache_decode(cache, chat__sql_blob(statement, 1), &note);
-        (void)sqlite3_reset(statement);
+        status = chat__cache_next_record(cache, CHAT__CACHE_ABOVE, n, at, &note);
         if (status != CHAT_OK || note.seq >= end)
             break;
         at = note.seq;

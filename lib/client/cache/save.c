@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define MAX_TRIES 100000u
+
 /* A message as it was; half of one is none. */
 static int save_one(chat__cache *cache, sqlite3_stmt *row)
 {
@@ -19,14 +21,22 @@ static int save_one(chat__cache *cache, sqlite3_stmt *row)
     return status == CHAT_OK;
 }
 
+/* What is behind a page that cannot be read is found by trying the numbers that may be on it. */
 static unsigned save_messages(chat__cache *cache, sqlite3 *from)
 {
     unsigned n_saved = 0;
+    uint64_t after = 0;
     sqlite3_stmt *row = NULL;
-    if (sqlite3_prepare_v2(from, "SELECT state, status, frame FROM outbox ORDER BY n", -1, &row,
-                           NULL) == SQLITE_OK)
-        while (sqlite3_step(row) == SQLITE_ROW)
+    int result = sqlite3_prepare_v2(
+        from, "SELECT state, status, frame, n FROM outbox WHERE n > ?1 ORDER BY n", -1, &row, NULL);
+    for (unsigned i = 0; i < MAX_TRIES && row != NULL && result != SQLITE_DONE; i++, after++) {
+        chat__sql_bind_number(row, 1, after);
+        while ((result = sqlite3_step(row)) == SQLITE_ROW) {
             n_saved += (unsigned)save_one(cache, row);
+            after = chat__sql_number(row, 3);
+        }
+        (void)sqlite3_reset(row);
+    }
     (void)sqlite3_finalize(row);
     return n_saved;
 }

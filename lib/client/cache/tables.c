@@ -29,6 +29,11 @@ static const char *const STEPS[] = {
     "CREATE INDEX records_by_cid ON records(cid) WHERE cid IS NOT NULL;"
     "PRAGMA user_version = 2;"
     "COMMIT",
+    /* The chats in the order in which they are listed. */
+    "BEGIN IMMEDIATE;"
+    "CREATE INDEX chats_by_newest ON chats(max(top, told_seq), n) WHERE is_left = 0;"
+    "PRAGMA user_version = 3;"
+    "COMMIT",
 };
 
 #define VERSION ((int)(sizeof STEPS / sizeof *STEPS))
@@ -51,9 +56,9 @@ const char *const chat__cache_texts[CHAT__CACHE_N_STATEMENTS] = {
     [CHAT__CACHE_GET_META] = "SELECT value FROM meta WHERE key = ?1",
     [CHAT__CACHE_PUT_META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
     [CHAT__CACHE_PUT_MESSAGE] = "INSERT INTO outbox(cid, frame) VALUES(?1, ?2)",
-    [CHAT__CACHE_NEXT_MESSAGE] = "SELECT n, state, status, frame FROM outbox WHERE n > ?1"
+    [CHAT__CACHE_NEXT_MESSAGE] = "SELECT n, state, status, frame, cid FROM outbox WHERE n > ?1"
                                  " ORDER BY n LIMIT 1",
-    [CHAT__CACHE_FIND_MESSAGE] = "SELECT n, state, status, frame FROM outbox WHERE cid = ?1",
+    [CHAT__CACHE_FIND_MESSAGE] = "SELECT n, state, status, frame, cid FROM outbox WHERE cid = ?1",
     [CHAT__CACHE_FAIL_MESSAGE] = "UPDATE outbox SET state = 1, status = ?2 WHERE cid = ?1",
     [CHAT__CACHE_REVIVE_MESSAGE] = "UPDATE outbox SET state = 0, status = 0,"
                                    " n = (SELECT max(n) + 1 FROM outbox)"
@@ -77,8 +82,9 @@ const char *const chat__cache_texts[CHAT__CACHE_N_STATEMENTS] = {
     [CHAT__CACHE_NEXT_CHAT] =
         "SELECT n, chat, title, max(top, told_seq), read_seq, until, low, top, told_seq,"
         " told_read,"
-        " coalesce(told_unread, -1) FROM chats WHERE is_left = 0"
-        " ORDER BY max(top, told_seq) DESC, n DESC LIMIT 1 OFFSET ?1",
+        " coalesce(told_unread, -1) FROM chats WHERE is_left = 0 AND max(top, told_seq) <= ?1"
+        " AND (max(top, told_seq) < ?1 OR n < ?2)"
+        " ORDER BY max(top, told_seq) DESC, n DESC LIMIT 1",
     [CHAT__CACHE_UNREAD] = "SELECT count(*) FROM (SELECT 1 FROM records WHERE chat = ?1"
                            " AND seq > ?2 AND counts = 1 LIMIT 999)",
     [CHAT__CACHE_GET_RECORD] = "SELECT edited, frame FROM records WHERE chat = ?1 AND seq = ?2",
@@ -87,14 +93,18 @@ const char *const chat__cache_texts[CHAT__CACHE_N_STATEMENTS] = {
         "INSERT INTO records(chat, seq, id, counts, edited, cid, frame)"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE"
         " SET counts = ?4, edited = ?5, cid = coalesce(?6, cid), frame = ?7 WHERE ?5 >= edited",
-    [CHAT__CACHE_FIND_SENT] = "SELECT r.frame, r.seq, r.id, c.chat FROM records r"
-                              " JOIN chats c ON c.n = r.chat WHERE r.cid = ?1",
+    [CHAT__CACHE_FIND_SENT] = "SELECT frame, seq, id, chat FROM records WHERE cid = ?1",
     [CHAT__CACHE_BELOW] = "SELECT seq, frame FROM records WHERE chat = ?1 AND seq < ?2"
                           " ORDER BY seq DESC LIMIT 1",
     [CHAT__CACHE_ABOVE] = "SELECT seq, frame FROM records WHERE chat = ?1 AND seq > ?2"
                           " ORDER BY seq LIMIT 1",
     [CHAT__CACHE_NTH] = "SELECT seq FROM records WHERE chat = ?1 AND seq < ?2 AND seq >= ?3"
                         " ORDER BY seq DESC LIMIT 1 OFFSET ?4",
+    [CHAT__CACHE_FORGET] = "DELETE FROM records WHERE chat = ?1 AND seq = ?2",
+    [CHAT__CACHE_CUT] =
+        "UPDATE chats SET n_records = n_records - 1, told_seq = max(told_seq, top),"
+        " told_unread = NULL, top = CASE WHEN top = ?2 THEN 0 ELSE top END,"
+        " low = CASE WHEN top = ?2 THEN 0 WHEN low <= ?2 THEN ?2 + 1 ELSE low END WHERE n = ?1",
     [CHAT__CACHE_TRIM] = "DELETE FROM records WHERE chat = ?1 AND seq < ?2",
     [CHAT__CACHE_COUNT] = "SELECT coalesce(sum(n_records), 0) FROM chats",
     [CHAT__CACHE_OLDEST] = "SELECT id FROM records ORDER BY id LIMIT 1 OFFSET ?1",

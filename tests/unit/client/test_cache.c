@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The client's file by itself: what waits in it after it was closed, damaged, or is an old one. */
 #include "cache_rig.h"
+#include "client/cache/internal.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -155,7 +156,7 @@ static void a_newer_version_is_refused_and_kept(void **state)
     f->cache = NULL;
     run_sql(f->path, "PRAGMA user_version = 1000");
     assert_int_equal(open_as(f, "phone"), CHAT_ERR_VERSION);
-    run_sql(f->path, "PRAGMA user_version = 2");
+    run_sql(f->path, "PRAGMA user_version = 3");
     assert_int_equal(open_as(f, "phone"), CHAT_OK);
     uint64_t after = 0;
     expect_next(f, &after, "a", CHAT_OK);
@@ -176,6 +177,47 @@ static void an_older_version_is_brought_up(void **state)
     reopen(f);
     chat_frame row;
     assert_int_equal(row_below(f, 100, &row), 3);
+}
+
+/* The next chat of a list is found by it: a list of all is not quadratic. */
+static void expect_index(const fixture *f, const char *statement, const char *index)
+{
+    sqlite3 *handle = NULL;
+    sqlite3_stmt *plan = NULL;
+    char sql[1024];
+    snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN %s", statement);
+    assert_int_equal(sqlite3_open(f->path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &plan, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(plan), SQLITE_ROW);
+    assert_non_null(strstr((const char *)sqlite3_column_text(plan, 3), index));
+    assert_int_equal(sqlite3_step(plan), SQLITE_DONE); /* nothing is sorted */
+    sqlite3_finalize(plan);
+    sqlite3_close(handle);
+}
+
+/* Version 2 had no order of chats. */
+static void version_2_is_brought_up(void **state)
+{
+    fixture *f = *state;
+    uint64_t after = 0;
+    chat_frame row;
+    chat__cache_place place = {0, 0};
+    put_message(f, "a", "one");
+    put_records(f, 1, 3);
+    chat__cache_close(f->cache);
+    f->cache = NULL;
+    run_sql(f->path, "DROP INDEX chats_by_newest; PRAGMA user_version = 2");
+    assert_int_equal(open_as(f, "phone"), CHAT_OK);
+    assert_string_equal(f->why, "");
+    expect_next(f, &after, "a", CHAT_OK);
+    assert_int_equal(row_below(f, 100, &row), 3);
+    assert_int_equal(chat__cache_next_chat(f->cache, &place, &row), CHAT_OK);
+    assert_int_equal(row.last_seq, 3);
+    chat__cache_close(f->cache);
+    f->cache = NULL;
+    expect_index(f, chat__cache_texts[CHAT__CACHE_NEXT_CHAT],
+                 "SEARCH chats USING INDEX chats_by_newest (<expr><?)");
+    assert_int_equal(open_as(f, "phone"), CHAT_OK);
 }
 
 static void a_path_that_cannot_be_is_said(void **state)
@@ -243,6 +285,158 @@ static void what_waits_is_saved_from_a_damaged_file(void **state)
     assert_int_equal(chat__cache_family(f->cache), 77);
 }
 
+/* A row that the file's own check takes for good. */
+static void damage(fixture *f, const char *sql)
+{
+    chat__cache_close(f->cache);
+    f->cache = NULL;
+    run_sql(f->path, sql);
+    assert_int_equal(open_as(f, "phone"), CHAT_OK);
+    assert_string_equal(f->why, "");
+}
+
+/* It is shown as failed, by its name, and can be dropped; the others are as they were. */
+static void a_damaged_message_costs_no_other(void **state)
+{
+    static const char *const sqls[] = {
+        "UPDATE outbox SET frame = x'ff00ff' WHERE cid = 'b'",
+        "UPDATE outbox SET frame = '' WHERE cid = 'b'",
+        "UPDATE outbox SET frame = (SELECT frame FROM outbox WHERE cid = 'a') WHERE cid = 'b'"};
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof sqls / sizeof *sqls; i++) {
+        uint64_t after = 0;
+        put_message(f, "a", "one");
+        put_message(f, "b", "two");
+        put_message(f, "c", "three");
+        damage(f, sqls[i]);
+        expect_next(f, &after, "a", CHAT_OK);
+        expect_next(f, &after, "b", CHAT_ERR_CORRUPT);
+        expect_next(f, &after, "c", CHAT_OK);
+        expect_no_more(f, after);
+        for (int k = 0; k < 3; k++) {
+            chat_view cid = chat__view(&"abc"[k], 1);
+            assert_int_equal(chat__cache_failed(f->cache, cid, CHAT_ERR_CORRUPT), CHAT_OK);
+            assert_int_equal(chat__cache_drop(f->cache, cid), CHAT_OK);
+        }
+        assert_int_equal(chat__cache_commit(f->cache), CHAT_OK);
+    }
+}
+
+/* The page of history has what is left; what is known without a hole begins behind the hole. */
+static void a_damaged_record_costs_no_other(void **state)
+{
+    fixture *f = *state;
+    chat__cache_query newest = page(CHAT_HISTORY_BEFORE, 9, 3);
+    chat__cache_query older = page(CHAT_HISTORY_BEFORE, 6, 2);
+    chat_frame row;
+    put_records(f, 1, 9);
+    damage(f, "UPDATE records SET frame = x'ff' WHERE seq = 5");
+    assert_int_equal(chat__cache_covers(f->cache, &older, 0), 1);
+    assert_int_equal(row_below(f, 6, &row), 4);
+    assert_int_equal(chat__cache_damage(f->cache), 1);
+    assert_int_equal(chat__cache_damage(f->cache), 0);
+    assert_int_equal(chat__cache_covers(f->cache, &newest, 0), 1);
+    assert_int_equal(chat__cache_covers(f->cache, &older, 0), 0);
+    for (uint64_t seq = 10, n = 0; (seq = row_below(f, seq, &row)) != 0; n++)
+        assert_int_equal(seq, n < 4 ? 9 - n : 8 - n);
+    reopen(f);
+    assert_int_equal(row_below(f, 6, &row), 4);
+    assert_int_equal(chat__cache_damage(f->cache), 0);
+}
+
+/* The newest one: the chat keeps its place in the list, and what is unread is not known. */
+static void a_damaged_newest_record_is_asked_for_again(void **state)
+{
+    fixture *f = *state;
+    chat__cache_query query = page(CHAT_HISTORY_BEFORE, 3, 1);
+    chat__cache_place place = {0, 0};
+    chat_frame row;
+    put_records(f, 1, 3);
+    damage(f, "UPDATE records SET frame = (SELECT frame FROM records WHERE seq = 2) WHERE seq = 3");
+    assert_int_equal(row_below(f, 100, &row), 2);
+    assert_int_equal(chat__cache_damage(f->cache), 1);
+    assert_int_equal(chat__cache_covers(f->cache, &query, 0), 0);
+    assert_int_equal(chat__cache_next_chat(f->cache, &place, &row), CHAT_OK);
+    assert_int_equal(row.last_seq, 3);
+    assert_false(CHAT_FRAME_HAS(&row, UNREAD));
+    put_records(f, 3, 4);
+    query.seq = 4;
+    assert_int_equal(chat__cache_covers(f->cache, &query, 0), 1);
+}
+
+/* An edit of a message that cannot be read, and a deletion behind an edit that cannot be. */
+static void notes_on_damaged_records_are_taken(void **state)
+{
+    fixture *f = *state;
+    chat_frame row;
+    put_records(f, 1, 2);
+    for (uint64_t seq = 3; seq <= 5; seq++) {
+        chat_frame note = message_of("bob", seq, seq - 1);
+        note.type = CHAT_FRAME_NOTE;
+        CHAT_FRAME_SET(&note, WHAT, what, chat__view_str(seq == 5 ? "delete" : "edit"));
+        CHAT_FRAME_SET(&note, RE, re, seq == 3 ? 1 : 2);
+        CHAT_FRAME_SET(&note, RE_SEQ, re_seq, note.re);
+        if (seq == 5)
+            note.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
+        if (seq == 3)
+            damage(f, "UPDATE records SET frame = x'ff' WHERE seq = 1");
+        if (seq == 5)
+            damage(f, "UPDATE records SET frame = x'ff' WHERE seq = 3");
+        assert_int_equal(chat__cache_put_record(f->cache, &note), CHAT_OK);
+        assert_int_equal(chat__cache_commit(f->cache), CHAT_OK);
+    }
+    assert_int_equal(chat__cache_damage(f->cache), 1);
+    assert_int_equal(row_below(f, 3, &row), 2);
+    assert_true(CHAT_FRAME_HAS(&row, DELETED));
+    assert_int_equal(row_below(f, 2, &row), 0);
+}
+
+/* Where the page with a message begins. */
+static off_t page_of(const char *path, const char *cid)
+{
+    static char bytes[1 << 20];
+    int fd = open(path, O_RDONLY);
+    ssize_t len = read(fd, bytes, sizeof bytes);
+    close(fd);
+    const char *last = NULL; /* the index of names has it too, and nothing else of it */
+    for (const char *at = bytes; len > 0 && at < bytes + len - 100; at++)
+        if (memcmp(at, cid, 3) == 0 && memchr(at, 'x', 100) != NULL)
+            last = at;
+    assert_non_null(last);
+    return (last - bytes) / 4096 * 4096;
+}
+
+/* One page of the outbox itself: what is on the others is saved, in order. */
+static void a_damaged_page_of_the_outbox_costs_no_other(void **state)
+{
+    fixture *f = *state;
+    chat__cache_message message;
+    char body[1000];
+    char cid[16];
+    char junk[4096];
+    uint64_t after = 0;
+    unsigned n_saved = 0;
+    memset(junk, 0x5a, sizeof junk);
+    memset(body, 'x', sizeof body - 1);
+    body[sizeof body - 1] = '\0';
+    for (unsigned i = 0; i < 60; i++) {
+        snprintf(cid, sizeof cid, "m%02u", i);
+        put_message(f, cid, body);
+    }
+    chat__cache_close(f->cache);
+    f->cache = NULL;
+    write_at(f->path, page_of(f->path, "m30"), junk, sizeof junk);
+    assert_int_equal(open_as(f, "phone"), CHAT_OK);
+    while (chat__cache_next_message(f->cache, after, &message) == CHAT_OK) {
+        snprintf(cid, sizeof cid, "%.3s", (const char *)message.frame.cid.data + 1);
+        unsigned i = (unsigned)strtoul(cid, NULL, 10);
+        assert_true(message.status == CHAT_OK && i >= n_saved);
+        after = message.number;
+        n_saved++;
+    }
+    assert_in_range(n_saved, 50, 59);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,9 +450,15 @@ int main(void)
         TEST(a_database_of_another_program_is_left_alone),
         TEST(a_newer_version_is_refused_and_kept),
         TEST(an_older_version_is_brought_up),
+        TEST(version_2_is_brought_up),
         TEST(a_path_that_cannot_be_is_said),
         TEST(a_file_of_garbage_is_moved_aside),
         TEST(what_waits_is_saved_from_a_damaged_file),
+        TEST(a_damaged_message_costs_no_other),
+        TEST(a_damaged_record_costs_no_other),
+        TEST(a_damaged_newest_record_is_asked_for_again),
+        TEST(notes_on_damaged_records_are_taken),
+        TEST(a_damaged_page_of_the_outbox_costs_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

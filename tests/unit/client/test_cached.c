@@ -23,7 +23,8 @@ static int covers(fixture *f, chat_history_direction direction, uint64_t seq, ui
 static uint64_t unread(fixture *f)
 {
     chat_frame chat;
-    assert_int_equal(chat__cache_chat_at(f->cache, 0, &chat), CHAT_OK);
+    chat__cache_place place = {0, 0};
+    assert_int_equal(chat__cache_next_chat(f->cache, &place, &chat), CHAT_OK);
     return CHAT_FRAME_HAS(&chat, UNREAD) ? chat.unread : 1000;
 }
 
@@ -200,23 +201,25 @@ static void chats_that_are_left_are_not_listed(void **state)
     chat_view me = chat__view_str("alice");
     chat_frame chat;
     chat_frame change = message_of("bob", 2, 1);
+    chat__cache_place place = {0, 0};
     put_records(f, 1, 1);
     change.type = CHAT_FRAME_CHANGE;
     CHAT_FRAME_SET(&change, WHAT, what, chat__view_str("title"));
     CHAT_FRAME_SET(&change, TITLE, title, chat__view_str("The room"));
     assert_int_equal(chat__cache_put_record(f->cache, &change), CHAT_OK);
     assert_int_equal(chat__cache_put_until(f->cache, chat__view_str("room"), 99), CHAT_OK);
-    assert_int_equal(chat__cache_chat_at(f->cache, 0, &chat), CHAT_OK);
+    assert_int_equal(chat__cache_next_chat(f->cache, &place, &chat), CHAT_OK);
     assert_true(chat__view_equal(chat.title, chat__view_str("The room")));
     assert_int_equal(chat.last_seq, 2);
     assert_int_equal(chat.until, 99);
-    assert_int_equal(chat__cache_chat_at(f->cache, 1, &chat), CHAT_EMPTY);
+    assert_int_equal(chat__cache_next_chat(f->cache, &place, &chat), CHAT_EMPTY);
     change.seq = 3;
     change.what = chat__view_str("remove");
     change.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_TITLE);
     CHAT_FRAME_SET(&change, USERS, users, ((chat_view_list){&me, 1}));
     assert_int_equal(chat__cache_put_record(f->cache, &change), CHAT_OK);
-    assert_int_equal(chat__cache_chat_at(f->cache, 0, &chat), CHAT_EMPTY);
+    place.n = 0;
+    assert_int_equal(chat__cache_next_chat(f->cache, &place, &chat), CHAT_EMPTY);
 }
 
 static void a_chat_that_the_server_does_not_list_is_gone(void **state)
@@ -224,15 +227,40 @@ static void a_chat_that_the_server_does_not_list_is_gone(void **state)
     fixture *f = *state;
     chat_frame row;
     chat_frame chat;
+    chat__cache_place place = {0, 0};
     put_records(f, 1, 1);
     chat_frame_init(&row, CHAT_FRAME_CHAT);
     CHAT_FRAME_SET(&row, CHAT, chat, chat__view_str("other"));
     CHAT_FRAME_SET(&row, LAST_SEQ, last_seq, 5);
     assert_int_equal(chat__cache_put_chat(f->cache, &row), CHAT_OK);
     assert_int_equal(chat__cache_end_chats(f->cache), CHAT_OK);
-    assert_int_equal(chat__cache_chat_at(f->cache, 0, &chat), CHAT_OK);
+    assert_int_equal(chat__cache_next_chat(f->cache, &place, &chat), CHAT_OK);
     assert_true(chat__view_equal(chat.chat, chat__view_str("other")));
-    assert_int_equal(chat__cache_chat_at(f->cache, 1, &chat), CHAT_EMPTY);
+    assert_int_equal(chat__cache_next_chat(f->cache, &place, &chat), CHAT_EMPTY);
+}
+
+/* Many chats, some with the same newest number: each once, in order, with what is behind the last
+   one found by an index and not by counting. */
+static void chats_are_listed_newest_first_and_once(void **state)
+{
+    fixture *f = *state;
+    chat__cache_place place = {0, 0};
+    chat_frame row;
+    uint64_t last_seq = UINT64_MAX;
+    unsigned n_rows = 0;
+    for (unsigned i = 0; i < 500; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "c%u", i);
+        chat_frame_init(&row, CHAT_FRAME_CHAT);
+        CHAT_FRAME_SET(&row, CHAT, chat, chat__view_str(name));
+        CHAT_FRAME_SET(&row, LAST_SEQ, last_seq, i * 7 % 100);
+        assert_int_equal(chat__cache_put_chat(f->cache, &row), CHAT_OK);
+    }
+    for (; chat__cache_next_chat(f->cache, &place, &row) == CHAT_OK; n_rows++) {
+        assert_true(row.last_seq <= last_seq);
+        last_seq = row.last_seq;
+    }
+    assert_int_equal(n_rows, 500);
 }
 
 /* --- limits --- */
@@ -296,6 +324,7 @@ int main(void)
         TEST(unread_without_all_records),
         TEST(chats_that_are_left_are_not_listed),
         TEST(a_chat_that_the_server_does_not_list_is_gone),
+        TEST(chats_are_listed_newest_first_and_once),
         TEST(a_chat_keeps_its_newest_records),
         TEST(all_chats_together_are_bounded),
     };
