@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The public client against a peer on a loopback socket. */
 #include "peer.h"
+#include "bound.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -206,7 +207,7 @@ static void close_without_a_connection_is_at_once(void **state)
     peer_done(&peer);
 }
 
-static void free_returns_in_every_state(void **state)
+static void free_in_every_state_is_at_once(void **state)
 {
     (void)state;
     for (int n_turns = 0; n_turns < 40; n_turns++)
@@ -224,7 +225,9 @@ static void free_returns_in_every_state(void **state)
             }
             if (n_turns % 3 == 0)
                 (void)chat_client_close(client);
+            int64_t before_ms = bound_clock_ms();
             chat_client_free(client);
+            assert_true(bound_clock_ms() - before_ms < BOUND_MS);
             peer_done(&peer);
         }
     chat_client_free(NULL);
@@ -413,7 +416,7 @@ int main(void)
         cmocka_unit_test(a_mute_peer_is_given_up),
         cmocka_unit_test(close_says_all_and_leaves),
         cmocka_unit_test(close_without_a_connection_is_at_once),
-        cmocka_unit_test(free_returns_in_every_state),
+        cmocka_unit_test(free_in_every_state_is_at_once),
         cmocka_unit_test(another_thread_can_wake_it),
         cmocka_unit_test(many_messages_arrive_in_order),
         cmocka_unit_test(options_are_checked),
