@@ -198,12 +198,12 @@ static chat_status on_welcome(chat_client *client, const chat_frame *frame)
 /* Records that came over the stream, or fill a gap as if they had. */
 static void on_stream(chat_client *client, const chat_frame *frame)
 {
-    chat_status status;
+    chat_status status = CHAT_OK;
     if (frame->type == CHAT_FRAME_MARKER)
         status = chat__cache_put_read(client->cache, frame->of, frame->read_seq);
     else if (frame->type == CHAT_FRAME_SETTING)
         status = chat__cache_put_until(client->cache, frame->of, frame->until);
-    else
+    else if (frame->type != CHAT_FRAME_BLOCKED)
         status = chat__cache_put_record(client->cache, frame);
     chat__keep_check(client, status);
 }
@@ -212,7 +212,7 @@ static void on_row(chat_client *client, const chat_frame *asked, const chat_fram
 {
     chat__client_page *page = &client->page;
     chat_status status = CHAT_OK;
-    if (asked->type == CHAT_FRAME_CHATS) {
+    if (asked->type == CHAT_FRAME_CHATS && row->type == CHAT_FRAME_CHAT) {
         status = chat__cache_put_chat(client->cache, row);
     } else if (asked->type == CHAT_FRAME_HISTORY && CHAT_FRAME_HAS(row, SEQ)) {
         if (page->r != asked->r)

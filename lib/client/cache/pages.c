@@ -33,7 +33,9 @@ static chat_status keep_row(chat__cache *cache, const chat_frame *row)
 
 chat_status chat__cache_put_row(chat__cache *cache, const chat_frame *row)
 {
-    if (!CHAT_FRAME_HAS(row, SEQ) || !CHAT_FRAME_HAS(row, CHAT))
+    int is_record = row->type == CHAT_FRAME_MSG || row->type == CHAT_FRAME_CHAT ||
+                    row->type == CHAT_FRAME_CHANGE || row->type == CHAT_FRAME_NOTE;
+    if (!is_record || !CHAT_FRAME_HAS(row, SEQ))
         return CHAT_OK;
     chat_status status = chat__cache_begin(cache);
     if (status == CHAT_OK)

@@ -277,13 +277,13 @@ static void on_frame(chat__client *client)
    the connection is made again, and what was not acknowledged comes again. */
 void chat__client_receive(chat__client *client, chat_view message)
 {
+    client->is_heard = 0;
+    client->asked = NULL;
     if (client->phase != CHAT__PHASE_HELLO && client->phase != CHAT__PHASE_LIVE)
         return;
     client->heard_ms = client->now_ms;
     memset(&client->event, 0, sizeof client->event);
     client->has_event = 0;
-    client->is_heard = 0;
-    client->asked = NULL;
     chat_status status =
         chat_frame_decode(client->decoder, client->options.encoding, message, &client->frame);
     if (status == CHAT_OK) {

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/view.h"
 #include "client/internal.h"
+#include "wire/wire.h"
 
 #include <assert.h>
 #include <string.h>
@@ -150,11 +151,14 @@ static void on_row(chat__client *client)
     chat_frame *frame = &client->frame;
     uint64_t prev = CHAT_FRAME_HAS(frame, PREV) ? frame->prev : 0;
     uint64_t ignored;
+    frame->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
+    if (!chat__frame_is_stream(frame) || !CHAT_FRAME_HAS(frame, CHAT) ||
+        !chat__view_equal(frame->chat, name_of(gap)))
+        return; /* no record of what was asked for */
     if (!CHAT_FRAME_HAS(frame, SEQ) || frame->seq <= gap->after || frame->seq <= gap->page_end)
         return;
     gap->page_end = frame->seq;
     gap->n_given++;
-    frame->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_R);
     client->is_heard = 1;
     if (chat__client_seen_frame(&client->seen, name_of(gap), frame->seq, prev, &ignored) ==
             CHAT_EMPTY ||
