@@ -248,6 +248,7 @@ int main(int argc, char **argv)
         return 1;
     if (chat_server_config_parse(config, argc, (const char *const *)argv) != CHAT_OK) {
         fprintf(stderr, "linker: error: %s\n", chat_server_config_problem(config));
+        chat_server_config_free(config);
         return 2;
     }
     chat_server_options *options = chat_server_config_options(config);
@@ -255,8 +256,11 @@ int main(int argc, char **argv)
     chat_status status = chat__links_new(options, "a test", &hooks, &linker.links);
     if (status == CHAT_OK)
         status = chat__links_start(linker.links);
-    if (status != CHAT_OK)
+    if (status != CHAT_OK) {
+        chat__links_free(linker.links);
+        chat_server_config_free(config);
         return status == CHAT_ERR_ARG ? 2 : 1;
+    }
     printf("listening %u\n", chat__links_port(linker.links));
     fflush(stdout);
     while (fgets(line, sizeof line, stdin) != NULL)
