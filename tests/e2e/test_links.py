@@ -258,7 +258,7 @@ def test_who_was_held_up_reads_before_it_judges(cluster):
 def test_cuts_lose_nothing_and_double_nothing(cluster):
     low, high = cluster.start_both()
     for run, other in ((low, 1), (high, 0)):
-        run.write(f"send {other} 100000 500\n")
+        run.write(f"send {other} 300000 500\n")
     n_cuts = 0
     while n_cuts < 15 and not all("\nsent" in run.output for run in (low, high)):
         seen = cluster.wire.n_accepted
@@ -267,8 +267,8 @@ def test_cuts_lose_nothing_and_double_nothing(cluster):
         while cluster.wire.n_accepted == seen:
             threading.Event().wait(0.005)  # until they have connected again
         threading.Event().wait(0.03)       # and have said a part
-    expect_all(high, 0, 100000)
-    expect_all(low, 1, 100000)
+    expect_all(high, 0, 300000)
+    expect_all(low, 1, 300000)
     assert n_cuts > 3
     assert figures(low)["lost"] == figures(high)["lost"] == 0
 

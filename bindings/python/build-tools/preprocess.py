@@ -25,9 +25,10 @@ def arguments():
 def headers(include):
     """Names of the public headers, the umbrella left out: it includes all the others."""
     names = sorted(os.listdir(os.path.join(include, "chat")))
-    backends = {f"{name}.h" for name in os.listdir(os.path.join(include, "../lib/backends"))}
-    left_out = LEFT_OUT | backends | {"chat.h"}
-    return [name for name in names if name.endswith(".h") and name not in left_out]
+    backends = set(os.listdir(os.path.join(include, "../lib/backends")))
+    left_out = LEFT_OUT | {"chat.h"}
+    return [name for name in names if name.endswith(".h") and name not in left_out
+            and re.split(r"[._]", name)[0] not in backends]
 
 
 def write_depfile(args, target):
