@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 # The server is another library, with other dependencies; the wheel holds the client. So is each
-# room of lib/backends, whose header has its name.
+# room of lib/backends, whose headers begin with its name.
 LEFT_OUT = {"server.h", "server_config.h"}
 
 

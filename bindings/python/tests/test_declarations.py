@@ -13,8 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 INCLUDE = ROOT / "include/chat"
 # The server and the backends are other libraries; chat.h includes the others.
 BACKENDS = {path.name for path in (ROOT / "lib/backends").iterdir()}
-HEADERS = [path for path in INCLUDE.glob("*.h") if path.stem not in
-           BACKENDS | {"server", "server_config", "chat"}]
+HEADERS = [path for path in INCLUDE.glob("*.h")
+           if path.stem.split("_")[0] not in BACKENDS | {"server", "chat"}]
 
 
 def code(path):
