@@ -247,15 +247,26 @@ static chat_cassandra_figures figures(void)
     return it;
 }
 
+/* Until the driver knows keyspace and key: a node tells of a new keyspace in its own time. */
+static uint64_t insert_until_routed(void)
+{
+    double until = seconds() + WAIT_MS / 1000.0;
+    while (figures().to_replica == 0) {
+        assert_true(seconds() < until);
+        insert_many(10, 10);
+    }
+    return figures().to_replica;
+}
+
 static void all_nodes_take_part(void **state)
 {
     (void)state;
+    uint64_t before = insert_until_routed();
     insert_many(2000, 10);
     chat_cassandra_figures it = figures();
     assert_int_equal(it.nodes_up, c.n_factor);
     assert_int_equal(it.nodes_known, c.n_factor);
-    /* All but those before the keyspace and the key were known. */
-    assert_true(it.to_replica > 1500);
+    assert_true(it.to_replica - before > 1900);
     assert_int_equal(it.failed, 0);
 }
 
