@@ -135,7 +135,7 @@ extern const struct verb verb_outbox;
 void outbox_show_waiting(const struct cli *cli, const chat_client_cid *cid);
 
 /* presence.c */
-extern const struct verb verb_presence, verb_watch, verb_hide;
+extern const struct verb verb_presence, verb_watch, verb_hide, verb_typing;
 
 /* marks.c: what was read */
 extern const struct verb verb_read, verb_receipts, verb_why, verb_mute;

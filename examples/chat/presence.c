@@ -77,3 +77,25 @@ static void hide_on_event(struct cli *cli, const chat_event *event)
 }
 
 const struct verb verb_hide = {hide_start, hide_on_event, NULL, 0, NULL};
+
+/* What nobody stores is dropped without a connection: so it is said when there is one. */
+static int typing_start(struct cli *cli)
+{
+    (void)cli;
+    return -1;
+}
+
+static void typing_on_event(struct cli *cli, const chat_event *event)
+{
+    if (event->type == CHAT_EVENT_STATE && event->state == CHAT_CLIENT_ONLINE) {
+        chat_target target = args_target(cli->args->items[0]);
+        chat_status status = chat_client_typing(cli->client, &target);
+        if (status == CHAT_OK)
+            status = chat_client_ping(cli->client, NULL); /* behind it: then it was taken */
+        if (status != CHAT_OK)
+            cli_finish(cli, oneshot_refuse(status, "the chat cannot be used"));
+    }
+    oneshot_on_event(cli, event);
+}
+
+const struct verb verb_typing = {typing_start, typing_on_event, NULL, 0, NULL};

@@ -52,6 +52,7 @@ static const struct command commands[] = {
     {"watch", 1, MANY, &verb_watch, 0, "USER...",
      "the same, and go on printing who comes and goes"},
     {"hide", 1, 1, &verb_hide, 1, "on|off", "look offline to others, or no longer"},
+    {"typing", 1, 1, &verb_typing, 1, "CHAT", "tell who is there that I am typing, once"},
     {"outbox", 0, 2, &verb_outbox, 1, "[retry CID | drop CID]",
      "print what waits or failed in the file of --store, or put what\n"
      "failed back, or forget it; no connection is made"},

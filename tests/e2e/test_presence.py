@@ -124,6 +124,16 @@ def test_typing_is_passed_on_once_in_a_while(connect):
     assert len(bob.seen("typing")) <= 2
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_chat_typing(server, connect, options):
+    bob = connect("bob")
+    done = run_chat("typing", "@bob", *options, server=server, user="alice")
+    assert done.returncode == 0, done.stderr
+    assert bob.expect("typing") == {"t": "typing", "chat": "dm:5:alice:bob", "user": "alice"}
+    wrong = run_chat("typing", "no\nchat", server=server, user="alice")
+    assert wrong.returncode != 0 and "the chat cannot be used" in wrong.stderr
+
+
 def test_chat_presence_and_hide(server, connect):
     bob = connect("bob")
     done = run_chat("presence", "@bob", "carol", server=server, user="alice")
