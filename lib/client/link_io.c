@@ -2,12 +2,10 @@
 /* The link's bytes and messages. */
 #include "link_io.h"
 #include "base/view.h"
+#include "net/io.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-
-#define TLS_WRITE_BYTES 16384u
 
 static chat_status lost(chat__link *link, chat_status status)
 {
@@ -35,44 +33,17 @@ static chat_status read_own(chat__link *link, uint8_t *out, size_t cap, size_t *
 /* CHAT_OK, CHAT_MORE, or why it ended. */
 static chat_status read_some(chat__link *link, uint8_t *out, size_t cap, size_t *out_len)
 {
-    if (link->tls != NULL)
-        return chat__tls_read(link->tls, out, cap, out_len);
     if (link->is_own)
         return read_own(link, out, cap, out_len);
-    ssize_t n;
-    do
-        n = recv(link->fd, out, cap, 0);
-    while (n < 0 && errno == EINTR);
-    if (n > 0) {
-        *out_len = (size_t)n;
-        return CHAT_OK;
-    }
-    if (n == 0)
-        return CHAT_ERR_CLOSED;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? CHAT_MORE : CHAT_ERR_NETWORK;
+    return chat__io_receive(link->tls, link->fd, out, cap, out_len);
 }
 
 static chat_status write_some(chat__link *link, size_t *out_len)
 {
-    size_t len = link->tx.len;
-    if (link->tls != NULL) {
-        if (link->tls_repeat_bytes != 0)
-            len = link->tls_repeat_bytes;
-        else if (len > TLS_WRITE_BYTES)
-            len = TLS_WRITE_BYTES;
-        chat_status status = chat__tls_write(link->tls, link->tx.data, len, out_len);
-        link->tls_repeat_bytes = status == CHAT_MORE ? len : 0;
-        return status;
-    }
-    ssize_t n;
-    do
-        n = send(link->fd, link->tx.data, len, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n >= 0) {
-        *out_len = (size_t)n;
-        return CHAT_OK;
-    }
-    return errno == EAGAIN || errno == EWOULDBLOCK ? CHAT_MORE : CHAT_ERR_NETWORK;
+    const chat__buf *tx = &link->tx;
+    return link->tls != NULL
+               ? chat__io_send_tls(link->tls, &link->tls_repeat_bytes, tx->data, tx->len, out_len)
+               : chat__io_send(link->fd, tx->data, tx->len, out_len);
 }
 
 /* TLS hands out one record after the other: a short read does not mean that there is no more. */

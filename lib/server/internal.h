@@ -12,6 +12,7 @@
 #include <chat/server.h>
 
 #include "base/buf.h"
+#include "net/io.h"
 #include "net/http.h"
 #include "net/jwt.h"
 #include "net/tls.h"
@@ -349,8 +350,6 @@ void chat__peers_return_out(chat__shard *shard, chat__peer *peer);
 void chat__peers_free(chat__shard *shard);
 
 /* io.c. CHAT_OK, CHAT_MORE (not now), CHAT_ERR_CLOSED, CHAT_ERR_NETWORK, CHAT_ERR_TLS */
-chat_status chat__io_receive(chat__tls *tls, int fd, uint8_t *out, size_t cap, size_t *out_len);
-chat_status chat__io_send(int fd, const uint8_t *bytes, size_t len, size_t *out_len);
 
 /* --- node numbers (lessee.h) --- */
 

@@ -6,6 +6,7 @@
 #include "backends/redis/internal.h"
 
 #include "base/view.h"
+#include "net/io.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -14,9 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READS_OF_TURN   16u
-#define TLS_WRITE_BYTES 16384u
-#define ADVICE_TLS      "check `tls`, `ca_file`, and that the certificate is for this name"
+#define READS_OF_TURN 16u
+#define ADVICE_TLS    "check `tls`, `ca_file`, and that the certificate is for this name"
 
 static int watch(chat_redis *redis, int how, int fd, int wants_write)
 {
@@ -149,42 +149,11 @@ static void lose(chat_redis *redis, uint32_t link, chat_status status)
     fail(redis, link, status, why);
 }
 
-static chat_status read_some(const chat__redis_socket *s, uint8_t *out, size_t cap, size_t *out_len)
-{
-    if (s->tls != NULL)
-        return chat__tls_read(s->tls, out, cap, out_len);
-    ssize_t n;
-    do
-        n = recv(s->fd, out, cap, 0);
-    while (n < 0 && errno == EINTR);
-    if (n > 0) {
-        *out_len = (size_t)n;
-        return CHAT_OK;
-    }
-    if (n == 0)
-        return CHAT_ERR_CLOSED;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? CHAT_MORE : CHAT_ERR_NETWORK;
-}
-
 static chat_status write_some(chat__redis_socket *s, chat_view bytes, size_t *out_len)
 {
-    if (s->tls != NULL) {
-        size_t len = s->tls_repeat_bytes != 0      ? s->tls_repeat_bytes
-                     : bytes.len > TLS_WRITE_BYTES ? TLS_WRITE_BYTES
-                                                   : bytes.len;
-        chat_status status = chat__tls_write(s->tls, bytes.data, len, out_len);
-        s->tls_repeat_bytes = status == CHAT_MORE ? len : 0;
-        return status;
-    }
-    ssize_t n;
-    do
-        n = send(s->fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n >= 0) {
-        *out_len = (size_t)n;
-        return CHAT_OK;
-    }
-    return errno == EAGAIN || errno == EWOULDBLOCK ? CHAT_MORE : CHAT_ERR_NETWORK;
+    return s->tls != NULL
+               ? chat__io_send_tls(s->tls, &s->tls_repeat_bytes, bytes.data, bytes.len, out_len)
+               : chat__io_send(s->fd, bytes.data, bytes.len, out_len);
 }
 
 static void read_it(chat_redis *redis, uint32_t link)
@@ -192,7 +161,7 @@ static void read_it(chat_redis *redis, uint32_t link)
     chat__redis_socket *s = &redis->sockets[link];
     for (uint32_t i = 0; i < READS_OF_TURN; i++) {
         size_t n = 0;
-        chat_status status = read_some(s, redis->bytes, sizeof redis->bytes, &n);
+        chat_status status = chat__io_receive(s->tls, s->fd, redis->bytes, sizeof redis->bytes, &n);
         if (status == CHAT_MORE || (status == CHAT_OK && s->tls == NULL && n < sizeof redis->bytes))
             s->is_ready = 0;
         if (status == CHAT_OK)
