@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import secrets
+import select
 import signal
 import subprocess
 import threading
@@ -196,3 +197,12 @@ def run_chat(*args, server=None, user=None, stdin=None, timeout=DEADLINE_S, env=
     return subprocess.run([*words, *[str(arg) for arg in args]], input=stdin, text=True,
                           capture_output=True, timeout=timeout,
                           env={**os.environ, **(env or {})}, check=False)
+
+
+def is_readable(source, timeout=None):
+    """Whether a descriptor or socket becomes readable in time. Not by select(): it takes none above
+    1,023, and a long run of tests has more.
+    """
+    poll = select.poll()
+    poll.register(source, select.POLLIN)
+    return bool(poll.poll(None if timeout is None else timeout * 1000))

@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import select
 import struct
 import subprocess
 import termios
@@ -18,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from harness import DEADLINE_S, ROOT, Process, chat_path, run_chat, token
+from harness import DEADLINE_S, ROOT, Process, chat_path, is_readable, run_chat, token
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\r\x07]")
 
@@ -310,8 +309,8 @@ class Terminal:
         """Read until the text is there; what was on the screen up to it."""
         end = time.monotonic() + timeout
         while text not in self.screen:
-            ready, _, _ = select.select([self.fd], [], [], max(end - time.monotonic(), 0))
-            assert ready, f"no {text!r} on the screen:\n{self.screen}"
+            left = max(end - time.monotonic(), 0)
+            assert is_readable(self.fd, left), f"no {text!r} on the screen:\n{self.screen}"
             try:
                 got = os.read(self.fd, 65536)
             except OSError:

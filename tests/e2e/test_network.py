@@ -28,14 +28,22 @@ class Proxy:
 
     def run(self):
         while True:
-            live = [s for s in self.pairs if s not in self.frozen]
-            ready, _, _ = select.select([self.listener, self.wake, *live], [], [])
+            ready = self.wait()
             if self.wake in ready and self.wake.recv(1) == b"q":
                 return
             if self.listener in ready:
                 self.accept()
             for source in [s for s in ready if s in self.pairs and s not in self.frozen]:
                 self.pass_on(source)
+
+    def wait(self):
+        """Not select(): its descriptors must be below 1,024, and a long run of tests has more."""
+        poll = select.poll()
+        watched = {s.fileno(): s for s in (self.listener, self.wake, *self.pairs)
+                   if s not in self.frozen}
+        for number in watched:
+            poll.register(number, select.POLLIN)
+        return [watched[number] for number, _ in poll.poll()]
 
     def accept(self):
         near, _ = self.listener.accept()
