@@ -12,12 +12,21 @@
  * |---|---|---|---|
  * | messages | chat_id, bucket | seq, newest first | records; a bucket is a span of time |
  * | message_buckets | chat_id | bucket, newest first | which buckets a chat has |
- * | message_status | message_id | recipient_id | when it was delivered and read |
- * | last_read | user_id | chat_id | up to which seq |
+ * | last_read | user_id | chat_id | up to which seq the user has read |
+ * | read_by | chat_id | user_id | the same by chat |
+ * | delivered | chat_id | user_id | up to which seq one of the user's devices has it |
+ * | since | user_id, chat_id | type, seq | 1: delivered, 2: read; since when, from `low` on |
+ * | chats | chat_id | | newest record, title, whether anybody may join |
  * | members | chat_id | user_id, seq | what the record seq made of the user |
- * | user_chats | user_id | chat_id | the newest of it |
- * | devices | user_id | device_id | when it was seen |
- * | cursors | user_id | device_id, chat_id | up to which seq the device has it |
+ * | memberships | user_id | chat_id, seq | the same by user |
+ * | devices | user_id | device_id | when it was seen; generation: each time it was new |
+ * | cursors | user_id | device_id, generation, chat_id | up to which seq the device has it |
+ * | kept | user_id | chat_id | the furthest that any device has, or had |
+ * | mutes | user_id | chat_id | until when |
+ * | blocks | user_id | whom | whether it is so now |
+ * | blocked_by | whom | user_id | the same the other way |
+ * | notes | chat_id | re_seq, what, user_id | newest edit, deletion, reaction of a message |
+ * | edits | chat_id | re_seq, seq | all edits of a message |
  * | schema_version | name | | which version the tables have |
  */
 #ifndef CHAT_CASSANDRA_SCHEMA_H
@@ -30,7 +39,7 @@ extern "C" {
 #endif
 
 /** Newest version of the tables that this library knows. */
-#define CHAT_CASSANDRA_SCHEMA_VERSION 1u
+#define CHAT_CASSANDRA_SCHEMA_VERSION 2u
 /** Longest text of a problem, its zero included. */
 #define CHAT_CASSANDRA_PROBLEM_BYTES 512u
 

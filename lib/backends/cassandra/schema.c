@@ -21,32 +21,68 @@
 #define MAX_KEYSPACE   48u
 #define WITHOUT_END    60u /* days of a window when messages stay */
 
-/* X(version, text): K the keyspace, T the time to live in seconds, W days of a window */
+/* Writes have the seq of their record as timestamp, 2^23 to the millisecond: taken as nanoseconds,
+   it runs faster than the calendar by this many millionths, and windows are longer by as much. */
+#define SEQS_A_MS  8388608u
+#define NANOS_A_MS 1000000u
+#define BUCKET_S   1073742u /* 2^30 ms: see chat__cstore_bucket() */
+
+/* X(version, text): $K the keyspace, $T the time to live in seconds, $B that of a bucket, $W days
+   of a window. What nothing had used when its shape changed is dropped and made anew. */
 #define STEPS(X)                                                                                   \
     X(1, "CREATE TABLE IF NOT EXISTS $K.messages (chat_id text, bucket int, seq bigint, "          \
          "id bigint, kind int, prev bigint, payload blob, PRIMARY KEY ((chat_id, bucket), seq)) "  \
-         "WITH CLUSTERING ORDER BY (seq DESC) AND default_time_to_live = $T AND compaction = "     \
-         "{'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', "            \
-         "'compaction_window_size': $W}")                                                          \
+         "WITH CLUSTERING ORDER BY (seq DESC) AND default_time_to_live = $T")                      \
     X(1, "CREATE TABLE IF NOT EXISTS $K.message_buckets (chat_id text, bucket int, "               \
-         "PRIMARY KEY (chat_id, bucket)) WITH CLUSTERING ORDER BY (bucket DESC) "                  \
-         "AND default_time_to_live = $T")                                                          \
-    X(1, "CREATE TABLE IF NOT EXISTS $K.message_status (message_id bigint, recipient_id text, "    \
-         "delivered_at timestamp, read_at timestamp, PRIMARY KEY (message_id, recipient_id)) "     \
-         "WITH default_time_to_live = $T AND compaction = "                                        \
-         "{'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', "            \
-         "'compaction_window_size': $W}")                                                          \
+         "PRIMARY KEY (chat_id, bucket)) WITH CLUSTERING ORDER BY (bucket DESC)")                  \
     X(1, "CREATE TABLE IF NOT EXISTS $K.last_read (user_id text, chat_id text, seq bigint, "       \
          "PRIMARY KEY (user_id, chat_id))")                                                        \
-    X(1, "CREATE TABLE IF NOT EXISTS $K.members (chat_id text, user_id text, seq bigint, "         \
-         "role tinyint, PRIMARY KEY (chat_id, user_id, seq)) "                                     \
-         "WITH CLUSTERING ORDER BY (user_id ASC, seq DESC)")                                       \
-    X(1, "CREATE TABLE IF NOT EXISTS $K.user_chats (user_id text, chat_id text, seq bigint, "      \
-         "role tinyint, PRIMARY KEY (user_id, chat_id))")                                          \
-    X(1, "CREATE TABLE IF NOT EXISTS $K.devices (user_id text, device_id text, "                   \
-         "seen_at timestamp, PRIMARY KEY (user_id, device_id))")                                   \
-    X(1, "CREATE TABLE IF NOT EXISTS $K.cursors (user_id text, device_id text, chat_id text, "     \
-         "seq bigint, PRIMARY KEY (user_id, device_id, chat_id))")
+    X(2, "ALTER TABLE $K.messages WITH compaction = {'class': 'TimeWindowCompactionStrategy', "    \
+         "'timestamp_resolution': 'NANOSECONDS', 'compaction_window_unit': 'DAYS', "               \
+         "'compaction_window_size': $W}")                                                          \
+    X(2, "ALTER TABLE $K.message_buckets WITH default_time_to_live = $B")                          \
+    X(2, "DROP TABLE IF EXISTS $K.message_status")                                                 \
+    X(2, "DROP TABLE IF EXISTS $K.user_chats")                                                     \
+    X(2, "DROP TABLE IF EXISTS $K.members")                                                        \
+    X(2, "DROP TABLE IF EXISTS $K.devices")                                                        \
+    X(2, "DROP TABLE IF EXISTS $K.cursors")                                                        \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.chats (chat_id text PRIMARY KEY, head_seq bigint, "        \
+         "head_ordinal bigint, title text, is_open tinyint, created_ms bigint, "                   \
+         "has_notes tinyint)")                                                                     \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.members (chat_id text, user_id text, seq bigint, "         \
+         "value tinyint, PRIMARY KEY (chat_id, user_id, seq))")                                    \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.memberships (user_id text, chat_id text, seq bigint, "     \
+         "value tinyint, PRIMARY KEY (user_id, chat_id, seq))")                                    \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.read_by (chat_id text, user_id text, seq bigint, "         \
+         "PRIMARY KEY (chat_id, user_id))")                                                        \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.delivered (chat_id text, user_id text, seq bigint, "       \
+         "PRIMARY KEY (chat_id, user_id))")                                                        \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.since (user_id text, chat_id text, type tinyint, "         \
+         "seq bigint, low bigint, at_ms bigint, PRIMARY KEY ((user_id, chat_id), type, seq)) "     \
+         "WITH default_time_to_live = $T")                                                         \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.devices (user_id text, device_id text, seen_ms bigint, "   \
+         "generation bigint, PRIMARY KEY (user_id, device_id))")                                   \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.cursors (user_id text, device_id text, "                   \
+         "generation bigint, chat_id text, seq bigint, "                                           \
+         "PRIMARY KEY (user_id, device_id, generation, chat_id))")                                 \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.kept (user_id text, chat_id text, seq bigint, "            \
+         "PRIMARY KEY (user_id, chat_id))")                                                        \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.mutes (user_id text, chat_id text, until_ms bigint, "      \
+         "seq bigint, PRIMARY KEY (user_id, chat_id))")                                            \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.blocks (user_id text, whom text, value tinyint, "          \
+         "seq bigint, PRIMARY KEY (user_id, whom))")                                               \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.blocked_by (whom text, user_id text, value tinyint, "      \
+         "seq bigint, PRIMARY KEY (whom, user_id))")                                               \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.notes (chat_id text, re_seq bigint, what tinyint, "        \
+         "user_id text, seq bigint, PRIMARY KEY (chat_id, re_seq, what, user_id))")                \
+    X(2, "CREATE TABLE IF NOT EXISTS $K.edits (chat_id text, re_seq bigint, seq bigint, "          \
+         "PRIMARY KEY (chat_id, re_seq, seq))")
+
+/* A column can be added once: not when the table has it. */
+#define HAS_ORDINAL                                                                                \
+    "SELECT column_name FROM system_schema.columns WHERE keyspace_name = '$K' "                    \
+    "AND table_name = 'messages' AND column_name = 'ordinal'"
+#define ADD_ORDINAL "ALTER TABLE $K.messages ADD ordinal bigint"
 
 #define VERSIONS_TEXT                                                                              \
     "CREATE TABLE IF NOT EXISTS $K.schema_version (name text PRIMARY KEY, version int)"
@@ -83,16 +119,25 @@ void chat_cassandra_schema_init(chat_cassandra_schema *schema)
 
 /* --- texts --- */
 
-/* Days of a window of compaction. */
+/* Days of a window of compaction, in the time of timestamps. */
 static uint32_t window_of(uint32_t retention_s)
 {
-    uint32_t days = retention_s / SECONDS_A_DAY / N_WINDOWS;
+    uint64_t days = retention_s / SECONDS_A_DAY / N_WINDOWS;
     if (retention_s == 0)
-        return WITHOUT_END;
-    return days > 0 ? days : 1;
+        days = WITHOUT_END;
+    days = days > 0 ? days : 1;
+    return (uint32_t)((days * SEQS_A_MS + NANOS_A_MS - 1) / NANOS_A_MS);
 }
 
-/* The text with what stands for $K, $T, $W, $V and $R. */
+/* A bucket is written with its first message and stays as long as its last. */
+static uint32_t life_of_bucket(uint32_t retention_s)
+{
+    if (retention_s == 0)
+        return 0;
+    return retention_s < TWENTY_YEARS_S - BUCKET_S ? retention_s + BUCKET_S : TWENTY_YEARS_S;
+}
+
+/* The text with what stands for $K, $T, $B, $W, $V and $R. */
 static void write_text(const migration *m, const char *text, char out[TEXT_BYTES])
 {
     size_t n = 0;
@@ -112,6 +157,10 @@ static void write_text(const migration *m, const char *text, char out[TEXT_BYTES
             break;
         case 'T':
             (void)snprintf(number, sizeof number, "%u", (unsigned)m->schema.retention_s);
+            break;
+        case 'B':
+            (void)snprintf(number, sizeof number, "%u",
+                           (unsigned)life_of_bucket(m->schema.retention_s));
             break;
         case 'W':
             (void)snprintf(number, sizeof number, "%u", (unsigned)window_of(m->schema.retention_s));
@@ -224,6 +273,12 @@ static chat_status read_version(migration *m)
     return CHAT_OK;
 }
 
+static chat_status add_ordinal(migration *m)
+{
+    chat_status status = run(m, HAS_ORDINAL);
+    return status == CHAT_OK && m->event.n_rows == 0 ? run(m, ADD_ORDINAL) : status;
+}
+
 static chat_status go_to(migration *m, uint32_t version)
 {
     static const struct {
@@ -238,6 +293,8 @@ static chat_status go_to(migration *m, uint32_t version)
     for (size_t i = 0; status == CHAT_OK && i < sizeof ALL / sizeof ALL[0]; i++)
         if (ALL[i].version == version)
             status = run(m, ALL[i].text);
+    if (status == CHAT_OK && version == 2)
+        status = add_ordinal(m);
     m->version = version;
     if (status == CHAT_OK)
         status = run(m, WRITE_TEXT);
