@@ -25,7 +25,7 @@
  * | mutes | user_id | chat_id | until when |
  * | blocks | user_id | whom | whether it is so now |
  * | blocked_by | whom | user_id | the same the other way |
- * | notes | chat_id | re_seq, what, user_id | newest edit, deletion, reaction of a message |
+ * | notes | chat_id | what, re_seq, user_id | newest edit, deletion, reaction of a message |
  * | edits | chat_id | re_seq, seq | all edits of a message |
  * | schema_version | name | | which version the tables have |
  */

@@ -25,7 +25,7 @@
    it runs faster than the calendar by this many millionths, and windows are longer by as much. */
 #define SEQS_A_MS  8388608u
 #define NANOS_A_MS 1000000u
-#define BUCKET_S   1073742u /* 2^30 ms: see chat__cstore_bucket() */
+#define BUCKET_S   1073742u /* 2^30 ms: see chat__cstore_bucket_of() */
 
 /* X(version, text): $K the keyspace, $T the time to live in seconds, $B that of a bucket, $W days
    of a window. What nothing had used when its shape changed is dropped and made anew. */
@@ -74,7 +74,7 @@
     X(2, "CREATE TABLE IF NOT EXISTS $K.blocked_by (whom text, user_id text, value tinyint, "      \
          "seq bigint, PRIMARY KEY (whom, user_id))")                                               \
     X(2, "CREATE TABLE IF NOT EXISTS $K.notes (chat_id text, re_seq bigint, what tinyint, "        \
-         "user_id text, seq bigint, PRIMARY KEY (chat_id, re_seq, what, user_id))")                \
+         "user_id text, seq bigint, PRIMARY KEY (chat_id, what, re_seq, user_id))")                \
     X(2, "CREATE TABLE IF NOT EXISTS $K.edits (chat_id text, re_seq bigint, seq bigint, "          \
          "PRIMARY KEY (chat_id, re_seq, seq))")
 
