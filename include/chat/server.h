@@ -155,7 +155,10 @@ extern "C" {
     X(link_timeout_ms, "link-timeout-ms", NUMBER, 9000, 300, 600000, "ms",                         \
       "A member that is silent for so long is taken for dead.")                                    \
     X(link_retry_max_ms, "link-retry-max-ms", NUMBER, 2000, 50, 600000, "ms",                      \
-      "Longest pause between two tries to connect to a member.")
+      "Longest pause between two tries to connect to a member.")                                   \
+    X(slots, "slots", NUMBER, 0, 0, 256, "slots",                                                  \
+      "Parts of one server that members of a cluster share, for good; 0: links alone, no "         \
+      "sharing.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

@@ -280,7 +280,7 @@ chat_status chat__http_write_answer(uint16_t status_code, const char *type, chat
         chat__http_put(out, "WWW-Authenticate: Bearer\r\n", &status);
     if (status_code == 405)
         chat__http_put(out, "Allow: GET\r\n", &status);
-    if (status_code == 429)
+    if (status_code == 429 || status_code == 503)
         chat__http_put(out, "Retry-After: 1\r\n", &status);
     if (status_code == 426)
         chat__http_put(out, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", &status);

@@ -4,6 +4,8 @@
  * store (answered here and now: it reads from memory and from the page cache), frames for others.
  */
 #include "herald.h"
+#include "slots.h"
+#include "tunnel.h"
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/view.h"
@@ -283,12 +285,8 @@ static void collect_append(chat__shard *shard, const chat__effect *effect)
 
 static void collect_link(chat__shard *shard, const chat__effect *effect)
 {
-    chat__batch **batch = &shard->links[effect->to_node];
-    chat_status status = CHAT_ERR_NOMEM;
-    if (*batch == NULL)
-        *batch = chat__shard_batch(shard, CHAT__MAIL_LINK);
-    if (*batch != NULL)
-        status = chat__batch_add_link(*batch, effect->bytes);
+    chat_status status = chat__slots_add(shard, &shard->links[effect->to_node], CHAT__MAIL_LINK,
+                                         effect->bytes, chat__view(NULL, 0));
     if (status != CHAT_OK)
         chat__server_log(shard->server, CHAT_LOG_ERROR,
                          "out of memory: a frame to another shard was lost");
@@ -297,15 +295,10 @@ static void collect_link(chat__shard *shard, const chat__effect *effect)
 void chat__shard_send_batches(chat__shard *shard)
 {
     chat__newcomers_send(shard);
-    chat_server *server = shard->server;
-    for (uint32_t i = 0; i < server->n_shards; i++) {
-        if (shard->links[i] != NULL)
-            chat__shard_post(&server->shards[i], shard->links[i]);
-        shard->links[i] = NULL;
-    }
+    chat__slots_send_batches(shard);
     if (shard->appends != NULL) {
         shard->n_handed++;
-        chat__committer_append(&server->committer, shard->appends);
+        chat__committer_append(&shard->server->committer, shard->appends);
     }
     shard->appends = NULL;
 }
@@ -392,7 +385,7 @@ int chat__shard_take_effects(chat__shard *shard)
 {
     chat__effect effect;
     int has_any = 0;
-    while (chat__node_next_effect(shard->node, &effect) == CHAT_OK) {
+    while (shard->node != NULL && chat__node_next_effect(shard->node, &effect) == CHAT_OK) {
         do_effect(shard, &effect);
         has_any = 1;
     }
@@ -403,16 +396,16 @@ int chat__shard_take_effects(chat__shard *shard)
 
 static void take_links(chat__shard *shard, const chat__batch *batch)
 {
-    chat_view left = chat__buf_view(&batch->bytes);
-    while (left.len >= 4) {
-        uint32_t len = chat__load32le(left.data);
-        chat_status status =
-            chat__node_link(shard->node, batch->from, chat__view(left.data + 4, len));
-        if (status != CHAT_OK)
-            chat__server_log(shard->server, CHAT_LOG_ERROR,
-                             "a frame of shard %u could not be read (%s)", batch->from,
-                             chat_status_text(status));
-        left = chat__view(left.data + 4 + len, left.len - 4 - len);
+    chat_view left = chat__view(batch->bytes.data + batch->start, batch->bytes.len - batch->start);
+    chat_view frame;
+    while (chat__slots_next(&left, &frame) == CHAT_OK) {
+        chat_status status = chat__node_link(shard->node, batch->from, frame);
+        if (status == CHAT_OK)
+            continue;
+        chat__server_log(shard->server, CHAT_LOG_ERROR,
+                         "a frame of shard %u could not be read (%s)", batch->from,
+                         chat_status_text(status));
+        chat__slots_distrust(shard, batch);
     }
 }
 
@@ -448,6 +441,8 @@ int chat__shard_commit(chat__shard *shard)
 
 static void take_batch(chat__shard *shard, chat__batch *batch)
 {
+    if (batch->life != 0 && batch->life != shard->life)
+        return; /* meant for the node that was here before */
     switch (batch->kind) {
     case CHAT__MAIL_LINK:
         take_links(shard, batch);
@@ -463,6 +458,15 @@ static void take_batch(chat__shard *shard, chat__batch *batch)
         break;
     case CHAT__MAIL_GUEST:
         chat__peer_new(shard, batch->guest);
+        break;
+    case CHAT__MAIL_SLOTS:
+        chat__slots_take_news(shard, batch);
+        break;
+    case CHAT__MAIL_TO_HOME:
+        chat__tunnel_take_to_home(shard, batch);
+        break;
+    case CHAT__MAIL_TO_SOCKET:
+        chat__tunnel_take_to_socket(shard, batch);
         break;
     }
     batch->guest = NULL;

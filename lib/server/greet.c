@@ -4,6 +4,7 @@
  * to the shard where its user lives. One deadline covers all of it.
  */
 #include "metrics.h"
+#include "slots.h"
 #include "base/alloc.h"
 #include "base/view.h"
 
@@ -210,6 +211,12 @@ static void let_in(chat__greet *greet, const chat__http_request *request, size_t
     chat__shard *shard = shard_of(greet);
     chat_server *server = shard->server;
     uint32_t home = chat__node_of_user(chat__view(who->user, who->user_len), server->n_shards);
+    const chat__slot_place *place = chat__slots_place(shard, home);
+    int is_far = place != NULL && place->member != CHAT__SLOTS_HERE;
+    if (place != NULL && place->life == 0) {
+        answer(greet, 503, NULL, "nobody serves this user now, come back later\n");
+        return;
+    }
     chat__batch *batch = chat__batch_new(&server->allocator, CHAT__MAIL_GUEST, shard->index);
     chat__guest *guest = chat__alloc_zero(&server->allocator, sizeof *guest);
     if (batch == NULL || guest == NULL)
@@ -217,6 +224,8 @@ static void let_in(chat__greet *greet, const chat__http_request *request, size_t
     chat__buf_init(&guest->answer, &server->allocator, MAX_ANSWER_BYTES);
     chat__buf_init(&guest->rest, &server->allocator, CHAT__HTTP_MAX_HEAD_BYTES * 2);
     guest->fd = -1;
+    guest->home = home;
+    guest->is_far = (uint8_t)is_far;
     guest->has_deflate = request->offers_deflate && server->options.deflate;
     guest->encoding = (uint8_t)request->encoding;
     guest->user_len = (uint8_t)who->user_len;
@@ -231,7 +240,8 @@ static void let_in(chat__greet *greet, const chat__http_request *request, size_t
     guest->fd = greet->fd;
     guest->tls = greet->tls;
     release(greet);
-    chat__shard_post(&server->shards[home], batch);
+    /* The socket stays in this thread when its user is not on this member. */
+    chat__shard_post(is_far ? shard : &server->shards[home], batch);
     return;
 fail:
     if (batch == NULL || batch->guest == NULL)

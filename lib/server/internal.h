@@ -32,7 +32,8 @@
 #define CHAT__SERVER_WHY_BYTES    512u
 #define CHAT__SERVER_SPARE_BYTES  65536u /* a spare buffer above this goes back to the allocator */
 #define CHAT__SERVER_SPARE_COUNT  64u
-#define CHAT__SERVER_SHARED_COUNT 16u /* messages to many that a shard remembers */
+#define CHAT__CLOSE_INTERNAL      1011u /* RFC 6455 section 7.4.1 */
+#define CHAT__SERVER_SHARED_COUNT 16u   /* messages to many that a shard remembers */
 
 typedef struct chat__shard chat__shard;
 
@@ -43,7 +44,10 @@ typedef enum chat__mail_kind {
     CHAT__MAIL_APPEND,    /* chat__append_head with its bytes, to the log and back */
     CHAT__MAIL_GUEST,     /* a connection that lives here */
     CHAT__MAIL_NEWCOMERS, /* devices that came or were removed, to the state thread and back */
-    CHAT__MAIL_TOLD       /* what became of notifications */
+    CHAT__MAIL_TOLD,      /* what became of notifications */
+    CHAT__MAIL_SLOTS,     /* where slots run now (slots.h) */
+    CHAT__MAIL_TO_HOME,   /* of connections whose user lives here (tunnel.h) */
+    CHAT__MAIL_TO_SOCKET  /* for connections whose socket is here */
 } chat__mail_kind;
 
 typedef struct chat__guest chat__guest;
@@ -54,6 +58,11 @@ typedef struct chat__batch {
     uint32_t from; /* shard */
     uint32_t n_items;
     chat_status status; /* NEWCOMERS: of the flush */
+    uint32_t start;     /* where the frames begin in `bytes`: behind the head of a record */
+    uint32_t member;    /* that it came from */
+    uint64_t session;   /* of its link */
+    uint64_t credit;    /* bytes that count against its window until this is dealt with */
+    uint64_t life;      /* of the slot that it is for, 0: whichever */
     chat__guest *guest;
     chat__buf bytes;
 } chat__batch;
@@ -88,7 +97,6 @@ chat__batch *chat__batch_new(const chat_allocator *allocator, chat__mail_kind ki
 void chat__batch_free(const chat_allocator *allocator, chat__batch *batch);
 /* Append one record. CHAT_OK; CHAT_ERR_NOMEM, CHAT_ERR_LIMIT: as it was. */
 chat_status chat__batch_add_record(chat__batch *batch, const chat__effect *effect);
-chat_status chat__batch_add_link(chat__batch *batch, chat_view frame);
 /* The record at `*at`, NULL at the end; moves `*at` on. */
 chat__append_head *chat__batch_next_record(chat__batch *batch, size_t *at);
 
@@ -144,6 +152,8 @@ struct chat__guest {
     uint8_t user[CHAT_ID_MAX_BYTES];
     uint64_t expires_unix_ms;
     uint64_t since_ms; /* when it was accepted */
+    uint32_t home;     /* slot of the user */
+    uint8_t is_far;    /* which runs on another member */
     chat__buf answer;  /* 101 */
     chat__buf rest;    /* came behind the request */
 };
@@ -166,7 +176,15 @@ typedef struct chat__peer {
     uint8_t is_shut : 1;      /* everything is out, waiting for the peer's end */
     uint8_t is_closing : 1;   /* the handle is */
     uint8_t is_peer_done : 1; /* its close frame was read */
+    uint8_t kind : 2;
 } chat__peer;
+
+/* Socket and user of a connection may be on two members of a cluster (tunnel.h). */
+enum {
+    CHAT__PEER_WHOLE = 0, /* both are here */
+    CHAT__PEER_USER,      /* the user is: no socket */
+    CHAT__PEER_SOCKET     /* the socket is: not known to the node */
+};
 
 /* --- the log thread and the state thread (commit.c) --- */
 
@@ -233,10 +251,12 @@ struct chat__shard {
     int listen_fd, reserve_fd;
     uint8_t has_loop, has_handles, has_box, is_running;
     uint8_t is_in_turn, is_draining, is_reported_idle;
-    chat__node_lease lease;   /* what the control thread set, behind lessee.mutex */
-    atomic_uint lease_serial; /* changes with it */
-    unsigned lease_seen;      /* the serial that the node has */
-    chat__node *node;
+    chat__node_lease lease;    /* what the control thread set, behind lessee.mutex */
+    atomic_uint lease_serial;  /* changes with it */
+    unsigned lease_seen;       /* the serial that the node has */
+    chat__node *node;          /* NULL: the slot does not run here */
+    struct chat__slots *slots; /* NULL: this server is alone */
+    uint64_t life;             /* of the node, when there are slots */
     chat__ws_pool *ws_pool;
     chat__tls_context *tls;
     chat__mailbox box;
@@ -328,6 +348,11 @@ void chat__peer_end(chat__shard *shard, chat__peer *peer, uint16_t code, const c
 int chat__peer_flush_all(chat__shard *shard);
 void chat__peer_expire(chat__shard *shard, uint64_t now_ms);
 void chat__peer_close_all(chat__shard *shard);
+/* It has something to send, or to tell. */
+void chat__peer_mark_dirty(chat__shard *shard, chat__peer *peer);
+/* Close it with this code; whoever serves its user hears of that. */
+void chat__peer_end_ourselves(chat__shard *shard, chat__peer *peer, uint16_t code,
+                              const char *text);
 
 /* shared.c */
 /* The frame for this connection, one reference more; NULL when out of memory. */
@@ -348,6 +373,18 @@ void chat__peers_forget(chat__shard *shard, chat__peer *peer);
 chat__out *chat__peers_borrow_out(chat__shard *shard);
 void chat__peers_return_out(chat__shard *shard, chat__peer *peer);
 void chat__peers_free(chat__shard *shard);
+/* Let the node know of it. CHAT_OK; CHAT_ERR_LIMIT, CHAT_ERR_NOMEM, CHAT_ERR_DRAIN, CHAT_ERR_BUSY.
+ */
+chat_status chat__peers_open(chat__shard *shard, chat__peer *peer, const chat__guest *guest);
+/* The close code when it was refused so. */
+uint16_t chat__peers_refusal(chat_status status);
+/* To the node of the connection's user, wherever that is. */
+int chat__peers_is_open(const chat__peer *peer);
+void chat__peers_receive(chat__shard *shard, chat__peer *peer, chat_view message);
+void chat__peers_alive(chat__shard *shard, chat__peer *peer);
+void chat__peers_unsent(chat__shard *shard, chat__peer *peer, size_t bytes);
+/* It is forgotten there and here. */
+void chat__peers_closed(chat__shard *shard, chat__peer *peer);
 
 /* io.c. CHAT_OK, CHAT_MORE (not now), CHAT_ERR_CLOSED, CHAT_ERR_NETWORK, CHAT_ERR_TLS */
 
@@ -381,10 +418,11 @@ struct chat_server {
     struct chat__herald *herald; /* NULL: nobody is notified */
     chat__committer committer;
     chat__lessee lessee;
-    struct chat__links *links; /* NULL: this server is alone */
+    struct chat__links *links;     /* NULL: this server is alone */
+    struct chat__cluster *cluster; /* NULL: all slots are here */
     chat__shard *shards;
-    uint32_t n_shards;
-    uint32_t n_ready; /* shards that were initialised */
+    uint32_t n_shards; /* and slots: each has a thread, also where it does not run */
+    uint32_t n_ready;  /* shards that were initialised */
     uint16_t port;
     int wake_read, wake_write; /* wakes the control thread */
     uint64_t max_id;

@@ -80,7 +80,8 @@ void chat__lessee_follow(chat__shard *shard)
     uv_mutex_lock(&shard->server->lessee.mutex);
     chat__node_lease lease = shard->lease;
     uv_mutex_unlock(&shard->server->lessee.mutex);
-    chat__node_set_lease(shard->node, &lease);
+    if (shard->node != NULL)
+        chat__node_set_lease(shard->node, &lease);
     atomic_store_explicit(&shard->figures.node_number, lease.number, memory_order_relaxed);
 }
 

@@ -377,6 +377,36 @@ chat_status chat__links_send(chat__links *links, uint32_t member, const chat__tr
     return status;
 }
 
+uint64_t chat__links_session(chat__links *links, uint32_t member)
+{
+    chat__links_peer *peer = chat__links_find(links, member);
+    uint64_t session = 0, received;
+    if (peer == NULL)
+        return 0;
+    uv_mutex_lock(&peer->mutex);
+    chat__trunk_state(peer->trunk, &session, &received);
+    uv_mutex_unlock(&peer->mutex);
+    return session;
+}
+
+chat_status chat__links_send_in(chat__links *links, uint32_t member, uint64_t session,
+                                const chat__trunk_record *record)
+{
+    chat__links_peer *peer = chat__links_find(links, member);
+    chat_status status = CHAT_ERR_CLOSED;
+    uint64_t now, received;
+    if (peer == NULL)
+        return CHAT_ERR_NOT_FOUND;
+    uv_mutex_lock(&peer->mutex);
+    chat__trunk_state(peer->trunk, &now, &received);
+    if (session == 0 || session == now)
+        status = chat__trunk_send(peer->trunk, record);
+    uv_mutex_unlock(&peer->mutex);
+    if (status == CHAT_OK)
+        wake(links);
+    return status;
+}
+
 void chat__links_consumed(chat__links *links, uint32_t member, uint64_t session, uint64_t bytes)
 {
     chat__links_peer *peer = chat__links_find(links, member);
@@ -399,13 +429,16 @@ int chat__links_is_up(chat__links *links, uint32_t member)
     return is_up;
 }
 
-void chat__links_give_up(chat__links *links, uint32_t member)
+void chat__links_give_up(chat__links *links, uint32_t member, uint64_t session)
 {
     chat__links_peer *peer = chat__links_find(links, member);
+    uint64_t now, received;
     if (peer == NULL)
         return;
     uv_mutex_lock(&peer->mutex);
-    chat__trunk_end(peer->trunk);
+    chat__trunk_state(peer->trunk, &now, &received);
+    if (session == 0 || session == now)
+        chat__trunk_end(peer->trunk);
     uv_mutex_unlock(&peer->mutex);
     wake(links);
 }

@@ -12,6 +12,7 @@
 #include "net/trunk.h"
 
 #define CHAT__LINKS_MAX_MEMBER 1023u
+#define CHAT__LINKS_MAX_OTHERS 64u /* members besides this one */
 
 typedef struct chat__links chat__links;
 
@@ -31,12 +32,18 @@ typedef struct chat__links_figures {
     uint64_t n_up, n_connects, n_lost, n_refused, received_bytes, sent_bytes, kept_bytes;
 } chat__links_figures;
 
+/* @thread any. */
+void chat__links_random(void *out, size_t len);
 /* Whether the options ask for links. */
 int chat__links_are_wanted(const chat_server_options *options);
 
 /* Check the link-* options and the files they name; what is wrong goes to options->log. CHAT_OK,
    CHAT_ERR_ARG, CHAT_ERR_NOMEM. */
 chat_status chat__links_check(const chat_server_options *options);
+
+/* The members that `link-peers` names besides this one. CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM. */
+chat_status chat__links_list(const chat_server_options *options,
+                             uint32_t out[CHAT__LINKS_MAX_OTHERS], uint32_t *out_n);
 
 /*
  * Open the listener; nothing is connected yet. `options` is borrowed, `setup` copied: what must be
@@ -53,15 +60,22 @@ uint16_t chat__links_port(const chat__links *links);
 
 /* --- @thread any --- */
 
-/* Send frames to a member, in order. CHAT_OK; CHAT_ERR_BUSY: `*out_n` of them were taken, and as
-   many bytes wait as may; CHAT_ERR_CLOSED: the member is not there; CHAT_ERR_LIMIT: the next one is
-   too large; CHAT_ERR_NOMEM; CHAT_ERR_NOT_FOUND: there is no such member. */
+/* A member's session, 0: there is none. */
+uint64_t chat__links_session(chat__links *links, uint32_t member);
+/* Send a frame to a member, in order. CHAT_OK; CHAT_ERR_BUSY: as many bytes wait as may;
+   CHAT_ERR_CLOSED: the member is not there, or its session is another one than `session` (0: any);
+   CHAT_ERR_LIMIT: it is too large; CHAT_ERR_NOMEM; CHAT_ERR_NOT_FOUND: there is no such member. */
+chat_status chat__links_send_in(chat__links *links, uint32_t member, uint64_t session,
+                                const chat__trunk_record *record);
+/* Send frames to a member, in order. As chat__links_send_in() in any session; `*out_n` of them were
+   taken. */
 chat_status chat__links_send(chat__links *links, uint32_t member, const chat__trunk_record *records,
                              size_t n, size_t *out_n);
 void chat__links_consumed(chat__links *links, uint32_t member, uint64_t session, uint64_t bytes);
 int chat__links_is_up(chat__links *links, uint32_t member);
-/* The session is over now: `lost` will be called, and a new one begins. */
-void chat__links_give_up(chat__links *links, uint32_t member);
+/* The session, if it is `session` (0: whichever), is over now: `lost` will be called, and a new one
+   begins. */
+void chat__links_give_up(chat__links *links, uint32_t member, uint64_t session);
 /* The `i`-th member besides this one; 0: there are fewer. */
 int chat__links_member(chat__links *links, uint32_t i, uint32_t *out_member);
 void chat__links_figures_get(chat__links *links, chat__links_figures *out);

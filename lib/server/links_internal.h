@@ -8,7 +8,7 @@
 
 #include <netdb.h>
 
-#define CHAT__LINKS_MAX_PEERS    64u
+#define CHAT__LINKS_MAX_PEERS    CHAT__LINKS_MAX_OTHERS
 #define CHAT__LINKS_MAX_GREETING 64u /* connections that are not yet let in */
 #define CHAT__LINKS_HOST_BYTES   256u
 #define CHAT__LINKS_WHY_BYTES    512u
@@ -95,7 +95,6 @@ chat_status chat__links_tls(const chat_server_options *options, int is_client,
 /* links.c */
 uint64_t chat__links_now(const chat__links *links);
 chat__links_peer *chat__links_find(chat__links *links, uint32_t member);
-void chat__links_random(void *out, size_t len);
 /* Said once, until something else is the trouble. */
 void chat__links_trouble(chat__links_peer *peer, const char *why);
 /* Tell what became of the session. */

@@ -172,6 +172,21 @@ static const char *wrong_combination(const chat_server_options *options)
     return NULL;
 }
 
+chat_status chat__links_list(const chat_server_options *options,
+                             uint32_t out[CHAT__LINKS_MAX_OTHERS], uint32_t *out_n)
+{
+    chat_allocator libc = chat__alloc_or_libc(&options->allocator);
+    chat__links_peer *peers = chat__alloc_zero(&libc, (CHAT__LINKS_MAX_PEERS + 1) * sizeof *peers);
+    if (peers == NULL)
+        return CHAT_ERR_NOMEM;
+    int n = chat__links_read_peers(options, peers);
+    for (int i = 0; i < n; i++)
+        out[i] = peers[i].member;
+    *out_n = n > 0 ? (uint32_t)n : 0;
+    chat__alloc_free(&libc, peers);
+    return n < 0 ? CHAT_ERR_ARG : CHAT_OK;
+}
+
 static chat_status check_peers(const chat_server_options *options)
 {
     chat_allocator libc = chat__alloc_or_libc(&options->allocator);

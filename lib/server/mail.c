@@ -5,7 +5,6 @@
  */
 #include "internal.h"
 #include "base/alloc.h"
-#include "base/bits.h"
 #include "base/view.h"
 
 #include <string.h>
@@ -143,19 +142,6 @@ chat__append_head *chat__batch_next_record(chat__batch *batch, size_t *at)
     chat__append_head *head = (chat__append_head *)(void *)(batch->bytes.data + *at);
     *at += sizeof *head + padded((size_t)head->chat_len + head->payload_len);
     return head;
-}
-
-chat_status chat__batch_add_link(chat__batch *batch, chat_view frame)
-{
-    uint8_t len[4];
-    chat_status status = chat__buf_reserve(&batch->bytes, sizeof len + frame.len);
-    if (status != CHAT_OK)
-        return status;
-    chat__store32le(len, (uint32_t)frame.len);
-    (void)chat__buf_append(&batch->bytes, len, sizeof len);
-    (void)chat__buf_append(&batch->bytes, frame.data, frame.len);
-    batch->n_items++;
-    return CHAT_OK;
 }
 
 void chat__due_add(chat__due_list *list, chat__due *due, uint64_t at_ms)

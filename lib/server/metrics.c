@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LINE_BYTES   256u
 #define NS_IN_SECOND 1e9
@@ -35,7 +36,9 @@ void chat__metrics_publish(chat__shard *shard)
 {
     chat__figures *to = &shard->figures;
     chat__node_counts counts;
-    chat__node_counts_get(shard->node, &counts);
+    memset(&counts, 0, sizeof counts);
+    if (shard->node != NULL)
+        chat__node_counts_get(shard->node, &counts);
     for (size_t i = 0; i < CHAT__EVENT_COUNT; i++)
         set(&to->events[i], counts.events[i]);
     for (size_t i = 0; i < CHAT__LATENCY_COUNT; i++)

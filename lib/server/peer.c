@@ -4,7 +4,7 @@
  * is framed into a buffer that is borrowed until all of it is sent; what is read is taken from the
  * shard's buffer in place. An idle connection holds nothing but its own struct.
  */
-#include "internal.h"
+#include "tunnel.h"
 #include "base/alloc.h"
 #include "base/view.h"
 
@@ -15,9 +15,8 @@
 
 #define MOVE_BYTES (256u << 10)
 /* Close codes, RFC 6455 section 7.4.1. */
-#define CLOSE_NORMAL   1000u
-#define CLOSE_NO_CODE  1005u
-#define CLOSE_INTERNAL 1011u
+#define CLOSE_NORMAL  1000u
+#define CLOSE_NO_CODE 1005u
 
 static chat__shard *shard_of(const chat__peer *peer)
 {
@@ -58,11 +57,7 @@ static void drop(chat__peer *peer)
     if (peer->is_closing)
         return;
     peer->is_closing = 1;
-    if (peer->id != 0) {
-        chat__conn id = peer->id;
-        chat__peers_forget(shard, peer);
-        chat__node_closed(shard->node, id);
-    }
+    chat__peers_closed(shard, peer);
     if (peer->is_ending)
         chat__due_remove(&shard->ending, &peer->due);
     chat__peers_return_out(shard, peer);
@@ -75,7 +70,7 @@ static void drop(chat__peer *peer)
     atomic_fetch_sub(&shard->server->n_connections, 1);
 }
 
-static void mark_dirty(chat__shard *shard, chat__peer *peer)
+void chat__peer_mark_dirty(chat__shard *shard, chat__peer *peer)
 {
     if (peer->is_dirty || peer->is_closing)
         return;
@@ -112,22 +107,22 @@ static void end(chat__shard *shard, chat__peer *peer, uint16_t code, const char 
         chat__ws_write_close(&peer->ws, code, text, &peer->out->bytes) != CHAT_OK)
         drop(peer);
     else
-        mark_dirty(shard, peer);
+        chat__peer_mark_dirty(shard, peer);
 }
 
 void chat__peer_end(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text)
 {
+    code = code != 0 ? code : CHAT__CLOSE_INTERNAL;
     chat__peers_forget(shard, peer);
-    end(shard, peer, code != 0 ? code : CLOSE_INTERNAL, text);
+    if (peer->kind == CHAT__PEER_USER)
+        chat__tunnel_end(shard, peer, code, text);
+    else
+        end(shard, peer, code, text);
 }
 
-/* We end it; the node has to hear of it. */
-static void end_ourselves(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text)
+void chat__peer_end_ourselves(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text)
 {
-    chat__conn id = peer->id;
-    chat__peers_forget(shard, peer);
-    if (id != 0)
-        chat__node_closed(shard->node, id);
+    chat__peers_closed(shard, peer);
     end(shard, peer, code, text);
 }
 
@@ -140,7 +135,7 @@ static void write_frame(chat__shard *shard, chat__peer *peer, chat__ws_opcode op
         chat__ws_write(&peer->ws, opcode, payload, &peer->out->bytes) != CHAT_OK)
         drop(peer); /* out of memory, or more unread than we keep */
     else
-        mark_dirty(shard, peer);
+        chat__peer_mark_dirty(shard, peer);
 }
 
 /* Alone in its turn it is sent from where all have it, else copied. */
@@ -151,7 +146,7 @@ static void write_shared(chat__shard *shard, chat__peer *peer, chat__shared *sha
         peer->out = chat__peers_borrow_out(shard);
     if (peer->out != NULL && unsent_bytes(peer) == 0) {
         peer->out->shared = shared;
-        mark_dirty(shard, peer);
+        chat__peer_mark_dirty(shard, peer);
         return;
     }
     chat_status status = CHAT_ERR_NOMEM;
@@ -159,7 +154,7 @@ static void write_shared(chat__shard *shard, chat__peer *peer, chat__shared *sha
         status = chat__buf_append(&peer->out->bytes, bytes.data, bytes.len);
     chat__shared_release(shard, shared);
     if (status == CHAT_OK)
-        mark_dirty(shard, peer);
+        chat__peer_mark_dirty(shard, peer);
     else
         drop(peer);
 }
@@ -169,6 +164,10 @@ void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message, u
     int is_text = peer->encoding == CHAT_ENCODING_JSON;
     chat__ws_opcode opcode = is_text ? CHAT__WS_OP_TEXT : CHAT__WS_OP_BINARY;
     chat__shared *shared = NULL;
+    if (peer->kind == CHAT__PEER_USER) {
+        chat__tunnel_write(shard, peer, message);
+        return;
+    }
     if (share != 0)
         shared = chat__shared_get(shard, &peer->ws, opcode, message, share);
     if (shared != NULL)
@@ -244,14 +243,19 @@ static void shut(chat__peer *peer)
 static void report_unsent(chat__shard *shard, chat__peer *peer)
 {
     size_t unsent = unsent_bytes(peer);
-    if ((unsent == 0 && !peer->is_unsent) || peer->id == 0)
+    if ((unsent == 0 && !peer->is_unsent && peer->kind == CHAT__PEER_WHOLE) ||
+        !chat__peers_is_open(peer))
         return;
     peer->is_unsent = unsent > 0;
-    chat__node_unsent(shard->node, peer->id, unsent);
+    chat__peers_unsent(shard, peer, unsent);
 }
 
 static void flush(chat__shard *shard, chat__peer *peer)
 {
+    if (peer->kind == CHAT__PEER_USER) {
+        chat__tunnel_flush(shard, peer);
+        return;
+    }
     if (unsent_bytes(peer) > 0) {
         chat_status status = send_out(peer);
         if (status != CHAT_OK && status != CHAT_MORE) {
@@ -293,14 +297,14 @@ int chat__peer_flush_all(chat__shard *shard)
 static void take_message(chat__shard *shard, chat__peer *peer, const chat__ws_event *event)
 {
     int is_text = event->type == CHAT__WS_TEXT;
-    if (peer->id == 0)
+    if (!chat__peers_is_open(peer))
         return;
     if (is_text != (peer->encoding == CHAT_ENCODING_JSON))
-        end_ourselves(shard, peer, chat_status_close_code(CHAT_ERR_UNSUPPORTED),
-                      is_text ? "chat.v1.cbor goes in binary messages"
-                              : "chat.v1.json goes in text messages");
+        chat__peer_end_ourselves(shard, peer, chat_status_close_code(CHAT_ERR_UNSUPPORTED),
+                                 is_text ? "chat.v1.cbor goes in binary messages"
+                                         : "chat.v1.json goes in text messages");
     else
-        chat__node_receive(shard->node, peer->id, event->payload);
+        chat__peers_receive(shard, peer, event->payload);
 }
 
 static void take_event(chat__shard *shard, chat__peer *peer, const chat__ws_event *event)
@@ -313,23 +317,21 @@ static void take_event(chat__shard *shard, chat__peer *peer, const chat__ws_even
     case CHAT__WS_PING:
         if (!peer->is_ending)
             write_frame(shard, peer, CHAT__WS_OP_PONG, event->payload);
-        if (peer->id != 0)
-            chat__node_alive(shard->node, peer->id);
+        chat__peers_alive(shard, peer);
         break;
     case CHAT__WS_PONG:
-        if (peer->id != 0)
-            chat__node_alive(shard->node, peer->id);
+        chat__peers_alive(shard, peer);
         break;
     case CHAT__WS_CLOSE:
         peer->is_peer_done = 1;
         if (peer->is_ending)
-            mark_dirty(shard, peer);
+            chat__peer_mark_dirty(shard, peer);
         else
-            end_ourselves(shard, peer, event->code == CLOSE_NO_CODE ? CLOSE_NORMAL : event->code,
-                          NULL);
+            chat__peer_end_ourselves(
+                shard, peer, event->code == CLOSE_NO_CODE ? CLOSE_NORMAL : event->code, NULL);
         break;
     case CHAT__WS_FAIL:
-        end_ourselves(shard, peer, event->code, event->why);
+        chat__peer_end_ourselves(shard, peer, event->code, event->why);
         break;
     }
 }
@@ -363,7 +365,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
         return;
     }
     if (events & UV_WRITABLE)
-        mark_dirty(shard, peer);
+        chat__peer_mark_dirty(shard, peer);
     if (!(events & UV_READABLE))
         return;
     chat_status read_status =
@@ -393,28 +395,18 @@ void chat__guest_free(const chat_allocator *allocator, chat__guest *guest)
 /* Let the node know. What it refuses is closed after the 101, with the reason. */
 static void open_in_node(chat__shard *shard, chat__peer *peer, const chat__guest *guest)
 {
-    chat__conn id = 0;
-    chat_status status =
-        chat__node_open(shard->node, chat__view(guest->user, guest->user_len),
-                        (chat_encoding)guest->encoding, guest->expires_unix_ms, &id);
-    if (status == CHAT_OK)
-        status = chat__peers_number(shard, peer, id);
-    if (status == CHAT_OK) {
-        chat__node_since(shard->node, id, guest->since_ms);
-        return;
-    }
-    if (id != 0)
-        chat__node_closed(shard->node, id);
-    uint16_t code = status == CHAT_ERR_LIMIT ? chat_status_close_code(CHAT_ERR_BUSY)
-                                             : chat_status_close_code(status);
-    end(shard, peer, code != 0 ? code : CLOSE_INTERNAL, chat_status_text(status));
+    chat_status status = peer->kind == CHAT__PEER_SOCKET ? chat__tunnel_dig(shard, peer, guest)
+                                                         : chat__peers_open(shard, peer, guest);
+    if (status != CHAT_OK)
+        end(shard, peer, chat__peers_refusal(status), chat_status_text(status));
 }
 
 /* The struct, its socket watched, in the shard's table. NULL: the guest still owns everything. */
 static chat__peer *admit(chat__shard *shard, const chat__guest *guest)
 {
     const chat_allocator *allocator = chat__shard_allocator(shard);
-    chat__peer *peer = chat__alloc_zero(allocator, sizeof *peer);
+    chat__peer *peer = guest->is_far ? chat__tunnel_socket_new(allocator)
+                                     : chat__alloc_zero(allocator, sizeof *peer);
     if (peer == NULL)
         return NULL;
     peer->out = chat__peers_borrow_out(shard);
@@ -450,7 +442,7 @@ void chat__peer_new(chat__shard *shard, chat__guest *guest)
     if (chat__buf_append(&peer->out->bytes, answer.data, answer.len) != CHAT_OK) {
         drop(peer);
     } else {
-        mark_dirty(shard, peer);
+        chat__peer_mark_dirty(shard, peer);
         open_in_node(shard, peer, guest);
         take_bytes(shard, peer, guest->rest.data, guest->rest.len);
     }
@@ -471,6 +463,11 @@ void chat__peer_expire(chat__shard *shard, uint64_t now_ms)
 void chat__peer_close_all(chat__shard *shard)
 {
     shard->dirty = NULL;
-    while (shard->n_peers > 0)
-        drop(shard->peers[shard->n_peers - 1]);
+    while (shard->n_peers > 0) {
+        chat__peer *last = shard->peers[shard->n_peers - 1];
+        if (last->kind == CHAT__PEER_USER)
+            chat__tunnel_drop(shard, last);
+        else
+            drop(last);
+    }
 }

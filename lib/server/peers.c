@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The connections of a shard: found by place and by number, and the buffers that they borrow. */
-#include "internal.h"
+#include "tunnel.h"
 #include "base/alloc.h"
+#include "base/view.h"
 
 #include <string.h>
 
@@ -120,4 +121,68 @@ void chat__peers_free(chat__shard *shard)
     chat__shared_free(shard);
     chat__alloc_free(chat__shard_allocator(shard), shard->peers);
     chat__alloc_free(chat__shard_allocator(shard), shard->by_conn);
+}
+
+/* --- what its user's node hears of a connection --- */
+
+chat_status chat__peers_open(chat__shard *shard, chat__peer *peer, const chat__guest *guest)
+{
+    chat__conn id = 0;
+    if (shard->node == NULL)
+        return CHAT_ERR_BUSY; /* it has stopped since */
+    chat_status status =
+        chat__node_open(shard->node, chat__view(guest->user, guest->user_len),
+                        (chat_encoding)guest->encoding, guest->expires_unix_ms, &id);
+    if (status == CHAT_OK)
+        status = chat__peers_number(shard, peer, id);
+    if (status == CHAT_OK)
+        chat__node_since(shard->node, id, guest->since_ms);
+    else if (id != 0)
+        chat__node_closed(shard->node, id);
+    return status;
+}
+
+uint16_t chat__peers_refusal(chat_status status)
+{
+    uint16_t code = chat_status_close_code(status == CHAT_ERR_LIMIT ? CHAT_ERR_BUSY : status);
+    return code != 0 ? code : CHAT__CLOSE_INTERNAL;
+}
+
+int chat__peers_is_open(const chat__peer *peer)
+{
+    return peer->kind == CHAT__PEER_SOCKET ? chat__tunnel_is_open(peer) : peer->id != 0;
+}
+
+void chat__peers_receive(chat__shard *shard, chat__peer *peer, chat_view message)
+{
+    if (peer->kind == CHAT__PEER_SOCKET)
+        chat__tunnel_receive(shard, peer, message);
+    else
+        chat__node_receive(shard->node, peer->id, message);
+}
+
+void chat__peers_alive(chat__shard *shard, chat__peer *peer)
+{
+    if (peer->kind == CHAT__PEER_SOCKET)
+        chat__tunnel_alive(shard, peer);
+    else if (peer->id != 0)
+        chat__node_alive(shard->node, peer->id);
+}
+
+void chat__peers_unsent(chat__shard *shard, chat__peer *peer, size_t bytes)
+{
+    if (peer->kind == CHAT__PEER_SOCKET)
+        chat__tunnel_unsent(shard, peer, bytes);
+    else
+        chat__node_unsent(shard->node, peer->id, bytes);
+}
+
+void chat__peers_closed(chat__shard *shard, chat__peer *peer)
+{
+    chat__conn id = peer->id;
+    if (peer->kind == CHAT__PEER_SOCKET)
+        chat__tunnel_closed(shard, peer);
+    chat__peers_forget(shard, peer);
+    if (id != 0)
+        chat__node_closed(shard->node, id);
 }

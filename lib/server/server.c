@@ -137,6 +137,8 @@ static chat_status make_key(chat_server *server)
 
 static uint32_t count_shards(const chat_server_options *options)
 {
+    if (options->slots > 0)
+        return (uint32_t)options->slots;
     if (options->shards > 0)
         return (uint32_t)options->shards;
     unsigned cpus = uv_available_parallelism();

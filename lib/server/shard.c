@@ -4,8 +4,10 @@
  * after the poll and ends before the next poll: effects are taken, what they wrote is sent, and
  * batches go to the log and to other shards.
  */
+#include "cluster.h"
 #include "lessee.h"
 #include "metrics.h"
+#include "tunnel.h"
 #include "base/alloc.h"
 
 #include <sys/eventfd.h>
@@ -33,7 +35,10 @@ static void start_drain(chat__shard *shard)
 {
     shard->is_draining = 1;
     chat__shard_begin(shard);
-    chat__node_drain(shard->node, (uint32_t)shard->server->options.retry_after_ms);
+    if (shard->slots != NULL)
+        chat__tunnels_drain(shard);
+    if (shard->node != NULL)
+        chat__node_drain(shard->node, (uint32_t)shard->server->options.retry_after_ms);
 }
 
 static void follow_phase(chat__shard *shard)
@@ -48,7 +53,7 @@ static void follow_phase(chat__shard *shard)
 static void report_idle(chat__shard *shard)
 {
     int is_idle = shard->is_draining && shard->n_peers == 0 && shard->appends == NULL &&
-                  chat__node_is_idle(shard->node);
+                  (shard->node == NULL || chat__node_is_idle(shard->node));
     if (is_idle == shard->is_reported_idle)
         return;
     shard->is_reported_idle = (uint8_t)is_idle;
@@ -62,6 +67,7 @@ static void settle_mail(chat__shard *shard)
 {
     while (shard->done != NULL) {
         chat__batch *next = shard->done->next;
+        chat__cluster_settle(shard->server, shard->done);
         chat__shard_drop_batch(shard, shard->done);
         shard->done = next;
         if (atomic_fetch_sub(&shard->server->n_mail, 1) == 1 && shard->is_draining)
@@ -77,7 +83,8 @@ void chat__shard_begin(chat__shard *shard)
         return;
     shard->is_in_turn = 1;
     shard->turn_bytes = 0;
-    chat__node_begin(shard->node, chat__shard_now(shard), chat__server_unix_ms());
+    if (shard->node != NULL)
+        chat__node_begin(shard->node, chat__shard_now(shard), chat__server_unix_ms());
 }
 
 static uint64_t first_due(const chat__due_list *list)
@@ -103,7 +110,7 @@ static void on_timer(uv_timer_t *timer)
 static void set_timer(chat__shard *shard)
 {
     uint64_t now_ms = chat__shard_now(shard);
-    uint64_t at_ms = chat__node_deadline(shard->node);
+    uint64_t at_ms = shard->node != NULL ? chat__node_deadline(shard->node) : UINT64_MAX;
     at_ms = earlier(at_ms, first_due(&shard->greeting));
     at_ms = earlier(at_ms, first_due(&shard->lingering));
     at_ms = earlier(at_ms, first_due(&shard->ending));
@@ -192,11 +199,20 @@ void chat__shard_post(chat__shard *to, chat__batch *batch)
         chat__shard_wake(to);
 }
 
+static void begin_slot(chat__shard *shard)
+{
+    if (shard->slots == NULL || shard->node == NULL)
+        return;
+    chat__slots_begin(shard);
+    chat__cluster_slot_started(shard, 0);
+}
+
 static void shard_main(void *arg)
 {
     chat__shard *shard = arg;
     uv_update_time(&shard->loop);
     chat__lessee_follow(shard);
+    begin_slot(shard);
     follow_phase(shard);
     if (atomic_load(&shard->server->phase) < CHAT__PHASE_STOPPING)
         (void)uv_run(&shard->loop, UV_RUN_DEFAULT);
@@ -219,7 +235,7 @@ static chat_status make_node(chat__shard *shard)
     options.self = shard->index;
     options.n_nodes = server->n_shards;
     options.n_partitions = (uint32_t)from->partitions;
-    options.links_are_own = 1;
+    options.links_are_own = server->cluster == NULL;
     options.snowflake_node = shard->index;
     options.lease_until_ms = 0; /* see lessee.h */
     options.not_before_id = server->max_id;
@@ -254,6 +270,16 @@ static chat_status make_node(chat__shard *shard)
     options.rate_bytes = (uint32_t)from->rate_bytes;
     options.burst_bytes = (uint32_t)from->burst_bytes;
     return chat__node_new(&options, &shard->node);
+}
+
+/* Where the slot does not run there is only its thread, for sockets. */
+static chat_status make_slot(chat__shard *shard)
+{
+    if (!chat__cluster_is_own(shard->server, shard->index))
+        return CHAT_OK;
+    while (shard->life == 0 && shard->slots != NULL)
+        chat__links_random(&shard->life, sizeof shard->life);
+    return make_node(shard);
 }
 
 static chat_status make_ws_pool(chat__shard *shard)
@@ -319,7 +345,9 @@ chat_status chat__shard_init(chat__shard *shard, chat_server *server, uint32_t i
         return CHAT_ERR_NOMEM;
     chat_status status = make_tls(shard);
     if (status == CHAT_OK)
-        status = make_node(shard);
+        status = chat__slots_init(shard);
+    if (status == CHAT_OK)
+        status = make_slot(shard);
     if (status == CHAT_OK)
         status = make_ws_pool(shard);
     if (status == CHAT_OK)
@@ -364,6 +392,7 @@ void chat__shard_done(chat__shard *shard)
         batch = next;
     }
     settle_mail(shard);
+    chat__slots_done(shard);
     chat__shard_free_batches(shard);
     chat__batch_free(allocator, shard->appends);
     chat__batch_free(allocator, shard->newcomers);

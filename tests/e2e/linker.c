@@ -228,7 +228,7 @@ static void obey(const char *line)
     else if (sscanf(line, "floor %u %u", &a, &b) == 2)
         do_floor((uint64_t)a * b);
     else if (sscanf(line, "give-up %u", &a) == 1)
-        chat__links_give_up(linker.links, a);
+        chat__links_give_up(linker.links, a, 0);
     fflush(stdout);
 }
 
