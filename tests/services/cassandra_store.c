@@ -1,103 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The store of libchat-cassandra, its writing side, against a real Cassandra: CHAT_CASSANDRA. */
-#include <chat/cassandra_schema.h>
+/* The store of libchat-cassandra against a real Cassandra: CHAT_CASSANDRA. Its tables, its session,
+   and what it knows of devices. */
+#include "backends/cassandra/store/devices.h"
 
-#include "backends/cassandra/store/session.h"
-#include "base/view.h"
-#include "unit/unit.h"
-
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#define KEYSPACE   "chat_store_test"
-#define TIMEOUT_MS 120000u
-
-static struct {
-    chat_cassandra *driver; /* for statements of the tests' own */
-    chat_cassandra_event event;
-    chat__cstore_session *session;
-} t;
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static chat_cassandra_options options(void)
-{
-    chat_cassandra_options it;
-    chat_cassandra_options_init(&it);
-    it.contact_points = getenv("CHAT_CASSANDRA");
-    it.keyspace = KEYSPACE;
-    it.request_timeout_ms = TIMEOUT_MS;
-    return it;
-}
-
-/* CHAT_OK: `t.event` is the answer. */
-static chat_status run(const char *text)
-{
-    chat_cassandra_request request = {.struct_size = sizeof request,
-                                      .statement = CHAT_CASSANDRA_TEXT,
-                                      .text = text,
-                                      .is_idempotent = 1};
-    assert_int_equal(chat_cassandra_ask(t.driver, 1, &request, now_ms()), CHAT_OK);
-    t.event.struct_size = sizeof t.event;
-    for (;;) {
-        while (chat_cassandra_next_event(t.driver, &t.event) == CHAT_OK) {
-            if (t.event.type == CHAT_CASSANDRA_EVENT_ANSWER)
-                return CHAT_OK;
-            if (t.event.type == CHAT_CASSANDRA_EVENT_FAILED)
-                return t.event.status;
-        }
-        struct pollfd wait = {chat_cassandra_fd(t.driver), POLLIN, 0};
-        (void)poll(&wait, 1, chat_cassandra_timeout(t.driver, now_ms()));
-        chat_cassandra_process(t.driver, now_ms());
-    }
-}
-
-static void must_run(const char *text)
-{
-    if (run(text) != CHAT_OK)
-        fail_msg("%s: %s", text, t.event.text);
-}
-
-static chat_cassandra_migration migrate(void)
-{
-    chat_cassandra_options opened = options();
-    chat_cassandra_schema schema;
-    chat_cassandra_migration done = {.struct_size = sizeof done};
-    chat_cassandra_schema_init(&schema);
-    schema.replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}";
-    if (chat_cassandra_migrate(&opened, &schema, TIMEOUT_MS, &done) != CHAT_OK)
-        fail_msg("%s", done.problem);
-    return done;
-}
-
-static int set_up(void **state)
-{
-    chat_cassandra_options opened = options();
-    chat_log_sink none = {NULL, NULL};
-    (void)state;
-    assert_int_equal(chat_cassandra_new(&opened, &t.driver), CHAT_OK);
-    must_run("DROP KEYSPACE IF EXISTS " KEYSPACE);
-    (void)migrate();
-    assert_int_equal(chat__cstore_session_new(&opened, none, 64, &t.session), CHAT_OK);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    chat__cstore_session_free(t.session);
-    must_run("DROP KEYSPACE " KEYSPACE);
-    chat_cassandra_free(t.driver);
-    return 0;
-}
+#define KEYSPACE "chat_store_test"
+#include "cassandra_store.h"
 
 /* --- versions --- */
 
@@ -279,6 +186,150 @@ static void who_waits_is_told_of_the_end_at_once(void **state)
     chat__cstore_session_free(session);
 }
 
+/* --- devices --- */
+
+static chat__cstore_devices d;
+static chat_store_rules rules;
+
+static void open_devices(uint32_t max_devices, uint32_t trust_ms)
+{
+    rules = (chat_store_rules){.struct_size = sizeof rules, .max_devices = max_devices};
+    rules.device_ttl_ms = 1000;
+    chat__cstore_devices_init(&d, t.session, &rules, 100, trust_ms);
+}
+
+static chat_store_visit visit_of(const char *user, const char *device, uint64_t now_unix_ms)
+{
+    chat_store_visit visit = {chat__view_str(user), chat__view_str(device), now_unix_ms, NULL, 0};
+    return visit;
+}
+
+static chat_status come(const char *user, const char *device, uint64_t now_unix_ms,
+                        uint64_t *out_generation)
+{
+    chat_store_visit visit = visit_of(user, device, now_unix_ms);
+    return chat__cstore_introduce(&d, &visit, out_generation);
+}
+
+static void put(const char *user, const char *device, uint64_t seq, uint64_t at_ms)
+{
+    chat_store_cursor cursor = {chat__view_str(user), chat__view_str(device), chat__view_str("c"),
+                                seq, at_ms};
+    assert_int_equal(chat__cstore_put_cursors(&d, &cursor, 1), CHAT_OK);
+}
+
+/* What the device has of the chat. */
+static uint64_t cursor_of(const char *user, const char *device, uint64_t generation)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text,
+                   "SELECT seq FROM " KEYSPACE ".cursors WHERE user_id = '%s' AND "
+                   "device_id = '%s' AND generation = %llu AND chat_id = 'c'",
+                   user, device, (unsigned long long)generation);
+    must_run(text);
+    return t.event.n_rows == 0 ? 0 : cell(0);
+}
+
+static void a_device_starts_where_the_furthest_is_or_was(void **state)
+{
+    uint64_t first = 0, again = 0, second = 0;
+    chat_store_visit visit = visit_of("d1", "phone", 5000);
+    (void)state;
+    open_devices(0, 0);
+    put("d1", "phone", 7, 0); /* it is not known: nothing */
+    assert_int_equal(come("d1", "phone", 5000, &first), CHAT_EMPTY);
+    assert_int_equal(cursor_of("d1", "phone", first), 0);
+    put("d1", "phone", 9, 0);
+    put("d1", "phone", 8, 0);
+    assert_int_equal(cursor_of("d1", "phone", first), 9);
+    assert_int_equal(come("d1", "phone", 5500, &again), CHAT_OK);
+    assert_true(again == first);
+    assert_int_equal(chat__cstore_forget_device(&d, &visit), CHAT_OK);
+    assert_int_equal(chat__cstore_forget_device(&d, &visit), CHAT_ERR_NOT_FOUND);
+    assert_int_equal(cursor_of("d1", "phone", first), 0);
+    assert_int_equal(come("d1", "tablet", 5500, &second), CHAT_EMPTY);
+    assert_int_equal(cursor_of("d1", "tablet", second), 9);
+    assert_int_equal(come("d1", "phone", 5500, &again), CHAT_EMPTY);
+    assert_true(again > first);
+    chat__cstore_devices_done(&d);
+}
+
+/* Another server may still believe in the device. */
+static void what_comes_for_a_forgotten_device_is_nothing(void **state)
+{
+    uint64_t generation = 0;
+    chat__cstore_devices late;
+    chat_store_visit visit = visit_of("d2", "phone", 5000);
+    chat_store_cursor cursor = {visit.user, visit.device, chat__view_str("c"), 9, 0};
+    (void)state;
+    open_devices(0, 0);
+    assert_int_equal(come("d2", "phone", 5000, &generation), CHAT_EMPTY);
+    chat__cstore_devices_init(&late, t.session, &rules, 100, 60000);
+    assert_int_equal(chat__cstore_put_cursors(&late, &cursor, 1), CHAT_OK);
+    assert_int_equal(cursor_of("d2", "phone", generation), 9);
+    assert_int_equal(chat__cstore_forget_device(&d, &visit), CHAT_OK);
+    cursor.seq = 10;
+    assert_int_equal(chat__cstore_put_cursors(&late, &cursor, 1), CHAT_OK);
+    visit.now_unix_ms = 5001;
+    assert_int_equal(chat__cstore_see_device(&late, &visit), CHAT_OK);
+    assert_int_equal(cursor_of("d2", "phone", generation), 0);
+    must_run("SELECT generation FROM " KEYSPACE ".devices WHERE user_id = 'd2'");
+    assert_int_equal(t.event.n_rows, 0);
+    chat__cstore_devices_done(&late);
+    chat__cstore_devices_done(&d);
+}
+
+static void the_one_that_was_not_seen_for_longest_makes_room(void **state)
+{
+    uint64_t generation = 0;
+    chat_view connected[2] = {chat__view_str("b"), chat__view_str("c")};
+    chat_store_visit visit = visit_of("d3", "c", 5300);
+    (void)state;
+    open_devices(2, 5000);
+    assert_int_equal(come("d3", "a", 5000, &generation), CHAT_EMPTY);
+    assert_int_equal(come("d3", "b", 5100, &generation), CHAT_EMPTY);
+    visit.device = chat__view_str("a");
+    assert_int_equal(chat__cstore_see_device(&d, &visit), CHAT_OK);
+    assert_int_equal(come("d3", "c", 5300, &generation), CHAT_EMPTY); /* in place of b */
+    must_run("SELECT device_id FROM " KEYSPACE ".devices WHERE user_id = 'd3'");
+    assert_int_equal(t.event.n_rows, 2);
+    visit = visit_of("d3", "d", 5300);
+    visit.connected = connected;
+    visit.n_connected = 2;
+    connected[0] = chat__view_str("a");
+    assert_int_equal(chat__cstore_introduce(&d, &visit, &generation), CHAT_ERR_LIMIT);
+    /* All were not seen for too long: they are nothing any more, and go. */
+    visit.now_unix_ms = 9000;
+    assert_int_equal(chat__cstore_introduce(&d, &visit, &generation), CHAT_EMPTY);
+    must_run("SELECT seen_ms FROM " KEYSPACE ".devices WHERE user_id = 'd3'");
+    assert_int_equal(cell(0), 9000);
+    chat__cstore_devices_done(&d);
+}
+
+/* Since when: of what a run brought, and the earliest time. */
+static void a_run_says_from_where_on_it_knows(void **state)
+{
+    uint64_t generation = 0;
+    (void)state;
+    open_devices(0, 5000);
+    assert_int_equal(come("d4", "a", 5000, &generation), CHAT_EMPTY);
+    assert_int_equal(come("d4", "b", 5000, &generation), CHAT_EMPTY);
+    put("d4", "a", 10, 6000);
+    put("d4", "b", 10, 7000); /* the other has it since before */
+    put("d4", "b", 20, 8000);
+    must_run("SELECT at_ms, low FROM " KEYSPACE ".since WHERE user_id = 'd4' AND chat_id = 'c' "
+             "AND type = 1 AND seq = 10");
+    assert_int_equal(cell(0), 6000);
+    assert_int_equal(cell(1), 0);
+    must_run("SELECT at_ms, low FROM " KEYSPACE ".since WHERE user_id = 'd4' AND chat_id = 'c' "
+             "AND type = 1 AND seq = 20");
+    assert_int_equal(cell(0), 8000);
+    assert_int_equal(cell(1), 10);
+    must_run("SELECT seq FROM " KEYSPACE ".delivered WHERE chat_id = 'c' AND user_id = 'd4'");
+    assert_int_equal(cell(0), 20);
+    chat__cstore_devices_done(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +338,10 @@ int main(void)
         cmocka_unit_test(many_requests_are_one_call_and_pages_one_answer),
         cmocka_unit_test(writes_of_a_batch_say_their_own_time),
         cmocka_unit_test(who_waits_is_told_of_the_end_at_once),
+        cmocka_unit_test(a_device_starts_where_the_furthest_is_or_was),
+        cmocka_unit_test(what_comes_for_a_forgotten_device_is_nothing),
+        cmocka_unit_test(the_one_that_was_not_seen_for_longest_makes_room),
+        cmocka_unit_test(a_run_says_from_where_on_it_knows),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

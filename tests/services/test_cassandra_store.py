@@ -3,10 +3,12 @@
 
 import re
 
+import pytest
 from test_cassandra import finish, start
 
 
-def test_rules_of_the_writing_side(up, build):
+@pytest.mark.parametrize("program", ["store", "apply"])
+def test_rules_of_the_writing_side(up, build, program):
     nodes = up("cassandra")["where"]["nodes"]
     assert re.search(r"\[  PASSED  \] \d+ test\(s\)\.", finish(
-        start(build, nodes, "services_cassandra_store")))
+        start(build, nodes, f"services_cassandra_{program}")))
