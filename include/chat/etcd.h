@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file
- * Node numbers from etcd, for servers that share users and chats: in libchat-etcd. Make one, put it
- * into chat_server_options.lease, free it behind the server.
+ * Node numbers and places of slots from etcd, for servers that share users and chats: in
+ * libchat-etcd. Make one, put it into chat_server_options.lease (or .places), free it behind the
+ * server.
  *
  * Each server has a lease in etcd with a time to live, and its numbers are keys that hang on it.
  * Beside each number stands, for good, the time up to which ids may have been made with it; a
@@ -13,6 +14,7 @@
 #define CHAT_ETCD_H
 
 #include <chat/backend/lease.h>
+#include <chat/backend/places.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -58,6 +60,31 @@ CHAT_API void chat_etcd_lease_table(chat_etcd_lease *lease, chat_lease *out);
  * live. Thread: when nobody uses its table any more. Time: does not block.
  */
 CHAT_API void chat_etcd_lease_free(chat_etcd_lease *lease);
+
+/** Which member of a cluster runs which slot, in etcd (see <chat/backend/places.h>). */
+typedef struct chat_etcd_places chat_etcd_places;
+
+/**
+ * Make one. Nothing is connected before its `open`. Claims hang on a lease of `ttl_ms` in etcd,
+ * renewed in a third of it; the others' are read twice a second.
+ *
+ * Thread: any; libcurl is set up by the first call in a process.
+ * Memory: options and strings are copied.
+ * @return CHAT_OK; CHAT_ERR_ARG: an option is out of range, or no endpoint is a URL; CHAT_ERR_NOMEM
+ */
+CHAT_API chat_status chat_etcd_places_new(const chat_etcd_options *options, chat_etcd_places **out);
+
+/**
+ * Fill a table whose functions are those of `places`.
+ * Thread: any. Memory: `out->ctx` is borrowed from `places`.
+ */
+CHAT_API void chat_etcd_places_table(chat_etcd_places *places, chat_places *out);
+
+/**
+ * Free it; NULL does nothing. Slots that were not given back are others' only after the time to
+ * live. Thread: when nobody uses its table any more. Time: does not block.
+ */
+CHAT_API void chat_etcd_places_free(chat_etcd_places *places);
 
 #ifdef __cplusplus
 }

@@ -201,6 +201,18 @@ static void put_key(etcd_model *model, const cJSON *put)
     to->value_len = bytes_in(put, "value", to->value, sizeof to->value);
 }
 
+/* 1: it was there. */
+static int delete_key(etcd_model *model, const cJSON *ask)
+{
+    char key[CHAT__ETCD_KEY_MAX];
+    text_in(ask, "key", key);
+    model_key *found = etcd_model_find(model, key);
+    if (found == NULL)
+        return 0;
+    *found = model->keys[--model->n_keys];
+    return 1;
+}
+
 static void range(etcd_model *model, const cJSON *ask, chat__buf *out)
 {
     char from[CHAT__ETCD_KEY_MAX];
@@ -239,7 +251,7 @@ static uint32_t transact(etcd_model *model, const cJSON *ask, chat__buf *out)
     cJSON_ArrayForEach(one, then)
     {
         const cJSON *put = cJSON_GetObjectItem(one, "request_put");
-        n_puts += put != NULL;
+        n_puts += put != NULL || cJSON_GetObjectItem(one, "request_delete_range") != NULL;
         if (number_in(put, "lease") != 0 && find_lease(model, number_in(put, "lease")) == NULL)
             return refuse(out);
     }
@@ -252,10 +264,15 @@ static uint32_t transact(etcd_model *model, const cJSON *ask, chat__buf *out)
         const cJSON *put = cJSON_GetObjectItem(one, "request_put");
         say(out, before);
         before = ",{";
-        say(out, put != NULL ? "\"response_put\":{" : "\"response_range\":{");
+        const cJSON *gone = cJSON_GetObjectItem(one, "request_delete_range");
+        say(out, put != NULL    ? "\"response_put\":{"
+                 : gone != NULL ? "\"response_delete_range\":{"
+                                : "\"response_range\":{");
         say_header(model, out);
         if (put != NULL)
             put_key(model, put);
+        else if (gone != NULL)
+            (void)delete_key(model, gone);
         else
             range(model, cJSON_GetObjectItem(one, "request_range"), out);
         say(out, "}}");

@@ -88,6 +88,14 @@ def test_the_contract_of_leases(etcd, build):
     assert "[  PASSED  ] 8 test(s)." in done.stdout
 
 
+def test_the_contract_of_places(etcd, build):
+    done = subprocess.run([str(build / "tests/services/services_etcd_places")], text=True, timeout=300,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                          env=dict(os.environ, CHAT_ETCD=etcd))
+    assert done.returncode == 0, done.stdout
+    assert "[  PASSED  ] 8 test(s)." in done.stdout
+
+
 def test_two_servers_get_different_numbers_and_make_different_ids(make_chatd, etcd, request):
     one, two = make_chatd("one"), make_chatd("two")
     held = [numbers_held(server) for server in (one, two)]

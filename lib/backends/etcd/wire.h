@@ -54,6 +54,7 @@ void chat__etcd_txn_put(chat__etcd_writer *writer, const char *key, chat_view va
                         uint64_t lease);
 /* `end` NULL: one key alone. */
 void chat__etcd_txn_range(chat__etcd_writer *writer, const char *from, const char *end);
+void chat__etcd_txn_delete(chat__etcd_writer *writer, const char *key);
 void chat__etcd_txn_end(chat__etcd_writer *writer);
 
 /* A string of JSON, quotes included. `text` is UTF-8. */

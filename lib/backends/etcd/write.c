@@ -171,6 +171,13 @@ void chat__etcd_txn_range(chat__etcd_writer *writer, const char *from, const cha
     chat__etcd_put_raw(writer, "}}");
 }
 
+void chat__etcd_txn_delete(chat__etcd_writer *writer, const char *key)
+{
+    separate(writer);
+    put_key(writer, "{\"request_delete_range\":{\"key\":", key);
+    chat__etcd_put_raw(writer, "}}");
+}
+
 void chat__etcd_txn_end(chat__etcd_writer *writer)
 {
     chat__etcd_put_raw(writer, "]}");

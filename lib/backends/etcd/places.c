@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* <chat/etcd.h>: the machine of slots.h on the wire of http.h. */
+#include "backends/etcd/config.h"
+#include "backends/etcd/http.h"
+#include "backends/etcd/slots.h"
+#include "base/alloc.h"
+#include "base/sized.h"
+
+struct chat_etcd_places {
+    chat__etcd_config config;
+    chat__etcd_http *http;
+    chat__etcd_slots *slots;
+};
+
+chat_status chat_etcd_places_new(const chat_etcd_options *given, chat_etcd_places **out)
+{
+    chat_etcd_options options;
+    if (given == NULL || out == NULL)
+        return CHAT_ERR_ARG;
+    chat_status status = chat__etcd_config_check(given, &options);
+    if (status != CHAT_OK)
+        return status;
+    chat_allocator allocator = chat__alloc_or_libc(options.allocator);
+    chat_etcd_places *places = chat__alloc_zero(&allocator, sizeof *places);
+    if (places == NULL)
+        return CHAT_ERR_NOMEM;
+    status = chat__etcd_config_init(&places->config, &options);
+    if (status != CHAT_OK) {
+        chat_etcd_places_free(places);
+        return status;
+    }
+    *out = places;
+    return CHAT_OK;
+}
+
+void chat_etcd_places_free(chat_etcd_places *places)
+{
+    if (places == NULL)
+        return;
+    chat_allocator allocator = places->config.allocator;
+    chat__etcd_http_free(places->http);
+    chat__etcd_slots_free(places->slots);
+    chat__etcd_config_done(&places->config);
+    chat__alloc_free(&allocator, places);
+}
+
+/* --- the table --- */
+
+/* Carry replies in and calls out until both wait. */
+static void carry(chat_etcd_places *places, uint64_t mono_ms)
+{
+    chat__etcd_reply reply;
+    chat__etcd_call call;
+    for (int i = 0; i < CHAT__ETCD_MAX_CALLS; i++) {
+        if (chat__etcd_http_reply(places->http, &reply) == CHAT_OK)
+            chat__etcd_slots_reply(places->slots, &reply);
+        if (chat__etcd_slots_next_call(places->slots, &call) != CHAT_OK)
+            return;
+        chat__etcd_http_start(places->http, &call, mono_ms);
+        chat__etcd_http_process(places->http, mono_ms);
+    }
+}
+
+static chat_status open_places(void *ctx, const chat_places_wish *wish, uint64_t mono_ms)
+{
+    chat_etcd_places *places = ctx;
+    chat_places_wish copy = {.struct_size = sizeof copy};
+    if (places->slots != NULL)
+        return CHAT_ERR_STATE;
+    if (chat__sized_take(&copy, sizeof copy, wish) != CHAT_OK)
+        return CHAT_ERR_ARG;
+    chat__etcd_http_options of_http = {.allocator = &places->config.allocator,
+                                       .endpoints = places->config.endpoints,
+                                       .ca_file = places->config.ca_file,
+                                       .max_reply_bytes = CHAT__ETCD_MAX_REPLY};
+    chat__etcd_slots_options options = {.allocator = &places->config.allocator,
+                                        .prefix = places->config.prefix,
+                                        .endpoints = places->config.endpoints,
+                                        .ttl_ms = places->config.ttl_ms,
+                                        .wish = &copy};
+    chat_status status = CHAT_OK;
+    if (places->http == NULL)
+        status = chat__etcd_http_new(&of_http, &places->http);
+    if (status == CHAT_OK)
+        status = chat__etcd_slots_new(&options, &places->slots);
+    if (status != CHAT_OK)
+        return status;
+    chat__etcd_slots_begin(places->slots, mono_ms);
+    carry(places, mono_ms);
+    return CHAT_OK;
+}
+
+static int get_fd(void *ctx)
+{
+    const chat_etcd_places *places = ctx;
+    return places->http != NULL ? chat__etcd_http_fd(places->http) : -1;
+}
+
+static uint64_t get_deadline(void *ctx)
+{
+    const chat_etcd_places *places = ctx;
+    if (places->slots == NULL)
+        return UINT64_MAX;
+    uint64_t of_http = chat__etcd_http_deadline(places->http);
+    uint64_t of_slots = chat__etcd_slots_deadline(places->slots);
+    return of_http < of_slots ? of_http : of_slots;
+}
+
+static void process(void *ctx, uint64_t mono_ms)
+{
+    chat_etcd_places *places = ctx;
+    if (places->slots == NULL)
+        return;
+    chat__etcd_http_process(places->http, mono_ms);
+    chat__etcd_slots_begin(places->slots, mono_ms);
+    carry(places, mono_ms);
+}
+
+static chat_status next_event(void *ctx, chat_places_event *out)
+{
+    chat_etcd_places *places = ctx;
+    chat_places_event event;
+    if (places->slots == NULL || chat__etcd_slots_next_event(places->slots, &event) != CHAT_OK)
+        return CHAT_EMPTY;
+    return chat__sized_give(out, &event, sizeof event);
+}
+
+static chat_status look(void *ctx, chat_places_picture *out)
+{
+    const chat_etcd_places *places = ctx;
+    return places->slots != NULL ? chat__etcd_slots_look(places->slots, out) : CHAT_ERR_ARG;
+}
+
+static void claim(void *ctx, uint32_t slot)
+{
+    chat_etcd_places *places = ctx;
+    if (places->slots != NULL)
+        chat__etcd_slots_claim(places->slots, slot);
+}
+
+static void give_up(void *ctx, uint32_t slot)
+{
+    chat_etcd_places *places = ctx;
+    if (places->slots != NULL)
+        chat__etcd_slots_give_up(places->slots, slot);
+}
+
+static void leave(void *ctx)
+{
+    chat_etcd_places *places = ctx;
+    if (places->slots != NULL)
+        chat__etcd_slots_leave(places->slots);
+}
+
+static void release(void *ctx, uint64_t mono_ms)
+{
+    chat_etcd_places *places = ctx;
+    if (places->slots == NULL)
+        return;
+    chat__etcd_slots_release(places->slots, mono_ms);
+    carry(places, mono_ms);
+}
+
+void chat_etcd_places_table(chat_etcd_places *places, chat_places *out)
+{
+    const chat_places table = {.struct_size = sizeof table,
+                               .ctx = places,
+                               .open = open_places,
+                               .fd = get_fd,
+                               .deadline = get_deadline,
+                               .process = process,
+                               .next_event = next_event,
+                               .look = look,
+                               .claim = claim,
+                               .give_up = give_up,
+                               .leave = leave,
+                               .release = release};
+    *out = table;
+}

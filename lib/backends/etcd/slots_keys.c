@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* What slots are asked for with, and what the keys say. See slots.h. */
+#include "backends/etcd/slots_internal.h"
+#include "base/view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MS_IN_SECOND 1000u
+#define N_DIGITS     4u
+
+/* --- writing --- */
+
+static const char *key_of(const chat__etcd_slots *self, const char *kind, uint32_t number,
+                          char out[CHAT__ETCD_KEY_MAX])
+{
+    (void)snprintf(out, CHAT__ETCD_KEY_MAX, "%s%s/%04" PRIu32, self->prefix, kind, number);
+    return out;
+}
+
+static const char *place_of(const chat__etcd_slots *self)
+{
+    return self->runs_slots ? "1" : "0";
+}
+
+static void write_join(chat__etcd_slots *self, chat__etcd_writer *writer)
+{
+    char key[CHAT__ETCD_KEY_MAX];
+    chat__etcd_txn_begin(writer);
+    chat__etcd_txn_then(writer);
+    chat__etcd_txn_put(writer, key_of(self, "place", self->member, key),
+                       chat__view_str(place_of(self)), self->lease);
+    chat__etcd_txn_end(writer);
+}
+
+static void write_claim(chat__etcd_slots *self, chat__etcd_writer *writer)
+{
+    char key[CHAT__ETCD_KEY_MAX];
+    char member[16];
+    (void)snprintf(member, sizeof member, "%" PRIu32, self->member);
+    key_of(self, "slot", self->slot, key);
+    chat__etcd_txn_begin(writer);
+    chat__etcd_txn_if_absent(writer, key);
+    chat__etcd_txn_then(writer);
+    chat__etcd_txn_put(writer, key, chat__view_str(member), self->lease);
+    chat__etcd_txn_otherwise(writer);
+    chat__etcd_txn_range(writer, key, NULL);
+    chat__etcd_txn_end(writer);
+}
+
+static void write_give_up(chat__etcd_slots *self, chat__etcd_writer *writer)
+{
+    char key[CHAT__ETCD_KEY_MAX];
+    key_of(self, "slot", self->slot, key);
+    chat__etcd_txn_begin(writer);
+    /* That claim alone: when this comes late, it may be ours again. */
+    chat__etcd_txn_if_revision(writer, key, self->slots[self->slot].term);
+    chat__etcd_txn_then(writer);
+    chat__etcd_txn_delete(writer, key);
+    chat__etcd_txn_end(writer);
+}
+
+static void write_look(chat__etcd_slots *self, chat__etcd_writer *writer)
+{
+    static const char *const kinds[] = {"slot", "place"};
+    chat__etcd_txn_begin(writer);
+    chat__etcd_txn_then(writer);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char from[CHAT__ETCD_KEY_MAX];
+        char end[CHAT__ETCD_KEY_MAX];
+        (void)snprintf(from, sizeof from, "%s%s/", self->prefix, kinds[i]);
+        (void)snprintf(end, sizeof end, "%s%s0", self->prefix, kinds[i]); /* '/' + 1 */
+        chat__etcd_txn_range(writer, from, end);
+    }
+    chat__etcd_txn_end(writer);
+}
+
+chat_status chat__etcd_slots_write(chat__etcd_slots *self)
+{
+    chat__etcd_writer writer = chat__etcd_write(&self->body);
+    switch (self->step) {
+    case CHAT__SLOTS_GRANT:
+        chat__etcd_put_grant(&writer, (self->ttl_ms + MS_IN_SECOND - 1) / MS_IN_SECOND);
+        break;
+    case CHAT__SLOTS_JOIN:
+        write_join(self, &writer);
+        break;
+    case CHAT__SLOTS_CLAIM:
+        write_claim(self, &writer);
+        break;
+    case CHAT__SLOTS_GIVE_UP:
+        write_give_up(self, &writer);
+        break;
+    case CHAT__SLOTS_LOOK:
+        write_look(self, &writer);
+        break;
+    default:
+        chat__etcd_put_lease(&writer, self->lease);
+        break;
+    }
+    return writer.status;
+}
+
+/* --- reading --- */
+
+/* The number at the end of a key. */
+static uint32_t number_of(const char *key)
+{
+    size_t len = strlen(key);
+    uint32_t number = 0;
+    for (size_t i = len < N_DIGITS ? len : len - N_DIGITS; i < len; i++) {
+        if (key[i] < '0' || key[i] > '9')
+            return UINT32_MAX;
+        number = number * 10 + (uint32_t)(key[i] - '0');
+    }
+    return number;
+}
+
+static uint32_t member_in(const chat__etcd_kv *kv)
+{
+    uint32_t member = 0;
+    for (size_t i = 0; i < kv->value_len; i++) {
+        if (kv->value[i] < '0' || kv->value[i] > '9' || member > CHAT__SLOTS_MAX_MEMBER)
+            return CHAT__SLOTS_MAX_MEMBER + 1; /* somebody, nobody that we know */
+        member = member * 10 + (uint32_t)(kv->value[i] - '0');
+    }
+    return member;
+}
+
+static void set_slot(chat__etcd_slots *self, uint32_t number, const chat_places_slot *now)
+{
+    chat_places_slot *slot = &self->slots[number];
+    if (memcmp(slot, now, sizeof *now) == 0)
+        return;
+    *slot = *now;
+    self->is_changed = 1;
+}
+
+static void set_from_key(chat__etcd_slots *self, uint32_t number, const chat__etcd_kv *kv)
+{
+    int is_ours = kv->lease == self->lease && self->wants[number] != CHAT__SLOTS_GIVE_UP;
+    chat_places_slot now = {kv->mod_revision, member_in(kv), (uint32_t)is_ours};
+    set_slot(self, number, &now);
+}
+
+static void set_free(chat__etcd_slots *self, uint32_t number)
+{
+    const chat_places_slot none = {0, CHAT_PLACES_NOBODY, 0};
+    set_slot(self, number, &none);
+}
+
+static void take_slots(chat__etcd_slots *self, chat__etcd_cursor cursor)
+{
+    uint8_t is_there[CHAT_PLACES_MAX_SLOTS] = {0};
+    chat__etcd_kv kv;
+    chat_status status;
+    while ((status = chat__etcd_next_kv(&cursor, &kv)) != CHAT_EMPTY) {
+        uint32_t number = number_of(kv.key);
+        if (status != CHAT_OK || number >= self->n_slots)
+            continue;
+        is_there[number] = 1;
+        set_from_key(self, number, &kv);
+    }
+    for (uint32_t i = 0; i < self->n_slots; i++)
+        if (!is_there[i])
+            set_free(self, i);
+}
+
+static void take_members(chat__etcd_slots *self, chat__etcd_cursor cursor)
+{
+    chat_places_member members[CHAT_PLACES_MAX_MEMBERS];
+    uint32_t n = 0;
+    chat__etcd_kv kv;
+    chat_status status;
+    memset(members, 0, sizeof members);
+    while ((status = chat__etcd_next_kv(&cursor, &kv)) != CHAT_EMPTY) {
+        uint32_t number = number_of(kv.key);
+        if (status != CHAT_OK || number > CHAT__SLOTS_MAX_MEMBER || n == CHAT_PLACES_MAX_MEMBERS)
+            continue;
+        /* A word of ours that comes late is said over. */
+        if (number == self->member && (kv.value_len != 1 || kv.value[0] != place_of(self)[0]))
+            self->is_joined = 0;
+        members[n].member = number;
+        members[n++].runs_slots = kv.value_len == 1 && kv.value[0] == '1';
+    }
+    if (n == self->n_members && memcmp(members, self->members, n * sizeof *members) == 0)
+        return;
+    memcpy(self->members, members, sizeof members);
+    self->n_members = n;
+    self->is_changed = 1;
+}
+
+void chat__etcd_slots_on_look(chat__etcd_slots *self, const chat__etcd_answer *answer)
+{
+    self->is_changed = self->is_changed || !chat__etcd_slots_is_known(self);
+    self->looked_ms = self->sent_ms > 0 ? self->sent_ms : 1;
+    take_slots(self, chat__etcd_kvs(answer, 0));
+    take_members(self, chat__etcd_kvs(answer, 1));
+}
+
+void chat__etcd_slots_on_claim(chat__etcd_slots *self, const chat__etcd_answer *answer)
+{
+    chat_places_slot ours = {answer->revision, self->member, 1};
+    chat__etcd_cursor cursor = chat__etcd_kvs(answer, 0);
+    chat__etcd_kv kv;
+    if (self->wants[self->slot] == CHAT__SLOTS_CLAIM)
+        self->wants[self->slot] = 0;
+    ours.is_ours = self->wants[self->slot] != CHAT__SLOTS_GIVE_UP;
+    if (answer->has_succeeded)
+        set_slot(self, self->slot, &ours);
+    else if (chat__etcd_next_kv(&cursor, &kv) == CHAT_OK)
+        set_from_key(self, self->slot, &kv);
+}
+
+void chat__etcd_slots_on_give_up(chat__etcd_slots *self)
+{
+    if (self->wants[self->slot] == CHAT__SLOTS_GIVE_UP)
+        self->wants[self->slot] = 0;
+    if (self->wants[self->slot] == 0)
+        set_free(self, self->slot); /* or it is somebody's, as the next look tells */
+}
