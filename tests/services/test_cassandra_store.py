@@ -2,6 +2,7 @@
 """The store of libchat-cassandra against a real Cassandra."""
 
 import re
+import uuid
 
 import pytest
 from test_cassandra import finish, start
@@ -12,3 +13,11 @@ def test_rules_of_the_writing_side(up, build, program):
     nodes = up("cassandra")["where"]["nodes"]
     assert re.search(r"\[  PASSED  \] \d+ test\(s\)\.", finish(
         start(build, nodes, f"services_cassandra_{program}")))
+
+
+@pytest.mark.parametrize("part", ["reads", "cut"])
+def test_rules_of_the_reading_side(up, build, part):
+    nodes = up("cassandra")["where"]["nodes"]
+    keyspace = f"chat_{part}_{uuid.uuid4().hex[:12]}"
+    assert re.search(r"\[  PASSED  \] \d+ test\(s\)\.", finish(
+        start(build, nodes, f"services_cassandra_{part}", CHAT_KEYSPACE=keyspace)))

@@ -30,7 +30,7 @@ MAY_USE = {
     "server": CORE + ["json", "net", "store", "log"],
     "client": ["base", "id", "wire", "session", "core/client", "json", "net", "sqlite"],
     "testing": CORE + ["core/client", "json", "net"],
-    "cassandra": ["base", "id", "net", "wire"],
+    "cassandra": ["base", "id", "queue", "net", "wire"],
     "etcd": ["base", "id", "json"],
     "kafka": ["base", "id"],
     "redis": ["base", "net"],

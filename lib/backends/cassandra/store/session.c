@@ -16,7 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TEXT_BYTES 512u
+/* As many rows as a reader of messages asks for at a time, with the longest payloads. */
+#define LEAST_ANSWER_BYTES (CHAT__CSTORE_PAGE_ROWS * (1024u + 64u) * 1024u)
+#define TEXT_BYTES         512u
 
 static const char *const TEXTS[] = {
 #define TEXT_ROW(name, text) text,
@@ -157,9 +159,12 @@ chat_status chat__cstore_session_new(const chat_cassandra_options *options, chat
                                      uint32_t max_in_flight, chat__cstore_session **out)
 {
     chat_allocator libc = chat__alloc_or_libc(NULL);
+    chat_cassandra_options opened = *options;
     chat__cstore_session *session = chat__alloc_zero(&libc, sizeof *session);
     if (session == NULL)
         return CHAT_ERR_NOMEM;
+    if (opened.max_answer_bytes < LEAST_ANSWER_BYTES)
+        opened.max_answer_bytes = LEAST_ANSWER_BYTES;
     session->allocator = libc;
     session->log = log;
     session->last = &session->first;
@@ -169,7 +174,7 @@ chat_status chat__cstore_session_new(const chat_cassandra_options *options, chat
     session->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     chat_status status = session->wake_fd < 0 ? CHAT_ERR_LIMIT : CHAT_OK;
     if (status == CHAT_OK)
-        status = chat_cassandra_new(options, &session->cassandra);
+        status = chat_cassandra_new(&opened, &session->cassandra);
     if (status == CHAT_OK)
         status = number_statements(session, options->keyspace);
     if (status == CHAT_OK)

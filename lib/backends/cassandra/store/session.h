@@ -23,6 +23,9 @@
 
 typedef struct chat__cstore_session chat__cstore_session;
 
+/* Of a page with payloads, each of which may have a MiB. */
+#define CHAT__CSTORE_PAGE_ROWS 64u
+
 /* Start the thread. `max_in_flight`: requests of all calls without an answer. CHAT_OK;
    CHAT_ERR_ARG; CHAT_ERR_TLS; CHAT_ERR_LIMIT; CHAT_ERR_NOMEM. */
 chat_status chat__cstore_session_new(const chat_cassandra_options *options, chat_log_sink log,

@@ -67,7 +67,36 @@
     X(GET_KEPT, "SELECT chat_id, seq FROM $K.kept WHERE user_id = ?")
 
 /* What the reading side asks besides. */
-#define CHAT__CSTORE_READS(X)
+#define CHAT__CSTORE_READS(X)                                                                      \
+    X(GET_CHAT, "SELECT head_seq, head_ordinal, has_notes, is_open, created_ms, title "            \
+                "FROM $K.chats WHERE chat_id = ?")                                                 \
+    X(GET_BUCKETS, "SELECT bucket FROM $K.message_buckets WHERE chat_id = ?")                      \
+    X(GET_MEMBERS, "SELECT user_id, seq, value FROM $K.members WHERE chat_id = ?")                 \
+    X(GET_EVENTS, "SELECT user_id, seq, value FROM $K.members WHERE chat_id = ? "                  \
+                  "AND user_id = ?")                                                               \
+    X(GET_MEMBERSHIPS, "SELECT chat_id, seq, value FROM $K.memberships WHERE user_id = ?")         \
+    X(READ_BACK, "SELECT seq, prev, id, kind, payload FROM $K.messages WHERE chat_id = ? "         \
+                 "AND bucket = ? AND seq >= ? AND seq <= ?")                                       \
+    X(READ_ON, "SELECT seq, prev, id, kind, payload FROM $K.messages WHERE chat_id = ? "           \
+               "AND bucket = ? AND seq >= ? AND seq <= ? ORDER BY seq ASC")                        \
+    X(GET_SEQS, "SELECT seq FROM $K.messages WHERE chat_id = ? AND bucket = ? AND seq > ? "        \
+                "AND seq <= ?")                                                                    \
+    X(GET_NOTES, "SELECT re_seq, user_id, seq FROM $K.notes WHERE chat_id = ? AND what = ? "       \
+                 "AND re_seq >= ? AND re_seq <= ?")                                                \
+    X(GET_READS, "SELECT chat_id, seq FROM $K.last_read WHERE user_id = ?")                        \
+    X(GET_READ_BY, "SELECT user_id, seq FROM $K.read_by WHERE chat_id = ?")                        \
+    X(GET_DELIVERED_TO, "SELECT user_id, seq FROM $K.delivered WHERE chat_id = ?")                 \
+    X(GET_SINCE, "SELECT at_ms, low FROM $K.since WHERE user_id = ? AND chat_id = ? "              \
+                 "AND type = ? AND seq >= ? LIMIT 1")                                              \
+    X(GET_MUTES, "SELECT chat_id, until_ms FROM $K.mutes WHERE user_id = ?")                       \
+    X(GET_MUTE, "SELECT until_ms FROM $K.mutes WHERE user_id = ? AND chat_id = ?")                 \
+    X(GET_CURSORS, "SELECT chat_id, seq FROM $K.cursors WHERE user_id = ? AND device_id = ? "      \
+                   "AND generation = ?")                                                           \
+    X(GET_CURSOR, "SELECT seq FROM $K.cursors WHERE user_id = ? AND device_id = ? "                \
+                  "AND generation = ? AND chat_id = ?")                                            \
+    X(GET_BLOCK, "SELECT value FROM $K.blocks WHERE user_id = ? AND whom = ?")                     \
+    X(GET_BLOCKED, "SELECT whom, value FROM $K.blocks WHERE user_id = ?")                          \
+    X(GET_BLOCKERS, "SELECT user_id, value FROM $K.blocked_by WHERE whom = ?")
 
 #define CHAT__CSTORE_STATEMENTS(X)                                                                 \
     CHAT__CSTORE_WRITES(X)                                                                         \
