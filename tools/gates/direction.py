@@ -9,7 +9,7 @@ import re
 
 from common import code_of, line_of
 
-CORE = ["base", "id", "wire", "session", "route", "presence", "queue", "node"]
+CORE = ["base", "id", "wire", "session", "route", "presence", "queue", "views", "node"]
 
 # room -> rooms that it may include. A room is named by its folder; lib/core/client is core/client.
 MAY_USE = {
@@ -20,17 +20,18 @@ MAY_USE = {
     "route": ["base", "id"],
     "presence": ["base", "id"],
     "queue": ["base", "id"],
+    "views": ["base", "id", "wire"],
     "core/client": ["base", "id", "wire", "session"],
-    "node": [room for room in CORE if room != "node"],
+    "node": [room for room in CORE if room not in ("views", "node")],
     "json": ["base", "id", "wire"],
     "net": ["base", "id", "json"],
     "sqlite": ["base"],
-    "store": ["base", "id", "wire", "queue", "json", "sqlite"],
+    "store": ["base", "id", "wire", "queue", "views", "json", "sqlite"],
     "log": ["base", "id"],
     "server": CORE + ["json", "net", "store", "log"],
     "client": ["base", "id", "wire", "session", "core/client", "json", "net", "sqlite"],
     "testing": CORE + ["core/client", "json", "net"],
-    "cassandra": ["base", "id", "queue", "net", "wire"],
+    "cassandra": ["base", "id", "wire", "queue", "views", "net"],
     "etcd": ["base", "id", "json"],
     "kafka": ["base", "id"],
     "redis": ["base", "net"],

@@ -4,12 +4,7 @@
 #include "base/alloc.h"
 #include "base/view.h"
 
-#include <chat/id.h>
-
 #include <string.h>
-
-/* Users that one record is about: those of its list, its author, who inherits. */
-#define USERS_MAX (CHAT_GROUP_MAX_MEMBERS + 2u)
 
 /* The chat in memory; loaded or made when it is not. */
 static chat_status load_chat(chat__store *store, chat_view name, int is_replay,
@@ -44,62 +39,35 @@ static chat_status grow_changes(chat__state *state)
     return CHAT_OK;
 }
 
-/* What is staged by one record. */
-typedef struct staging {
-    chat__state *state;
-    chat__state_change *change;
-    uint64_t seq;
-    int is_first; /* record of its chat */
-    chat_view users[USERS_MAX];
-    uint8_t values[USERS_MAX];
-    size_t n_users;
-} staging;
-
-/* Later ones of the same record count. */
-static void add_event(staging *s, chat_view user, chat__role role)
+static chat_status stage_events(chat__state *state, chat__state_change *change, uint64_t seq,
+                                const chat__facts *facts)
 {
-    size_t i = 0;
-    if (user.len == 0 || user.len > CHAT_ID_MAX_BYTES)
-        return;
-    while (i < s->n_users && !chat__view_equal(s->users[i], user))
-        i++;
-    if (i == USERS_MAX)
-        return;
-    if (i == s->n_users)
-        s->users[s->n_users++] = user;
-    s->values[i] = (uint8_t)role;
-    if (s->is_first)
-        s->values[i] |= CHAT__EVENT_FIRST;
-}
-
-static chat_status stage_events(const staging *s)
-{
-    chat__state *state = s->state;
-    chat__state_change *change = s->change;
     chat_view chat = {change->chat->name, change->chat->len};
-    if (s->n_users == 0)
+    size_t n = facts->n_users;
+    if (n == 0)
         return CHAT_OK;
-    change->rows = chat__alloc_zero(&state->allocator, s->n_users * (sizeof *change->rows + 1));
+    change->rows = chat__alloc_zero(&state->allocator, n * (sizeof *change->rows + 1));
     if (change->rows == NULL)
         return CHAT_ERR_NOMEM;
-    change->values = (uint8_t *)(change->rows + s->n_users);
-    memcpy(change->values, s->values, s->n_users);
+    change->values = (uint8_t *)(change->rows + n);
+    memcpy(change->values, facts->values, n);
     pthread_mutex_lock(&state->lock);
-    for (size_t i = 0; i < s->n_users; i++) {
-        chat__state_row *row = chat__state_member_of(state, s->users[i], chat, s->seq);
+    for (size_t i = 0; i < n; i++) {
+        chat__state_row *row = chat__state_member_of(state, facts->users[i], chat, seq);
         if (row == NULL)
             break;
         row->n_staged++;
         change->rows[change->n_rows++] = row;
     }
     pthread_mutex_unlock(&state->lock);
-    return change->n_rows == s->n_users ? CHAT_OK : CHAT_ERR_NOMEM;
+    return change->n_rows == n ? CHAT_OK : CHAT_ERR_NOMEM;
 }
 
 /* One block with a copy of the title. */
-static chat_status stage_meta(const staging *s, chat_view title, uint64_t created_ms, int is_open)
+static chat_status stage_meta(chat__state *state, chat__state_change *change, chat_view title,
+                              uint64_t created_ms, int is_open)
 {
-    chat__state_meta *meta = chat__alloc_zero(&s->state->allocator, sizeof *meta + title.len);
+    chat__state_meta *meta = chat__alloc_zero(&state->allocator, sizeof *meta + title.len);
     if (meta == NULL)
         return CHAT_ERR_NOMEM;
     meta->n_refs = 1;
@@ -109,129 +77,63 @@ static chat_status stage_meta(const staging *s, chat_view title, uint64_t create
     meta->title = chat__view(meta + 1, title.len);
     if (title.len > 0)
         memcpy(meta + 1, title.data, title.len);
-    s->change->meta = meta;
+    change->meta = meta;
     return CHAT_OK;
 }
 
-static chat_view title_of(const chat_frame *frame)
+/* What an earlier record says is kept, here or in SQLite. */
+static chat_status stage_title(chat__state *state, chat__state_change *change, chat_view title)
 {
-    return CHAT_FRAME_HAS(frame, TITLE) ? frame->title : chat__view(NULL, 0);
-}
-
-static void add_users(staging *s, const chat_frame *frame, chat__role role)
-{
-    for (size_t i = 0; CHAT_FRAME_HAS(frame, USERS) && i < frame->users.n_items; i++)
-        add_event(s, frame->users.items[i], role);
-}
-
-/* A `chat` record: author and users are members, besides those that are already. */
-static chat_status stage_group(staging *s, const chat_frame *frame)
-{
-    add_users(s, frame, CHAT__ROLE_MEMBER);
-    if (CHAT_FRAME_HAS(frame, FROM))
-        add_event(s, frame->from, CHAT__ROLE_OWNER);
-    return stage_meta(s, title_of(frame), chat_snowflake_decode(s->change->id).unix_ms,
-                      CHAT_FRAME_HAS(frame, OPEN) && frame->open);
-}
-
-/* Only the title changes; what an earlier record says is kept, here or in SQLite. */
-static chat_status stage_title(const staging *s, const chat_frame *frame)
-{
-    chat__state_chat *chat = s->change->chat;
+    chat__state_chat *chat = change->chat;
     uint64_t created_ms = 0;
     int is_open = -1;
-    pthread_mutex_lock(&s->state->lock);
+    pthread_mutex_lock(&state->lock);
     const chat__state_meta *known = chat->staged_meta != NULL ? chat->staged_meta : chat->meta;
     if (known != NULL) {
         created_ms = known->created_ms;
         is_open = known->is_open;
     }
-    pthread_mutex_unlock(&s->state->lock);
-    return stage_meta(s, title_of(frame), created_ms, is_open);
+    pthread_mutex_unlock(&state->lock);
+    return stage_meta(state, change, title, created_ms, is_open);
 }
 
-/* A `change` record. What a newer version wrote changes nothing here. */
-static chat_status stage_change(staging *s, const chat_frame *frame)
+static chat_status stage_fact(chat__store *store, chat__state_change *change, uint64_t seq,
+                              const chat__facts *facts)
 {
-    static const struct {
-        const char *what;
-        chat__role role; /* without `role` */
-        int may_have_role;
-    } KINDS[] = {{"join", CHAT__ROLE_MEMBER, 1},
-                 {"leave", CHAT__ROLE_NONE, 0},
-                 {"add", CHAT__ROLE_MEMBER, 0},
-                 {"remove", CHAT__ROLE_NONE, 0},
-                 {"role", CHAT__ROLE_MEMBER, 1}};
-    chat__role role = CHAT_FRAME_HAS(frame, ROLE) ? chat__role_named(frame->role) : CHAT__ROLE_NONE;
-    if (chat__view_equal(frame->what, chat__view_str("title")))
-        return stage_title(s, frame);
-    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
-        if (!chat__view_equal(frame->what, chat__view_str(KINDS[i].what)))
-            continue;
-        int is_named = KINDS[i].may_have_role && role != CHAT__ROLE_NONE;
-        add_users(s, frame, is_named ? role : KINDS[i].role);
-        /* Who inherits the group. */
-        if (!KINDS[i].may_have_role && CHAT_FRAME_HAS(frame, USER) && role != CHAT__ROLE_NONE)
-            add_event(s, frame->user, role);
+    switch (facts->what) {
+    case CHAT__FACT_GROUP:
+        return stage_meta(&store->state, change, facts->title, facts->created_ms, facts->is_open);
+    case CHAT__FACT_TITLE:
+        return stage_title(&store->state, change, facts->title);
+    case CHAT__FACT_READ:
+        return chat__store_stage_marker(store, change, facts);
+    case CHAT__FACT_MUTE:
+        return chat__store_stage_mute(store, change, seq, facts);
+    case CHAT__FACT_BLOCK:
+        return chat__store_stage_block(store, change, seq, facts);
+    case CHAT__FACT_NOTE:
+        return chat__store_stage_note(store, change, seq, facts);
+    case CHAT__FACT_NONE:
+        break;
     }
     return CHAT_OK;
-}
-
-static chat_status stage_payload(chat__store *store, staging *s, uint32_t kind, chat_view payload)
-{
-    chat_frame frame;
-    chat_status status = chat_frame_decode(store->decoder, CHAT_ENCODING_CBOR, payload, &frame);
-    if (status != CHAT_OK || frame.type != kind)
-        return status == CHAT_ERR_NOMEM ? status : CHAT_ERR_ARG;
-    status = kind == CHAT_FRAME_CHAT ? stage_group(s, &frame) : stage_change(s, &frame);
-    return status == CHAT_OK ? stage_events(s) : status;
-}
-
-/* What changes one value, if it does. */
-static chat_status stage_mark(chat__store *store, chat__state_change *change,
-                              const chat__record *record, chat_view payload)
-{
-    switch (record->kind) {
-    case CHAT_FRAME_MARKER:
-        return chat__store_stage_marker(store, change, payload);
-    case CHAT_FRAME_SETTING:
-        return chat__store_stage_mute(store, change, record->seq, payload);
-    case CHAT_FRAME_BLOCKED:
-        return chat__store_stage_block(store, change, record->seq, payload);
-    case CHAT_FRAME_NOTE:
-        return chat__store_stage_note(store, change, record->seq, payload);
-    default:
-        return CHAT_OK;
-    }
 }
 
 static chat_status stage_kind(chat__store *store, chat__state_change *change,
                               const chat__record *record, chat_view payload)
 {
-    chat_view members[2];
-    staging s;
+    chat__facts facts;
+    chat__facts_record of = {.kind = record->kind, .id = record->id};
     int is_unknown = change->chat->staged.ordinal == 0;
-    s.state = &store->state;
-    s.change = change;
-    s.seq = record->seq;
-    s.n_users = 0;
-    s.is_first = record->ordinal == 1 || (record->ordinal == 0 && is_unknown);
-    if (record->kind == CHAT_FRAME_CHAT || record->kind == CHAT_FRAME_CHANGE)
-        return stage_payload(store, &s, record->kind, payload);
-    chat_status status = stage_mark(store, change, record, payload);
-    if (status != CHAT_OK)
-        return status;
-    chat_view name = {change->chat->name, change->chat->len};
-    if (!is_unknown)
-        return CHAT_OK;
-    s.is_first = 1;
-    if (chat_self_user(name, members) == CHAT_OK) {
-        add_event(&s, members[0], CHAT__ROLE_MEMBER);
-    } else if (chat_direct_members(name, members) == CHAT_OK) {
-        add_event(&s, members[0], CHAT__ROLE_MEMBER);
-        add_event(&s, members[1], CHAT__ROLE_MEMBER);
-    }
-    return stage_events(&s);
+    of.chat = chat__view(change->chat->name, change->chat->len);
+    of.is_first = record->ordinal == 1 || (record->ordinal == 0 && is_unknown);
+    /* Who writes in a direct chat is in it, also when its first record is damaged. */
+    if (record->kind != CHAT_FRAME_CHAT && record->kind != CHAT_FRAME_CHANGE)
+        of.is_first = is_unknown;
+    chat_status status = chat__facts_read(store->decoder, &of, payload, &facts);
+    if (status == CHAT_OK)
+        status = stage_fact(store, change, record->seq, &facts);
+    return status == CHAT_OK ? stage_events(&store->state, change, record->seq, &facts) : status;
 }
 
 static void unstage(chat__state *state, chat__state_row **row)

@@ -6,8 +6,6 @@
 #include "base/bits.h"
 #include "base/view.h"
 
-#include <chat/id.h>
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,23 +13,15 @@
 #define IS_NOT     2u
 
 chat_status chat__store_stage_block(chat__store *store, chat__state_change *change, uint64_t seq,
-                                    chat_view payload)
+                                    const chat__facts *facts)
 {
     chat__state *state = &store->state;
-    chat_frame frame;
-    chat_view user;
     uint8_t place[8];
-    chat_status status = chat_frame_decode(store->decoder, CHAT_ENCODING_CBOR, payload, &frame);
-    if (status == CHAT_ERR_NOMEM)
-        return status;
-    if (status != CHAT_OK || frame.type != CHAT_FRAME_BLOCKED ||
-        chat_self_user(chat__view(change->chat->name, change->chat->len), &user) != CHAT_OK)
-        return CHAT_ERR_ARG;
     chat__store64le(place, seq);
     pthread_mutex_lock(&state->lock);
-    change->mark = chat__state_row_of(state, CHAT__ROW_BLOCK, user, chat__view(place, sizeof place),
-                                      frame.user);
-    change->mark_value = frame.blocked ? IS_BLOCKED : IS_NOT;
+    change->mark = chat__state_row_of(state, CHAT__ROW_BLOCK, facts->user,
+                                      chat__view(place, sizeof place), facts->of);
+    change->mark_value = facts->is_blocked ? IS_BLOCKED : IS_NOT;
     if (change->mark != NULL)
         change->mark->n_staged++;
     pthread_mutex_unlock(&state->lock);

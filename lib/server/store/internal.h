@@ -10,6 +10,8 @@
 #include "store/scan.h"
 #include "store/state.h"
 #include "store/store.h"
+#include "views/facts.h"
+#include "views/members.h"
 
 #define CHAT__STORE_PATH_MAX 4096u
 
@@ -37,27 +39,6 @@ struct chat__store {
     int is_damaged;                          /* state.db; under the state's lock */
     int has_state;                           /* `state` and the locks are initialised */
 };
-
-/* What the record `seq` made of a user in a chat: a chat__role, and CHAT__EVENT_FIRST in the first
-   record of the chat. The last one says what holds; all of them, what may be read. */
-typedef struct chat__event {
-    uint64_t seq;
-    uint8_t value;
-    uint8_t user_len;
-    uint8_t user[CHAT_ID_MAX_BYTES];
-} chat__event;
-
-#define CHAT__EVENT_FIRST 8u
-
-static inline chat__role chat__event_role(uint64_t value)
-{
-    return (chat__role)(value & 3u);
-}
-
-/* A user reads records of these `seq`s, both included. */
-typedef struct chat__range {
-    uint64_t first, last;
-} chat__range;
 
 /*
  * members.c: what a user may read of a group, oldest first; free `*out` with the allocator.
@@ -87,9 +68,15 @@ void chat__store_accept(chat__store *store, const chat__record *record);
 void chat__store_publish(chat__store *store, uint64_t end);
 void chat__store_discard(chat__store *store);
 
-/* marks.c: what a `marker` record does. CHAT_ERR_ARG: it is none; CHAT_ERR_NOMEM. */
+/* marks.c, mutes.c, blocks.c, notes.c: what a fact of the record does. CHAT_OK, CHAT_ERR_NOMEM. */
 chat_status chat__store_stage_marker(chat__store *store, chat__state_change *change,
-                                     chat_view payload);
+                                     const chat__facts *facts);
+chat_status chat__store_stage_mute(chat__store *store, chat__state_change *change, uint64_t seq,
+                                   const chat__facts *facts);
+chat_status chat__store_stage_block(chat__store *store, chat__state_change *change, uint64_t seq,
+                                    const chat__facts *facts);
+chat_status chat__store_stage_note(chat__store *store, chat__state_change *change, uint64_t seq,
+                                   const chat__facts *facts);
 /* runs.c: since when. The numbers are on disk. */
 typedef enum chat__run_type { CHAT__RUN_DELIVERED = 1, CHAT__RUN_READ = 2 } chat__run_type;
 /* Kept of a user, chat and type; of older messages no time is known. */
@@ -112,15 +99,7 @@ typedef struct chat__since {
 } chat__since;
 /* Since when the user has, or has read, `seq`; 0: not known. CHAT_OK, CHAT_ERR_IO. */
 chat_status chat__store_since(chat__store *store, const chat__since *of, uint64_t *out_ms);
-/* mutes.c: what the `setting` record `seq` does. CHAT_ERR_ARG: it is none; CHAT_ERR_NOMEM. */
-chat_status chat__store_stage_mute(chat__store *store, chat__state_change *change, uint64_t seq,
-                                   chat_view payload);
-/* blocks.c: what the `blocked` record `seq` does. CHAT_ERR_ARG: it is none; CHAT_ERR_NOMEM. */
-chat_status chat__store_stage_block(chat__store *store, chat__state_change *change, uint64_t seq,
-                                    chat_view payload);
-/* notes.c: what the `note` record `seq` does. CHAT_ERR_ARG: it is none; CHAT_ERR_NOMEM. */
-chat_status chat__store_stage_note(chat__store *store, chat__state_change *change, uint64_t seq,
-                                   chat_view payload);
+/* marks.c */
 /* How far the user has read the chat, 0: not at all. */
 chat_status chat__store_read_seq(chat__store *store, chat_view user, chat_view chat,
                                  uint64_t *out_seq);

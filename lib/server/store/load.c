@@ -24,10 +24,7 @@ typedef struct user_chat {
     uint64_t muted_until_ms;
     uint32_t unread;
     uint8_t has_unread;
-    uint64_t first_event; /* seq of the first membership, and of the latest change of it */
-    uint64_t last_event;
-    uint8_t first_value; /* see chat__event */
-    uint8_t last_value;
+    chat__membership membership;
     uint8_t title_len;
     uint8_t has_long_title; /* CHAT_TITLE_MAX_BYTES does not fit a byte */
     uint8_t chat_len;
@@ -83,25 +80,8 @@ static chat_status note_event(loading *load, chat_view chat, uint64_t seq, uint6
     user_chat *entry = entry_of(load, chat);
     if (entry == NULL)
         return CHAT_ERR_NOMEM;
-    if (entry->first_event == 0 || seq < entry->first_event) {
-        entry->first_event = seq;
-        entry->first_value = (uint8_t)value;
-    }
-    if (seq >= entry->last_event) {
-        entry->last_event = seq;
-        entry->last_value = (uint8_t)value;
-    }
+    chat__membership_take(&entry->membership, seq, value);
     return CHAT_OK;
-}
-
-/* A device gets what came since its user is a member, and no more than its user may read. */
-static void limit_to_membership(user_chat *entry)
-{
-    uint64_t before = entry->first_event > 0 ? entry->first_event - 1 : 0;
-    if ((entry->first_value & CHAT__EVENT_FIRST) == 0 && entry->cursor < before)
-        entry->cursor = before;
-    if (chat__event_role(entry->last_value) == CHAT__ROLE_NONE)
-        entry->last_seq = entry->last_event;
 }
 
 static void raise_cursor(loading *load, chat_view chat, uint64_t seq)
@@ -244,7 +224,8 @@ static chat_status cut_backlog(loading *load, uint64_t now_unix_ms)
 {
     chat__backlog *first = NULL;
     for (user_chat *each = load->first; each != NULL; each = each->next) {
-        limit_to_membership(each);
+        each->cursor = chat__membership_cursor(&each->membership, each->cursor);
+        each->last_seq = chat__membership_last_seq(&each->membership, each->last_seq);
         each->backlog.chat = chat__view(each->chat, each->chat_len);
         each->backlog.cursor = each->cursor;
         each->backlog.last_seq = each->last_seq;
@@ -353,7 +334,7 @@ chat_status chat__store_load_user(chat__store *store, const chat__store_visit *v
                                      each->read_seq,
                                      each->unread,
                                      each->has_unread,
-                                     chat__event_role(each->last_value) == CHAT__ROLE_NONE,
+                                     chat__membership_is_past(&each->membership),
                                      each->muted_until_ms,
                                      each->backlog.gap_seq};
         if (status == CHAT_OK)

@@ -28,27 +28,17 @@ static int is_chat(chat_view id)
 /* --- the record --- */
 
 chat_status chat__store_stage_marker(chat__store *store, chat__state_change *change,
-                                     chat_view payload)
+                                     const chat__facts *facts)
 {
     chat__state *state = &store->state;
-    chat_frame frame;
     chat_view none = {NULL, 0};
-    chat_view user;
-    chat_status status = chat_frame_decode(store->decoder, CHAT_ENCODING_CBOR, payload, &frame);
-    if (status == CHAT_ERR_NOMEM)
-        return status;
-    if (status != CHAT_OK || frame.type != CHAT_FRAME_MARKER || frame.read_seq > INT64_MAX ||
-        chat_self_user(chat__view(change->chat->name, change->chat->len), &user) != CHAT_OK)
-        return CHAT_ERR_ARG;
     pthread_mutex_lock(&state->lock);
-    change->mark = chat__state_row_of(state, CHAT__ROW_READ, user, none, frame.of);
-    change->mark_value = frame.read_seq;
+    change->mark = chat__state_row_of(state, CHAT__ROW_READ, facts->user, none, facts->of);
+    change->mark_value = facts->read_seq;
     if (change->mark != NULL)
         change->mark->n_staged++;
-    change->run = chat__store_stage_read(state, user, frame.of, frame.read_seq);
-    change->run_ms = CHAT_FRAME_HAS(&frame, TS) && frame.ts > 0
-                         ? frame.ts
-                         : chat_snowflake_decode(change->id).unix_ms;
+    change->run = chat__store_stage_read(state, facts->user, facts->of, facts->read_seq);
+    change->run_ms = facts->at_ms;
     pthread_mutex_unlock(&state->lock);
     return change->mark != NULL && change->run != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
 }

@@ -6,6 +6,7 @@
  */
 #include "store/internal.h"
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/view.h"
 
 #include <stdlib.h>
@@ -13,9 +14,10 @@
 
 typedef struct events {
     chat__store *store;
-    chat__event *items;
+    chat__member_event *items;
     size_t n_items;
     size_t cap;
+    chat__arena names;
     uint8_t title[CHAT_TITLE_MAX_BYTES];
     size_t title_len;
     int is_open; /* -1: not known yet */
@@ -28,19 +30,18 @@ static chat_status add(events *all, chat_view user, uint64_t seq, uint64_t value
         return CHAT_OK;
     if (all->n_items == all->cap) {
         size_t cap = all->cap == 0 ? 64 : all->cap * 2;
-        chat__event *items =
+        chat__member_event *items =
             chat__alloc_resize(&all->store->allocator, all->items, cap * sizeof *items);
         if (items == NULL)
             return CHAT_ERR_NOMEM;
         all->items = items;
         all->cap = cap;
     }
-    chat__event *event = &all->items[all->n_items++];
+    chat__member_event *event = &all->items[all->n_items++];
     event->seq = seq;
     event->value = (uint8_t)value;
-    event->user_len = (uint8_t)user.len;
-    memcpy(event->user, user.data, user.len);
-    return CHAT_OK;
+    event->name = chat__arena_copy(&all->names, user);
+    return event->name.data != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
 }
 
 static void set_title(events *all, chat_view title)
@@ -111,15 +112,17 @@ static chat_status add_stored_events(events *all, chat_view chat, chat_view user
     return status == CHAT_EMPTY ? CHAT_OK : status;
 }
 
-static int compare(const void *left, const void *right)
+static void begin(events *all, chat__store *store)
 {
-    const chat__event *a = left;
-    const chat__event *b = right;
-    int order =
-        chat__view_compare(chat__view(a->user, a->user_len), chat__view(b->user, b->user_len));
-    if (order != 0)
-        return order;
-    return a->seq == b->seq ? 0 : a->seq < b->seq ? -1 : 1;
+    memset(all, 0, sizeof *all);
+    all->store = store;
+    chat__arena_init(&all->names, &store->allocator, SIZE_MAX / 2);
+}
+
+static void end(events *all)
+{
+    chat__alloc_free(&all->store->allocator, all->items);
+    chat__arena_done(&all->names);
 }
 
 static chat_status load(events *all, chat_view chat, chat_view user)
@@ -134,43 +137,18 @@ static chat_status load(events *all, chat_view chat, chat_view user)
         status = add_stored_events(all, chat, user);
     pthread_mutex_unlock(&all->store->read_lock);
     if (status == CHAT_OK && all->n_items > 1)
-        qsort(all->items, all->n_items, sizeof *all->items, compare);
+        qsort(all->items, all->n_items, sizeof *all->items, chat__member_event_compare);
     return chat__store_note(all->store, status);
-}
-
-static int is_same_user(const chat__event *a, const chat__event *b)
-{
-    return a->user_len == b->user_len && memcmp(a->user, b->user, a->user_len) == 0;
-}
-
-/* From the events of each user, in order, who is a member at the end. */
-static size_t members_of(const events *all, chat__store_member *out)
-{
-    size_t n = 0;
-    uint64_t since = 0;
-    for (size_t i = 0; i < all->n_items; i++) {
-        const chat__event *event = &all->items[i];
-        chat__role role = chat__event_role(event->value);
-        if (i == 0 || !is_same_user(event, event - 1))
-            since = 0;
-        since = role == CHAT__ROLE_NONE ? 0 : since == 0 ? event->seq : since;
-        int is_last = i + 1 == all->n_items || !is_same_user(event, event + 1);
-        if (!is_last || role == CHAT__ROLE_NONE)
-            continue;
-        out[n].user = chat__view(event->user, event->user_len);
-        out[n].since = since;
-        out[n++].role = role;
-    }
-    return n;
 }
 
 chat_status chat__store_load_chat(chat__store *store, chat_view chat, chat__store_chat_fn fn,
                                   void *ctx)
 {
-    events all = {.store = store};
+    events all;
     chat__store_member *members = NULL;
     if (chat.len == 0 || chat.len > CHAT_CHAT_ID_MAX_BYTES)
         return CHAT_ERR_NOT_FOUND;
+    begin(&all, store);
     chat_status status = load(&all, chat, chat__view(NULL, 0));
     if (status == CHAT_OK && !all.is_there)
         status = CHAT_ERR_NOT_FOUND;
@@ -180,37 +158,19 @@ chat_status chat__store_load_chat(chat__store *store, chat_view chat, chat__stor
     }
     if (status == CHAT_OK) {
         chat__store_chat row = {{all.title, all.title_len}, all.is_open > 0, members, 0};
-        row.n_members = members_of(&all, members);
+        row.n_members = chat__members_of(all.items, all.n_items, members);
         fn(ctx, &row);
     }
     chat__alloc_free(&store->allocator, members);
-    chat__alloc_free(&store->allocator, all.items);
+    end(&all);
     return status;
-}
-
-/* The first membership reads from the beginning. */
-static size_t ranges_of(const events *all, chat__range *out)
-{
-    size_t n = 0;
-    int is_in = 0;
-    for (size_t i = 0; i < all->n_items; i++) {
-        const chat__event *event = &all->items[i];
-        int is_member = chat__event_role(event->value) != CHAT__ROLE_NONE;
-        if (is_member && !is_in) {
-            out[n].first = n == 0 ? 0 : event->seq;
-            out[n++].last = UINT64_MAX;
-        } else if (!is_member && is_in) {
-            out[n - 1].last = event->seq;
-        }
-        is_in = is_member;
-    }
-    return n;
 }
 
 chat_status chat__store_ranges(chat__store *store, chat_view chat, chat_view user,
                                chat__range **out, size_t *out_n)
 {
-    events all = {.store = store};
+    events all;
+    begin(&all, store);
     *out = NULL;
     *out_n = 0;
     chat_status status = load(&all, chat, user);
@@ -221,7 +181,7 @@ chat_status chat__store_ranges(chat__store *store, chat_view chat, chat_view use
         status = *out == NULL ? CHAT_ERR_NOMEM : CHAT_OK;
     }
     if (status == CHAT_OK)
-        *out_n = ranges_of(&all, *out);
-    chat__alloc_free(&store->allocator, all.items);
+        *out_n = chat__ranges_of(all.items, all.n_items, *out);
+    end(&all);
     return status;
 }

@@ -5,26 +5,16 @@
 #include "base/bits.h"
 #include "base/view.h"
 
-#include <chat/id.h>
-
 chat_status chat__store_stage_mute(chat__store *store, chat__state_change *change, uint64_t seq,
-                                   chat_view payload)
+                                   const chat__facts *facts)
 {
     chat__state *state = &store->state;
-    chat_frame frame;
-    chat_view user;
     uint8_t place[8];
-    chat_status status = chat_frame_decode(store->decoder, CHAT_ENCODING_CBOR, payload, &frame);
-    if (status == CHAT_ERR_NOMEM)
-        return status;
-    if (status != CHAT_OK || frame.type != CHAT_FRAME_SETTING ||
-        chat_self_user(chat__view(change->chat->name, change->chat->len), &user) != CHAT_OK)
-        return CHAT_ERR_ARG;
     chat__store64le(place, seq);
     pthread_mutex_lock(&state->lock);
-    change->mark =
-        chat__state_row_of(state, CHAT__ROW_MUTE, user, chat__view(place, sizeof place), frame.of);
-    change->mark_value = frame.until;
+    change->mark = chat__state_row_of(state, CHAT__ROW_MUTE, facts->user,
+                                      chat__view(place, sizeof place), facts->of);
+    change->mark_value = facts->until_ms;
     if (change->mark != NULL)
         change->mark->n_staged++;
     pthread_mutex_unlock(&state->lock);

@@ -18,35 +18,17 @@
 
 /* --- the record --- */
 
-static chat__note_what what_of(const chat_frame *note)
-{
-    if (chat__view_equal(note->what, chat__view_str("edit")))
-        return CHAT__NOTE_EDIT;
-    if (chat__view_equal(note->what, chat__view_str("delete")))
-        return CHAT__NOTE_DELETE;
-    if (!chat__view_equal(note->what, chat__view_str("react")))
-        return CHAT__NOTE_NONE;
-    return CHAT_FRAME_HAS(note, REACTION) ? CHAT__NOTE_REACT : CHAT__NOTE_UNREACT;
-}
-
 chat_status chat__store_stage_note(chat__store *store, chat__state_change *change, uint64_t seq,
-                                   chat_view payload)
+                                   const chat__facts *facts)
 {
     chat__state *state = &store->state;
-    chat_frame note;
     uint8_t key[KEY_BYTES];
-    chat_status status = chat_frame_decode(store->decoder, CHAT_ENCODING_CBOR, payload, &note);
-    if (status == CHAT_ERR_NOMEM)
-        return status;
-    if (status != CHAT_OK || note.type != CHAT_FRAME_NOTE || note.re_seq > INT64_MAX)
-        return CHAT_ERR_ARG;
-    chat__store64le(key, note.re_seq);
-    key[KEY_BYTES - 1] = (uint8_t)what_of(&note);
-    if (key[KEY_BYTES - 1] == CHAT__NOTE_NONE)
-        return CHAT_OK; /* of a newer version */
+    chat__store64le(key, facts->re_seq);
+    key[KEY_BYTES - 1] = (uint8_t)facts->note;
     pthread_mutex_lock(&state->lock);
-    change->mark = chat__state_row_of(state, CHAT__ROW_NOTE, note.from, chat__view(key, sizeof key),
-                                      chat__view(change->chat->name, change->chat->len));
+    change->mark =
+        chat__state_row_of(state, CHAT__ROW_NOTE, facts->user, chat__view(key, sizeof key),
+                           chat__view(change->chat->name, change->chat->len));
     change->mark_value = seq;
     if (change->mark != NULL)
         change->mark->n_staged++;

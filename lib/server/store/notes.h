@@ -5,15 +5,6 @@
 
 #include "store/internal.h"
 
-/* As in the column `what` of state.db. */
-typedef enum chat__note_what {
-    CHAT__NOTE_NONE,
-    CHAT__NOTE_EDIT,
-    CHAT__NOTE_DELETE,
-    CHAT__NOTE_REACT,
-    CHAT__NOTE_UNREACT
-} chat__note_what;
-
 /* Of a row of type CHAT__ROW_NOTE: the message's seq, and what was done. */
 uint64_t chat__state_note_re(const chat__state_row *row);
 chat__note_what chat__state_note_what(const chat__state_row *row);

@@ -54,7 +54,8 @@ typedef struct chat__state_chat {
 } chat__state_chat;
 
 typedef enum chat__row_type {
-    CHAT__ROW_MEMBER = 'm', /* user, chat, seq in place of a device; value: see chat__event */
+    CHAT__ROW_MEMBER =
+        'm', /* user, chat, seq in place of a device; value: see chat__member_event */
     CHAT__ROW_DEVICE = 'd', /* user, device; value: last seen, 0: forgotten */
     CHAT__ROW_CURSOR = 'c', /* user, device (or none, see devices.c), chat; value: seq */
     CHAT__ROW_GONE = 'g',   /* user, device: what SQLite has of it does not count */

@@ -10,8 +10,8 @@
 
 #include <chat/frame.h>
 
-#include "base/role.h"
 #include "store/files.h"
+#include "views/members.h"
 
 typedef struct chat__store chat__store;
 
@@ -96,11 +96,7 @@ int chat__store_wants_flush(chat__store *store);
 uint64_t chat__store_lag(chat__store *store);
 
 /* Borrowed during the call. */
-typedef struct chat__store_member {
-    chat_view user;
-    uint64_t since; /* seq of the record that made them a member */
-    chat__role role;
-} chat__store_member;
+typedef chat__member chat__store_member;
 
 typedef struct chat__store_chat {
     chat_view title;
