@@ -8,7 +8,7 @@ import pytest
 from test_cassandra import finish, start
 
 
-@pytest.mark.parametrize("program", ["store", "apply"])
+@pytest.mark.parametrize("program", ["store", "apply", "kill"])
 def test_rules_of_the_writing_side(up, build, program):
     nodes = up("cassandra")["where"]["nodes"]
     assert re.search(r"\[  PASSED  \] \d+ test\(s\)\.", finish(
