@@ -47,7 +47,8 @@ OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["clie
                  "history": ["testing"], "backend": ["server", "store", "testing", "etcd", "kafka",
                              "cassandra", "redis", "base"],
                  "etcd": ["etcd"], "kafka": ["kafka"], "cassandra": ["cassandra"],
-                 "cassandra_schema": ["cassandra"], "redis": ["redis"]}
+                 "cassandra_schema": ["cassandra"], "cassandra_store": ["cassandra"],
+                 "redis": ["redis"]}
 
 INCLUDE_PATHS = ["include", "lib", "lib/core", "lib/server"]
 SUFFIXES = (".c", ".h")

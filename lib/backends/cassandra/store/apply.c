@@ -165,7 +165,7 @@ static void place_all(chat__cstore_applying *a)
         } else {
             place->item = chat__cstore_ask(&a->call, CHAT__CSTORE_GET_PLACE);
             chat__cstore_text(&a->call, record->chat);
-            chat__cstore_u32(&a->call, chat__cstore_span_of(record->seq));
+            chat__cstore_u32(&a->call, chat__cstore_bucket_of(record->seq));
             chat__cstore_u64(&a->call, record->seq);
         }
     }

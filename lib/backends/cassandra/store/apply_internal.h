@@ -6,6 +6,7 @@
 
 #include "backends/cassandra/store/apply.h"
 #include "backends/cassandra/store/facts.h"
+#include "backends/cassandra/store/places.h"
 
 #define CHAT__CSTORE_NONE UINT32_MAX
 
@@ -44,12 +45,6 @@ typedef struct chat__cstore_applying {
 
 /* Numbers of an entry of reads. */
 enum { CHAT__CSTORE_READ_SEQ = 0, CHAT__CSTORE_READ_ITEM = 1 /* that asks for it, and 1 */ };
-
-/* A span of 2^30 ms, some twelve days, as it is in the upper bits of a seq. */
-static inline uint32_t chat__cstore_span_of(uint64_t seq)
-{
-    return (uint32_t)(seq >> 53);
-}
 
 /* The facts of record `i`, whose place is known. */
 static inline chat_status chat__cstore_facts_of(chat__cstore_applying *a, uint32_t i)

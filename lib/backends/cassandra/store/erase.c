@@ -36,7 +36,7 @@ static chat_status add(erasing *e, uint32_t record, uint64_t of, uint64_t seq)
 {
     target added = {record, chat__cstore_ask(&e->bodies, CHAT__CSTORE_GET_RECORD), seq, of};
     chat__cstore_text(&e->bodies, e->a->records[record].chat);
-    chat__cstore_u32(&e->bodies, chat__cstore_span_of(seq));
+    chat__cstore_u32(&e->bodies, chat__cstore_bucket_of(seq));
     chat__cstore_u64(&e->bodies, seq);
     e->n_targets++;
     return chat__buf_append(&e->targets, &added, sizeof added);

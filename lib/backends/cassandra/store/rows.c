@@ -72,7 +72,7 @@ void chat__cstore_message_values(chat__cstore_call *call, const chat__cstore_mes
                                  uint64_t timestamp)
 {
     chat__cstore_text(call, message->chat);
-    chat__cstore_u32(call, chat__cstore_span_of(message->seq));
+    chat__cstore_u32(call, chat__cstore_bucket_of(message->seq));
     chat__cstore_u64(call, message->seq);
     chat__cstore_u64(call, message->id);
     chat__cstore_u32(call, message->kind);
@@ -86,7 +86,7 @@ static void put_bucket(chat__cstore_applying *a, const chat_store_record *record
 {
     (void)chat__cstore_ask(&a->call, CHAT__CSTORE_PUT_BUCKET);
     chat__cstore_text(&a->call, record->chat);
-    chat__cstore_u32(&a->call, chat__cstore_span_of(record->seq));
+    chat__cstore_u32(&a->call, chat__cstore_bucket_of(record->seq));
     chat__cstore_u64(&a->call, record->seq);
 }
 
@@ -97,12 +97,12 @@ static void put_messages(chat__cstore_applying *a, const chat__cstore_moving *he
     for (uint32_t i = head->first; i != CHAT__CSTORE_NONE; i = a->places[i].next) {
         const chat_store_record *record = &a->records[i];
         const chat__cstore_placed *place = &a->places[i];
-        uint32_t span = chat__cstore_span_of(record->seq);
+        uint32_t span = chat__cstore_bucket_of(record->seq);
         chat__cstore_message message = {record->chat,   record->seq,  record->id,     place->prev,
                                         place->ordinal, record->kind, record->payload};
         if (place->is_stored)
             continue;
-        if (place->prev == 0 || chat__cstore_span_of(place->prev) != span) {
+        if (place->prev == 0 || chat__cstore_bucket_of(place->prev) != span) {
             put_bucket(a, record);
             open_span = CHAT__CSTORE_NONE;
         }
