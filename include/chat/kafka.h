@@ -13,7 +13,11 @@
  *
  * Appends are idempotent and answered when all replicas in sync have them. A record is a message
  * with the chat as its key; its value is a head of 12 bytes (1, 0, kind in 2 and id in 8 bytes, big
- * endian) and the payload. A reader's position is a committed offset whose metadata is "seq=N".
+ * endian) and the payload. With a term the head is 20 bytes (2, 0, kind, id, term in 8 bytes); a
+ * fence is such a head alone (2, 1) without a key. A reader's position is a committed offset whose
+ * metadata is "seq=N" and, where there are terms, " term=T past=P", P being the term at the record
+ * `window_records` before; "?" behind a term says that fences may be missing before it.
+ * See <chat/backend/log.h> for what terms are.
  *
  * librdkafka works on threads and in memory of its own; what is here is called by one thread at a
  * time and calls nobody back but the log sink, in that thread.
@@ -58,6 +62,9 @@ typedef struct chat_kafka_options {
     size_t n_properties;                   /**< how many */
     const chat_allocator *allocator;       /**< NULL: libc's */
     const chat_log_sink *log;              /**< for lines; NULL: none */
+    uint32_t is_assigned;                  /**< 1: read what `assign` of the log says, without the
+                                                group's sharing; 0 */
+    uint32_t reserved;                     /**< 0 */
 } chat_kafka_options;
 
 /** What goes on, from the newest statistics of librdkafka. Counts are since chat_kafka_open(). */
@@ -77,6 +84,7 @@ typedef struct chat_kafka_figures {
     uint64_t lag_max_records; /**< of the partition that is furthest behind */
     uint64_t rebalances;      /**< of the group */
     uint64_t dropped_records; /**< read, but with an id that was there just before */
+    uint64_t void_records;    /**< read, but of a term that is over: of writers that do not know */
 } chat_kafka_figures;
 
 /** Defaults as documented at the fields. Thread: any. Memory: writes `*options`. */

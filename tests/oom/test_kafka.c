@@ -69,15 +69,22 @@ static void follow_once(oom_memory *memory, void *ctx)
     chat_allocator allocator = oom_allocator(memory);
     chat__follow follow;
     (void)ctx;
-    if (chat__follow_init(&follow, &allocator, 8, 0) != CHAT_OK)
+    const chat__follow_at at = {0};
+    const chat__follow_record fence = {.offset = 1, .term = 1, .is_fence = 1};
+    uint64_t seq = 0;
+    if (chat__follow_init(&follow, &allocator, 8, &at) != CHAT_OK) {
         assert_null(follow.items);
+    } else if (chat__follow_next(&follow, &fence, &seq) == CHAT__FOLLOW_NOMEM) {
+        oom_recover(memory);
+        assert_int_equal(chat__follow_next(&follow, &fence, &seq), CHAT__FOLLOW_FENCED);
+    }
     chat__follow_done(&follow);
 }
 
 static void following_a_partition(void **state)
 {
     (void)state;
-    assert_int_equal(oom_loop(follow_once, NULL), 1);
+    assert_int_equal(oom_loop(follow_once, NULL), 2);
 }
 
 static int set_up(void **state)

@@ -43,7 +43,7 @@ OUTER_HEADERS = {"client": ["client", "core/client"], "client_transport": ["clie
                  "client_thread": ["client"], "client_store": ["client"], "token": ["client", "net"],
                  "server": ["server"], "testing": ["testing"],
                  "testing_server": ["testing"], "testing_notifier": ["testing"],
-                 "testing_shared": ["testing"],
+                 "testing_shared": ["testing"], "testing_log": ["testing"],
                  "history": ["testing"], "backend": ["server", "store", "testing", "etcd", "kafka",
                              "cassandra", "redis", "base"],
                  "etcd": ["etcd"], "kafka": ["kafka"], "cassandra": ["cassandra"],

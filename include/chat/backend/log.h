@@ -9,10 +9,23 @@
  * Nothing is called back: put `fd` into a loop, and whenever it is readable call `process`, then
  * `next_event` until CHAT_EMPTY.
  *
- * Readers of one group share the partitions. Where a group is in a partition is its *position*: the
- * offset of the next record, and the `seq` of the last one. Every reader derives the same
- * `seq = max(seq before + 1, id)` from the log alone, and drops a record whose id is among the
- * records just before it (how many is an option of the log), so all groups see the same records.
+ * A reader is of a group. Where a group is in a partition is its *position*: the offset of the next
+ * record, the `seq` of the last one, and the term. Which partitions are read is up to the log's
+ * options: either the readers of the group share them, or each says with `assign` which it reads.
+ * Every reader derives the same `seq = max(seq before + 1, id)` from the log alone, and drops a
+ * record whose id is among the records just before it (how many is an option of the log), so all
+ * groups see the same records.
+ *
+ * *Terms and fences* are for partitions that one writer has at a time. A record carries the term of
+ * its writer; a partition begins with term 0. A *fence* with a higher term than the partition's
+ * makes its term the current one. A record with another term than the current one is *void*, as is
+ * a fence whose term is not higher: it counts for no reader, moves no `seq`, and its id is not
+ * remembered. So who has appended a fence and read up to it knows all that will ever count under
+ * lower terms, and a writer that goes on without knowing reads its own records back as void. Two
+ * writers never use the same term. Where nobody fences, all records have term 0 and count.
+ *
+ * Where the log lost its fences (it begins behind them, or there is a gap), a record with a higher
+ * term is believed to stand behind its own, until the next fence.
  */
 #ifndef CHAT_BACKEND_LOG_H
 #define CHAT_BACKEND_LOG_H
@@ -38,19 +51,23 @@ typedef struct chat_log_record {
     uint32_t reserved;    /**< 0 */
     chat_view chat;       /**< the key, not empty */
     chat_view payload;    /**< may be empty */
+    uint64_t term;        /**< of who appends it; 0 when nobody fences */
 } chat_log_record;
 
 /** What has happened. */
 typedef enum chat_log_event_type {
-    /** An append ended: `tag`, `status`, `partition`, and when CHAT_OK its `offset`: it is durable.
-        In the order of the appends for each partition. CHAT_ERR_TIMEOUT: it may be there or not. */
+    /** An append or a fence ended: `tag`, `status`, `partition`, and when CHAT_OK its `offset`: it
+        is durable. Whether it counts is known when it is read: as RECORD or FENCED, or VOID. In the
+        order of the appends for each partition. CHAT_ERR_TIMEOUT: it may be there or not. */
     CHAT_LOG_EVENT_APPENDED = 1,
-    /** A record was read: `record`. */
+    /** A record was read: `record`, and `partition`, `offset`, `seq` and `term` as in it. */
     CHAT_LOG_EVENT_RECORD,
-    /** `partition` is read here from now on, at `offset`, behind a record with `seq` (0: none). */
+    /** `partition` is read here from now on, at `offset`, behind a record with `seq` (0: none), in
+        `term`. */
     CHAT_LOG_EVENT_ASSIGNED,
-    /** `partition` goes to another reader. What is committed before the next call of `next_event`
-        is what that one goes on from; no more of its records come. */
+    /** `partition` is not read here any more: no more of its records come. In a group it goes to
+        another reader, and what is committed before the next call of `next_event` is what that one
+        goes on from. After `assign` what was committed has been sent and answered. */
     CHAT_LOG_EVENT_REVOKED,
     /** `partition` has another reader already, who may have read the same records. Nothing can be
         committed. */
@@ -64,7 +81,13 @@ typedef enum chat_log_event_type {
     /** Something is wrong: `status` and `text`. CHAT_ERR_CORRUPT: the record at `offset` of
         `partition` is none of ours and was stepped over. CHAT_ERR_IO: this log is dead; open
         another. Otherwise it goes on by itself. */
-    CHAT_LOG_EVENT_PROBLEM
+    CHAT_LOG_EVENT_PROBLEM,
+    /** The fence at `offset` of `partition` made `term` the current one; `seq` is that of the last
+        record before it. */
+    CHAT_LOG_EVENT_FENCED,
+    /** The record at `offset` of `partition`, with `id` (0: a fence) and `term`, is void. `seq` is
+        that of the last record that counts. */
+    CHAT_LOG_EVENT_VOID
 } chat_log_event_type;
 
 /** An event; fields that its type does not name are 0. */
@@ -79,6 +102,8 @@ typedef struct chat_log_event {
     uint64_t from_offset;     /**< see the type */
     const char *text;         /**< for people, or NULL; borrowed as the record */
     chat_log_record record;   /**< of a RECORD */
+    uint64_t term;            /**< see the type */
+    uint64_t id;              /**< of a VOID */
 } chat_log_event;
 
 /** A log: a table of functions, called one at a time. None blocks. */
@@ -104,12 +129,12 @@ typedef struct chat_log {
      * The next event, into `*out` as far as its struct_size goes. Who stops before CHAT_EMPTY calls
      * again without waiting for `fd`. Who calls too seldom (minutes) loses its partitions: to take
      * no records for a while, use `pause`.
-     * @return CHAT_OK; CHAT_EMPTY; CHAT_ERR_ARG
+     * @return CHAT_OK; CHAT_EMPTY; CHAT_ERR_ARG; CHAT_ERR_NOMEM nothing is lost, call again
      */
     chat_status (*next_event)(void *ctx, chat_log_event *out);
     /**
-     * All records of `partition` up to `offset`, that of a record with `seq`, are done with. Only
-     * the newest position counts; it is sent by `process`.
+     * All records of `partition` up to `offset`, that of an event (RECORD, FENCED, VOID) with
+     * `seq`, are done with. Only the newest position counts; it is sent by `process`.
      * @return CHAT_OK; CHAT_ERR_STATE the partition is not read here, or it goes backwards
      */
     chat_status (*commit)(void *ctx, uint32_t partition, uint64_t offset, uint64_t seq);
@@ -119,6 +144,24 @@ typedef struct chat_log {
      * @return CHAT_OK; CHAT_ERR_STATE the partition is not read here
      */
     chat_status (*pause)(void *ctx, uint32_t partition, int is_paused);
+    /**
+     * Read exactly these `n` partitions, each from the position of the group. One that is new here
+     * begins with ASSIGNED. From one that is not among them no more records come and nothing can be
+     * committed; what was committed is sent, and when that was answered (or failed for good) it
+     * ends with REVOKED. Nobody else is asked: others may read the same partitions and commit the
+     * same positions, and it is up to the caller that they do not.
+     *
+     * Memory: `partitions` is borrowed. @return CHAT_OK; CHAT_ERR_ARG there is no such partition,
+     * or it is named twice: nothing changes; CHAT_ERR_STATE the log is not read this way;
+     * CHAT_ERR_NOMEM
+     */
+    chat_status (*assign)(void *ctx, const uint32_t *partitions, size_t n);
+    /**
+     * Append a fence to `partition`: from there on only records with `term` count. Answered by
+     * APPENDED with `tag`; whether it was in time is known when it is read: as FENCED or VOID.
+     * @return as `append`; CHAT_ERR_ARG no such partition, or `term` is 0
+     */
+    chat_status (*fence)(void *ctx, uint64_t tag, uint32_t partition, uint64_t term);
 } chat_log;
 
 #ifdef __cplusplus

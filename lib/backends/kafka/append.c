@@ -2,44 +2,47 @@
 /* The producer: records go out, reports come back. */
 #include "backends/kafka/internal.h"
 #include "base/bits.h"
+#include "base/sized.h"
 
 #include <chat/partition.h>
 
+#include <stddef.h>
 #include <string.h>
 
 _Static_assert(sizeof(void *) >= sizeof(uint64_t), "a tag travels as the pointer of a message");
+
+/* Records of programs that know no terms. */
+#define OLD_RECORD_BYTES offsetof(chat_log_record, term)
 
 static uint64_t cost_of(size_t chat_bytes, size_t value_bytes)
 {
     return chat_bytes + value_bytes + CHAT__KAFKA_RECORD_BYTES;
 }
 
+static size_t head_bytes(const chat_log_record *record)
+{
+    return CHAT__KAFKA_HEAD_BYTES + (record->term == 0 ? 0 : CHAT__KAFKA_TERM_BYTES);
+}
+
 static chat_status encode(chat_kafka *kafka, const chat_log_record *record)
 {
-    uint8_t head[CHAT__KAFKA_HEAD_BYTES] = {1, 0};
+    uint8_t head[CHAT__KAFKA_HEAD_BYTES + CHAT__KAFKA_TERM_BYTES] = {record->term == 0 ? 1 : 2, 0};
+    if (record->id == 0)
+        head[1] = CHAT__KAFKA_IS_FENCE;
     chat__store16be(head + 2, (uint16_t)record->kind);
     chat__store64be(head + 4, record->id);
+    chat__store64be(head + 12, record->term);
     kafka->value.len = 0;
-    chat_status status = chat__buf_append(&kafka->value, head, sizeof head);
+    chat_status status = chat__buf_append(&kafka->value, head, head_bytes(record));
     if (status == CHAT_OK && record->payload.len > 0)
         status = chat__buf_append(&kafka->value, record->payload.data, record->payload.len);
     return status;
 }
 
-static int is_right(const chat_log_record *record)
+static chat_status produce(chat_kafka *kafka, uint64_t tag, uint32_t partition,
+                           const chat_log_record *record)
 {
-    return record->struct_size >= sizeof *record && record->id != 0 && record->id >> 63 == 0 &&
-           record->kind <= UINT16_MAX && record->chat.len > 0;
-}
-
-chat_status chat__kafka_append(void *ctx, uint64_t tag, const chat_log_record *record)
-{
-    chat_kafka *kafka = ctx;
-    if (kafka->producer == NULL)
-        return CHAT_ERR_STATE;
-    if (record == NULL || !is_right(record))
-        return CHAT_ERR_ARG;
-    uint64_t cost = cost_of(record->chat.len, CHAT__KAFKA_HEAD_BYTES + record->payload.len);
+    uint64_t cost = cost_of(record->chat.len, head_bytes(record) + record->payload.len);
     if (cost > kafka->options.max_waiting_bytes)
         return CHAT_ERR_LIMIT;
     if (cost > kafka->options.max_waiting_bytes - kafka->waiting_bytes)
@@ -47,7 +50,6 @@ chat_status chat__kafka_append(void *ctx, uint64_t tag, const chat_log_record *r
     chat_status status = encode(kafka, record);
     if (status != CHAT_OK)
         return status;
-    uint32_t partition = chat_partition_of(record->chat, kafka->table.n_partitions);
     if (rd_kafka_produce(kafka->topic, (int32_t)partition, RD_KAFKA_MSG_F_COPY, kafka->value.data,
                          kafka->value.len, record->chat.data, record->chat.len,
                          (void *)(uintptr_t)tag) != 0) {
@@ -57,6 +59,35 @@ chat_status chat__kafka_append(void *ctx, uint64_t tag, const chat_log_record *r
     kafka->waiting_bytes += cost;
     kafka->waiting_records++;
     return CHAT_OK;
+}
+
+static int is_right(const chat_log_record *record)
+{
+    return record->id != 0 && record->id >> 63 == 0 && record->kind <= UINT16_MAX &&
+           record->chat.len > 0;
+}
+
+chat_status chat__kafka_append(void *ctx, uint64_t tag, const chat_log_record *from)
+{
+    chat_kafka *kafka = ctx;
+    chat_log_record record = {.struct_size = sizeof record};
+    if (kafka->producer == NULL)
+        return CHAT_ERR_STATE;
+    if (from == NULL || from->struct_size < OLD_RECORD_BYTES ||
+        chat__sized_take(&record, sizeof record, from) != CHAT_OK || !is_right(&record))
+        return CHAT_ERR_ARG;
+    return produce(kafka, tag, chat_partition_of(record.chat, kafka->table.n_partitions), &record);
+}
+
+chat_status chat__kafka_fence(void *ctx, uint64_t tag, uint32_t partition, uint64_t term)
+{
+    chat_kafka *kafka = ctx;
+    chat_log_record record = {.struct_size = sizeof record, .term = term};
+    if (kafka->producer == NULL)
+        return CHAT_ERR_STATE;
+    if (partition >= kafka->table.n_partitions || term == 0)
+        return CHAT_ERR_ARG;
+    return produce(kafka, tag, partition, &record);
 }
 
 static chat_status give_report(chat_kafka *kafka, chat_log_event *out)

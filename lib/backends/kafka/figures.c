@@ -59,9 +59,10 @@ void chat__kafka_take_stats(chat_kafka *kafka, int is_reader, const char *json, 
     cJSON *root = cJSON_ParseWithLength(json, len);
     if (root == NULL)
         return;
-    uint64_t dropped = figures->dropped_records;
+    uint64_t dropped = figures->dropped_records, voids = figures->void_records;
     memset(figures, 0, sizeof *figures);
     figures->dropped_records = dropped;
+    figures->void_records = voids;
     figures->written_records = number_of(root, "txmsgs");
     figures->written_bytes = number_of(root, "txmsg_bytes");
     figures->read_records = number_of(root, "rxmsgs");

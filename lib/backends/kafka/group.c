@@ -6,13 +6,11 @@
  */
 #include "backends/kafka/internal.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ASK_TIMEOUT_MS 10000
-#define SEQ_LABEL      "seq="
+#define MAX_TRIES      3u /* to commit, of a partition that is leaving */
 
 void chat__kafka_note_add(chat_kafka *kafka, const chat__kafka_note *note)
 {
@@ -63,7 +61,7 @@ static void unassign(chat_kafka *kafka, const rd_kafka_topic_partition_list_t *l
 
 /* --- arriving --- */
 
-static void ask_positions(chat_kafka *kafka)
+void chat__kafka_ask_positions(chat_kafka *kafka)
 {
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(kafka->consumer, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
@@ -75,19 +73,15 @@ static void ask_positions(chat_kafka *kafka)
     rd_kafka_AdminOptions_destroy(options);
 }
 
-/* The seq of a position; 0 and a line when somebody else has set it. */
-static uint64_t seq_of(chat_kafka *kafka, const rd_kafka_topic_partition_t *at)
+/* What is known at a position; nothing and a line when somebody else has set it. */
+static chat__follow_at read_position(chat_kafka *kafka, const rd_kafka_topic_partition_t *at)
 {
-    char text[32] = "", *end = text;
-    size_t label = sizeof SEQ_LABEL - 1;
-    if (at->metadata_size > label && at->metadata_size < sizeof text)
-        memcpy(text, at->metadata, at->metadata_size);
-    uint64_t seq = strtoull(text + label, &end, 10);
-    if (strncmp(text, SEQ_LABEL, label) == 0 && end > text + label && *end == 0)
-        return seq;
-    log_error(kafka, "a committed position has no seq (metadata \"seq=N\")",
-              "was it set by hand? Records are numbered by their ids alone");
-    return 0;
+    chat__follow_at found = {0};
+    if (at->offset >= 0 &&
+        chat__kafka_read_position(at->metadata, at->metadata_size, &found) != CHAT_OK)
+        log_error(kafka, "a committed position has no seq (metadata \"seq=N\")",
+                  "was it set by hand? Records are numbered by their ids alone");
+    return found;
 }
 
 /* Make ready for a partition. CHAT_OK, CHAT_ERR_NOMEM. */
@@ -99,15 +93,20 @@ static chat_status begin(chat_kafka *kafka, rd_kafka_topic_partition_t *at)
     if (part == NULL)
         return CHAT_OK;
     int has_position = at->offset >= 0;
-    note.seq = has_position ? seq_of(kafka, at) : 0;
+    chat__follow_at found = read_position(kafka, at);
+    note.seq = found.seq;
+    note.term = found.now.term;
     note.offset = has_position ? (uint64_t)at->offset : 0;
     chat_status status =
-        chat__follow_init(&follow, &kafka->allocator, kafka->options.window_records, note.seq);
+        chat__follow_init(&follow, &kafka->allocator, kafka->options.window_records, &found);
     if (status != CHAT_OK)
         return status;
     chat__follow_done(&part->follow);
-    *part = (chat__kafka_part){
-        .follow = follow, .next = note.offset, .origin = note.offset, .is_read = 1};
+    *part = (chat__kafka_part){.follow = follow,
+                               .next = note.offset,
+                               .origin = note.offset,
+                               .is_read = 1,
+                               .is_wanted = part->is_wanted};
     part->start = note.offset > kafka->options.window_records
                       ? note.offset - kafka->options.window_records
                       : 0;
@@ -141,6 +140,7 @@ static int arrive(chat_kafka *kafka, const rd_kafka_topic_partition_list_t *foun
     }
     kafka->arriving = NULL;
     assign(kafka, list);
+    kafka->is_unsettled = kafka->options.is_assigned != 0;
     rd_kafka_topic_partition_list_destroy(list);
     return 1;
 }
@@ -161,7 +161,7 @@ static void take_positions(chat_kafka *kafka, rd_kafka_event_t *event)
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_error(kafka, "positions could not be read, trying again",
                   rd_kafka_event_error_string(event));
-    ask_positions(kafka);
+    chat__kafka_ask_positions(kafka);
 }
 
 /* --- commits --- */
@@ -182,8 +182,10 @@ static void take_commit(chat_kafka *kafka, rd_kafka_event_t *event)
                                  .offset = (uint64_t)at->offset - 1};
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             note.status = chat__kafka_explain(kafka, err, NULL);
-            part->is_dirty = part->is_read;
+            part->is_dirty |= part->is_read || (part->is_leaving && ++part->n_failed < MAX_TRIES);
         }
+        part->is_sending = 0;
+        kafka->is_unsettled |= part->is_leaving;
         chat__kafka_note_add(kafka, &note);
     }
 }
@@ -214,36 +216,54 @@ int chat__kafka_take_result(chat_kafka *kafka)
     return 1;
 }
 
+/* CHAT_OK, CHAT_ERR_NOMEM. */
+static chat_status add_commit(chat_kafka *kafka, rd_kafka_topic_partition_list_t *list, uint32_t i)
+{
+    chat__kafka_part *part = &kafka->parts[i];
+    size_t len = 0;
+    char *text = chat__kafka_write_position(&part->commit_at, &len);
+    if (text == NULL)
+        return CHAT_ERR_NOMEM; /* later */
+    rd_kafka_topic_partition_t *at =
+        rd_kafka_topic_partition_list_add(list, kafka->options.topic, (int32_t)i);
+    at->offset = (int64_t)part->commit_offset;
+    at->metadata = text; /* freed by librdkafka with the list */
+    at->metadata_size = len;
+    part->is_dirty = 0;
+    part->is_sending = 1;
+    return CHAT_OK;
+}
+
+/* They were not sent. */
+static void take_back(chat_kafka *kafka, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        chat__kafka_part *part = part_of(kafka, &list->elems[i]);
+        part->is_dirty = 1;
+        part->is_sending = 0;
+    }
+}
+
 void chat__kafka_send_commits(chat_kafka *kafka, int is_last)
 {
-    char text[32];
     if (kafka->consumer == NULL || (kafka->is_committing && !is_last))
         return;
     rd_kafka_topic_partition_list_t *list = NULL;
     for (uint32_t i = 0; i < kafka->table.n_partitions; i++) {
-        chat__kafka_part *part = &kafka->parts[i];
-        if (!part->is_dirty)
+        if (!kafka->parts[i].is_dirty)
             continue;
         if (list == NULL)
             list = rd_kafka_topic_partition_list_new(16);
-        rd_kafka_topic_partition_t *at =
-            rd_kafka_topic_partition_list_add(list, kafka->options.topic, (int32_t)i);
-        int len = snprintf(text, sizeof text, SEQ_LABEL "%" PRIu64, part->commit_seq);
-        at->offset = (int64_t)part->commit_offset;
-        at->metadata = malloc((size_t)len + 1); /* freed by librdkafka with the list */
-        at->metadata_size = at->metadata == NULL ? 0 : (size_t)len;
-        if (at->metadata == NULL) { /* later */
-            (void)rd_kafka_topic_partition_list_del(list, kafka->options.topic, (int32_t)i);
-            continue;
-        }
-        memcpy(at->metadata, text, (size_t)len + 1);
-        part->is_dirty = 0;
+        if (add_commit(kafka, list, i) != CHAT_OK)
+            break;
     }
     if (list == NULL)
         return;
     if (list->cnt > 0 && rd_kafka_commit_queue(kafka->consumer, list, kafka->results, NULL, NULL) ==
                              RD_KAFKA_RESP_ERR_NO_ERROR)
         kafka->is_committing = 1;
+    else
+        take_back(kafka, list);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -258,7 +278,9 @@ chat_status chat__kafka_commit(void *ctx, uint32_t partition, uint64_t offset, u
     if (offset + 1 == part->commit_offset)
         return CHAT_OK;
     part->commit_offset = offset + 1;
-    part->commit_seq = seq;
+    chat__follow_at_offset(&part->follow, offset, &part->commit_at);
+    chat__follow_forget(&part->follow, offset);
+    part->commit_at.seq = seq;
     part->is_dirty = 1;
     return CHAT_OK;
 }
@@ -314,7 +336,7 @@ void chat__kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
         assign(kafka, list);
     } else {
         kafka->arriving = rd_kafka_topic_partition_list_copy(list);
-        ask_positions(kafka);
+        chat__kafka_ask_positions(kafka);
     }
 }
 

@@ -2,7 +2,8 @@
 /*
  * A log in Kafka, inside. kafka.c has its life and the table of functions, settings.c what
  * librdkafka is told, advice.c what its errors mean for a person, admin.c the check of the topic,
- * append.c the producer, read.c the consumer, group.c its partitions, figures.c the statistics.
+ * append.c the producer, read.c the consumer, group.c its partitions, assign.c those that the
+ * caller names, position.c what is committed, figures.c the statistics.
  * Nothing blocks but open and free; callbacks of librdkafka run inside of our own calls.
  */
 #ifndef CHAT_KAFKA_INTERNAL_H
@@ -17,21 +18,28 @@
 #include <librdkafka/rdkafka.h>
 
 #define CHAT__KAFKA_HEAD_BYTES    12u
+#define CHAT__KAFKA_TERM_BYTES    8u   /* more, in a head of version 2 */
+#define CHAT__KAFKA_IS_FENCE      1u   /* a flag in it */
 #define CHAT__KAFKA_RECORD_BYTES  200u /* what librdkafka keeps for a message beside its bytes */
 #define CHAT__KAFKA_PROBLEM_BYTES 1024u
 #define CHAT__KAFKA_MAX_PROBLEMS  32u /* that wait for the caller */
 
 /* What this reader knows of a partition. */
 typedef struct chat__kafka_part {
-    chat__follow follow;                /* its memory is kept when the partition goes */
-    uint64_t start;                     /* where reading began: the window before the position */
-    uint64_t origin;                    /* the position */
-    uint64_t next;                      /* offset of the record that is given out next */
-    uint64_t commit_offset, commit_seq; /* the position that the caller wants committed */
-    uint8_t is_read;                    /* it is ours */
-    uint8_t is_dirty;                   /* commit_offset is to be sent */
-    uint8_t has_position;               /* the group has been here before */
-    uint8_t is_begun;                   /* a record has come since it became ours */
+    chat__follow follow;       /* its memory is kept when the partition goes */
+    uint64_t start;            /* where reading began: the window before the position */
+    uint64_t origin;           /* the position */
+    uint64_t next;             /* offset of the record that is given out next */
+    uint64_t commit_offset;    /* the position that the caller wants committed */
+    chat__follow_at commit_at; /* what holds there */
+    uint8_t is_read;           /* it is ours */
+    uint8_t is_dirty;          /* commit_offset is to be sent */
+    uint8_t has_position;      /* the group has been here before */
+    uint8_t is_begun;          /* a record has come since it became ours */
+    uint8_t is_wanted;         /* assign: the caller wants it */
+    uint8_t is_leaving;        /* assign: goes when its commits are answered */
+    uint8_t is_sending;        /* a commit of it is under way */
+    uint8_t n_failed;          /* commits since it is leaving */
 } chat__kafka_part;
 
 /* An event that waits for the caller; of rebalances and commits there is one for each partition. */
@@ -39,7 +47,7 @@ typedef struct chat__kafka_note {
     chat_log_event_type type;
     chat_status status;
     uint32_t partition;
-    uint64_t offset, seq, from_offset;
+    uint64_t offset, seq, from_offset, term;
 } chat__kafka_note;
 
 struct chat_kafka {
@@ -71,6 +79,7 @@ struct chat_kafka {
     rd_kafka_topic_partition_list_t *leaving;  /* revoked; go when the caller knows */
     int is_gap_told;                           /* of `held` */
     int is_committing;
+    int is_unsettled; /* assign: what is read is not what is wanted */
     chat__kafka_part *parts;
     chat__kafka_note *notes;
     uint32_t n_notes, next_note, max_notes;
@@ -95,17 +104,20 @@ chat_status chat__kafka_check_topic(chat_kafka *kafka, uint32_t timeout_ms);
 
 /* append.c */
 chat_status chat__kafka_append(void *ctx, uint64_t tag, const chat_log_record *record);
+chat_status chat__kafka_fence(void *ctx, uint64_t tag, uint32_t partition, uint64_t term);
 /* CHAT_OK: an event; CHAT_EMPTY. */
 chat_status chat__kafka_next_answer(chat_kafka *kafka, chat_log_event *out);
 
 /* read.c */
-/* CHAT_OK: an event; CHAT_EMPTY; CHAT_MORE: there are notes. */
+/* CHAT_OK: an event; CHAT_EMPTY; CHAT_MORE: there are notes; CHAT_ERR_NOMEM: call again. */
 chat_status chat__kafka_next_record(chat_kafka *kafka, chat_log_event *out);
 void chat__kafka_on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque);
 
 /* group.c */
 void chat__kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                               rd_kafka_topic_partition_list_t *list, void *opaque);
+/* Ask for the positions of `arriving`, and take them when they are known. */
+void chat__kafka_ask_positions(chat_kafka *kafka);
 void chat__kafka_note_add(chat_kafka *kafka, const chat__kafka_note *note);
 /* Take in one result of a commit or a question. 1: there was one. */
 int chat__kafka_take_result(chat_kafka *kafka);
@@ -114,6 +126,17 @@ void chat__kafka_let_go(chat_kafka *kafka);
 void chat__kafka_send_commits(chat_kafka *kafka, int is_last);
 chat_status chat__kafka_commit(void *ctx, uint32_t partition, uint64_t offset, uint64_t seq);
 chat_status chat__kafka_pause(void *ctx, uint32_t partition, int is_paused);
+
+/* assign.c */
+chat_status chat__kafka_assign(void *ctx, const uint32_t *partitions, size_t n);
+/* Bring what is read nearer to what is wanted. */
+void chat__kafka_settle(chat_kafka *kafka);
+
+/* position.c */
+/* What to commit with an offset; from malloc(), as librdkafka wants it. NULL: no memory. */
+char *chat__kafka_write_position(const chat__follow_at *at, size_t *out_len);
+/* CHAT_OK; CHAT_ERR_ARG: it is none, `out` is what then holds. */
+chat_status chat__kafka_read_position(const void *text, size_t len, chat__follow_at *out);
 
 /* figures.c */
 int chat__kafka_on_stats(rd_kafka_t *rk, char *json, size_t len, void *opaque);

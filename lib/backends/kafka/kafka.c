@@ -53,6 +53,8 @@ static int is_right(const chat_kafka_options *o)
 {
     if (!is_name(o->brokers) || !is_name(o->topic) || (o->group != NULL && !is_name(o->group)))
         return 0;
+    if (o->is_assigned > 1 || (o->group == NULL && o->is_assigned))
+        return 0;
     if ((o->group == NULL && o->read_only) || (o->properties == NULL && o->n_properties > 0))
         return 0;
     return are_numbers_right(o);
@@ -112,6 +114,7 @@ static int give_note(chat_kafka *kafka, chat_log_event *out)
     out->offset = note->offset;
     out->seq = note->seq;
     out->from_offset = note->from_offset;
+    out->term = note->term;
     out->text = note->status == CHAT_OK ? NULL : kafka->problem;
     return 1;
 }
@@ -130,6 +133,9 @@ static chat_status find_event(chat_kafka *kafka, chat_log_event *out)
             return CHAT_OK;
         if (kafka->leaving != NULL)
             chat__kafka_let_go(kafka);
+        chat__kafka_settle(kafka);
+        if (kafka->n_notes > 0)
+            continue;
         if (chat__kafka_next_answer(kafka, out) == CHAT_OK)
             return CHAT_OK;
         if (chat__kafka_take_result(kafka))
@@ -181,7 +187,9 @@ chat_status chat_kafka_new(const chat_kafka_options *given, chat_kafka **out)
                               .process = process,
                               .next_event = next_event,
                               .commit = chat__kafka_commit,
-                              .pause = chat__kafka_pause};
+                              .pause = chat__kafka_pause,
+                              .assign = chat__kafka_assign,
+                              .fence = chat__kafka_fence};
     *out = kafka;
     return CHAT_OK;
 }
@@ -201,11 +209,13 @@ static chat_status subscribe(chat_kafka *kafka)
     if (kafka->consumer == NULL)
         return CHAT_OK;
     kafka->parts = chat__alloc_zero(&kafka->allocator, n * sizeof *kafka->parts);
-    /* At most two of a rebalance or a commit for each partition, and problems. */
-    kafka->max_notes = 2 * n + 2 * CHAT__KAFKA_MAX_PROBLEMS;
+    /* At most three of an assignment or a commit for each partition, and problems. */
+    kafka->max_notes = 3 * n + 2 * CHAT__KAFKA_MAX_PROBLEMS;
     kafka->notes = chat__alloc_zero(&kafka->allocator, kafka->max_notes * sizeof *kafka->notes);
     if (kafka->parts == NULL || kafka->notes == NULL)
         return CHAT_ERR_NOMEM;
+    if (kafka->options.is_assigned)
+        return CHAT_OK;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     (void)rd_kafka_topic_partition_list_add(list, kafka->options.topic, RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t err = rd_kafka_subscribe(kafka->consumer, list);

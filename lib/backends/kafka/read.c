@@ -6,36 +6,59 @@
 
 #include <string.h>
 
+/* A fence has no id. */
+static int is_fence(const chat_log_record *record)
+{
+    return record->id == 0;
+}
+
 static int decode(const rd_kafka_message_t *message, chat_log_record *out)
 {
     const uint8_t *head = message->payload;
-    if (message->len < CHAT__KAFKA_HEAD_BYTES || head[0] != 1 || message->key_len == 0)
+    size_t bytes = CHAT__KAFKA_HEAD_BYTES;
+    if (message->len < bytes || head[0] < 1 || head[0] > 2)
         return 0;
+    if (head[0] == 2) {
+        bytes += CHAT__KAFKA_TERM_BYTES;
+        if (message->len < bytes)
+            return 0;
+        out->term = chat__load64be(head + CHAT__KAFKA_HEAD_BYTES);
+    }
     out->struct_size = sizeof *out;
     out->partition = (uint32_t)message->partition;
     out->kind = chat__load16be(head + 2);
     out->id = chat__load64be(head + 4);
     out->offset = (uint64_t)message->offset;
     out->chat = chat__view(message->key, message->key_len);
-    out->payload = chat__view(head + CHAT__KAFKA_HEAD_BYTES, message->len - CHAT__KAFKA_HEAD_BYTES);
-    return out->id != 0 && out->id >> 63 == 0;
+    out->payload = chat__view(head + bytes, message->len - bytes);
+    if (head[0] == 2 && head[1] == CHAT__KAFKA_IS_FENCE)
+        return out->id == 0 && out->chat.len == 0 && out->term != 0;
+    return out->id != 0 && out->id >> 63 == 0 && out->chat.len > 0;
 }
 
 /*
  * Records are missing in front of this one, or it was there before: the log was cut, and begins
- * anew. Says so before the record is given out. 1: a note was made.
+ * anew. Says so before the record is given out. CHAT_OK: nothing to tell; CHAT_MORE: a note was
+ * made; CHAT_ERR_NOMEM.
  */
-static int check_gap(chat_kafka *kafka, chat__kafka_part *part, const rd_kafka_message_t *message)
+static chat_status check_gap(chat_kafka *kafka, chat__kafka_part *part,
+                             const rd_kafka_message_t *message)
 {
     uint64_t offset = (uint64_t)message->offset;
     int is_known = part->has_position || part->is_begun;
     int is_behind = part->next > part->origin ? offset < part->next : offset < part->start;
-    part->is_begun = 1;
+    if (!is_behind && !part->is_begun && offset > part->start &&
+        chat__follow_lost(&part->follow, offset, offset < part->next) != CHAT_OK)
+        return CHAT_ERR_NOMEM; /* the log begins here */
     if (!is_behind && (offset <= part->next || !is_known)) {
+        part->is_begun = 1;
         if (offset > part->next)
             part->next = part->origin = offset;
-        return 0;
+        return CHAT_OK;
     }
+    if (chat__follow_lost(&part->follow, offset, 0) != CHAT_OK)
+        return CHAT_ERR_NOMEM;
+    part->is_begun = 1;
     chat__kafka_note note = {.type = CHAT_LOG_EVENT_GAP,
                              .partition = (uint32_t)message->partition,
                              .from_offset = part->next,
@@ -45,42 +68,65 @@ static int check_gap(chat_kafka *kafka, chat__kafka_part *part, const rd_kafka_m
     part->next = part->origin = part->start = offset;
     part->commit_offset = offset;
     part->is_dirty = 0;
-    return 1;
+    return CHAT_MORE;
 }
 
-/* CHAT_OK: an event; CHAT_EMPTY: nothing for the caller. */
+static chat_status give_foreign(chat_kafka *kafka, const rd_kafka_message_t *message,
+                                chat_log_event *out)
+{
+    out->type = CHAT_LOG_EVENT_PROBLEM;
+    out->status = chat__kafka_say(kafka, CHAT_ERR_CORRUPT,
+                                  "Kafka at %s, topic %s, partition %d, offset %lld: this is no "
+                                  "record of a chat, it is stepped over. Who else writes to "
+                                  "`topic`?",
+                                  kafka->options.brokers, kafka->options.topic, message->partition,
+                                  (long long)message->offset);
+    out->text = kafka->problem;
+    return CHAT_OK;
+}
+
+/* What has become of a record, which is at its place. */
+static chat_status tell(chat_kafka *kafka, const chat__kafka_part *part, chat__follow_what what,
+                        chat_log_event *out)
+{
+    if (what == CHAT__FOLLOW_KNOWN) {
+        kafka->figures.dropped_records++;
+        return CHAT_EMPTY;
+    }
+    out->seq = part->follow.seq;
+    out->term = out->record.term;
+    if (what == CHAT__FOLLOW_COUNTS) {
+        out->type = CHAT_LOG_EVENT_RECORD;
+        return CHAT_OK;
+    }
+    out->type = what == CHAT__FOLLOW_FENCED ? CHAT_LOG_EVENT_FENCED : CHAT_LOG_EVENT_VOID;
+    out->id = out->record.id;
+    kafka->figures.void_records += what == CHAT__FOLLOW_VOID;
+    memset(&out->record, 0, sizeof out->record);
+    return CHAT_OK;
+}
+
+/* CHAT_OK: an event; CHAT_EMPTY: nothing for the caller; CHAT_ERR_NOMEM: nothing changed. */
 static chat_status place(chat_kafka *kafka, chat__kafka_part *part,
                          const rd_kafka_message_t *message, chat_log_event *out)
 {
     uint64_t offset = (uint64_t)message->offset;
     int is_ours = decode(message, &out->record);
+    chat__follow_record record = {offset, out->record.id, out->record.term, is_fence(&out->record)};
     if (offset < part->next) {
-        if (is_ours)
-            chat__follow_note(&part->follow, offset, out->record.id);
+        if (is_ours && chat__follow_note(&part->follow, &record) != CHAT_OK)
+            return CHAT_ERR_NOMEM;
         return CHAT_EMPTY;
     }
+    chat__follow_what what = CHAT__FOLLOW_VOID;
+    if (is_ours)
+        what = chat__follow_next(&part->follow, &record, &out->record.seq);
+    if (what == CHAT__FOLLOW_NOMEM)
+        return CHAT_ERR_NOMEM;
     part->next = offset + 1;
     out->partition = (uint32_t)message->partition;
     out->offset = offset;
-    if (!is_ours) {
-        out->type = CHAT_LOG_EVENT_PROBLEM;
-        out->status =
-            chat__kafka_say(kafka, CHAT_ERR_CORRUPT,
-                            "Kafka at %s, topic %s, partition %d, offset %lld: this is no "
-                            "record of a chat, it is stepped over. Who else writes to "
-                            "`topic`?",
-                            kafka->options.brokers, kafka->options.topic, message->partition,
-                            (long long)message->offset);
-        out->text = kafka->problem;
-        return CHAT_OK;
-    }
-    if (chat__follow_next(&part->follow, offset, out->record.id, &out->record.seq) != CHAT_OK) {
-        kafka->figures.dropped_records++;
-        return CHAT_EMPTY;
-    }
-    out->type = CHAT_LOG_EVENT_RECORD;
-    out->seq = out->record.seq;
-    return CHAT_OK;
+    return is_ours ? tell(kafka, part, what, out) : give_foreign(kafka, message, out);
 }
 
 static chat_status give_problem(chat_kafka *kafka, const rd_kafka_message_t *message,
@@ -101,11 +147,10 @@ static chat_status take(chat_kafka *kafka, rd_kafka_message_t *message, chat_log
     chat__kafka_part *part = &kafka->parts[message->partition];
     if (!part->is_read)
         return CHAT_EMPTY;
-    if (!kafka->is_gap_told && check_gap(kafka, part, message)) {
-        kafka->held = message;
-        kafka->is_gap_told = 1;
-        return CHAT_MORE;
-    }
+    chat_status status = kafka->is_gap_told ? CHAT_OK : check_gap(kafka, part, message);
+    kafka->is_gap_told |= status == CHAT_MORE;
+    if (status != CHAT_OK)
+        return status;
     return place(kafka, part, message, out);
 }
 
@@ -124,8 +169,10 @@ chat_status chat__kafka_next_record(chat_kafka *kafka, chat_log_event *out)
         if (message == NULL)
             return CHAT_EMPTY;
         chat_status status = take(kafka, message, out);
-        if (status == CHAT_MORE)
+        if (status == CHAT_MORE || status == CHAT_ERR_NOMEM) {
+            kafka->held = message;
             return status;
+        }
         kafka->held = NULL;
         kafka->is_gap_told = 0;
         if (status == CHAT_OK) {
