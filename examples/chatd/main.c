@@ -65,7 +65,9 @@ static void raise_file_limit(const chat_server_options *options)
 /* Where node numbers come from: etcd, if the options say so. */
 typedef struct numbers {
     chat_lease table;
+    chat_places places;
     struct chat_etcd_lease *of_etcd;
+    struct chat_etcd_places *places_of_etcd;
 } numbers;
 
 #ifdef CHATD_HAS_ETCD
@@ -82,9 +84,13 @@ static int take_from_etcd(chat_server_options *options, numbers *out)
         return EXIT_USAGE;
     }
     chat_status status = chat_etcd_lease_new(&etcd, &out->of_etcd);
+    if (status == CHAT_OK)
+        status = chat_etcd_places_new(&etcd, &out->places_of_etcd);
     if (status == CHAT_OK) {
         chat_etcd_lease_table(out->of_etcd, &out->table);
+        chat_etcd_places_table(out->places_of_etcd, &out->places);
         options->lease = &out->table;
+        options->places = &out->places;
         return EXIT_GOOD;
     }
     write_line(NULL, CHAT_LOG_ERROR,
@@ -112,6 +118,7 @@ static void free_numbers(numbers *from)
 {
 #ifdef CHATD_HAS_ETCD
     chat_etcd_lease_free(from->of_etcd);
+    chat_etcd_places_free(from->places_of_etcd);
 #else
     (void)from;
 #endif

@@ -9,6 +9,7 @@
 
 #include <chat/backend/lease.h>
 #include <chat/backend/notifier.h>
+#include <chat/backend/places.h>
 #include <chat/status.h>
 
 #ifdef __cplusplus
@@ -158,7 +159,9 @@ extern "C" {
       "Longest pause between two tries to connect to a member.")                                   \
     X(slots, "slots", NUMBER, 0, 0, 256, "slots",                                                  \
       "Parts of one server that members of a cluster share, for good; 0: links alone, no "         \
-      "sharing.")
+      "sharing.")                                                                                  \
+    X(gateway, "gateway", SWITCH, 0, 0, 1, "",                                                     \
+      "Take connections and run no slot; with slots and etcd.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {
@@ -202,6 +205,9 @@ typedef struct chat_server_options {
     /** Gives node numbers, one for each shard; NULL: the data directory does, for a server that
        makes ids alone. The table is copied by chat_server_new(). See etcd. */
     const chat_lease *lease;
+    /** Says which slots run here, for members of a cluster with `slots`; NULL: each has its fixed
+       part. The table is copied by chat_server_new(). See etcd. */
+    const chat_places *places;
 #define CHAT_SERVER_TYPE_PATH    const char *
 #define CHAT_SERVER_TYPE_ADDRESS const char *
 #define CHAT_SERVER_TYPE_NUMBER  uint64_t

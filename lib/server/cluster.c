@@ -306,6 +306,8 @@ static uint32_t rank_of(const chat__cluster *cluster, uint64_t member)
 int chat__cluster_is_own(const chat_server *server, uint32_t slot)
 {
     const chat__cluster *cluster = server->cluster;
+    if (server->placer != NULL)
+        return 0; /* not yet */
     return cluster == NULL ||
            slot % (cluster->n_members + 1) == rank_of(cluster, server->options.link_member);
 }
@@ -335,6 +337,10 @@ static void write_setup(const chat_server *server, char *out, size_t cap)
     size_t len = (size_t)snprintf(out, cap, "partitions=%" PRIu64, server->options.partitions);
     if (cluster == NULL)
         return;
+    if (server->placer != NULL) {
+        (void)snprintf(out + len, cap - len, " slots=%" PRIu64 " placed", server->options.slots);
+        return;
+    }
     for (uint32_t member = 0; member <= CHAT__LINKS_MAX_MEMBER; member++) {
         uint8_t bytes[4];
         if (member != server->options.link_member &&

@@ -298,6 +298,7 @@ void chat__shard_send_batches(chat__shard *shard)
     chat__slots_send_batches(shard);
     if (shard->appends != NULL) {
         shard->n_handed++;
+        shard->appends->life = shard->life;
         chat__committer_append(&shard->server->committer, shard->appends);
     }
     shard->appends = NULL;
@@ -413,6 +414,8 @@ static void take_appended(chat__shard *shard, chat__batch *batch)
 {
     const chat__append_head *head;
     size_t at = 0;
+    if (batch->life != shard->life)
+        return; /* of the node that was here before */
     while ((head = chat__batch_next_record(batch, &at)) != NULL) {
         shard->n_appending_bytes -= head->payload_len;
         chat__node_appended(shard->node, head->tag, (chat_status)head->status, head->seq,
@@ -434,6 +437,7 @@ int chat__shard_commit(chat__shard *shard)
         !chat__committer_try(&shard->server->committer, batch))
         return 0;
     shard->appends = NULL;
+    batch->life = shard->life;
     take_appended(shard, batch);
     chat__shard_drop_batch(shard, batch);
     return 1;
@@ -441,7 +445,7 @@ int chat__shard_commit(chat__shard *shard)
 
 static void take_batch(chat__shard *shard, chat__batch *batch)
 {
-    if (batch->life != 0 && batch->life != shard->life)
+    if (batch->life != 0 && batch->life != shard->life && batch->kind != CHAT__MAIL_APPEND)
         return; /* meant for the node that was here before */
     switch (batch->kind) {
     case CHAT__MAIL_LINK:

@@ -90,6 +90,8 @@ static void note(chat__herald *herald, chat__fate fate, const trace *to, chat_vi
 void chat__herald_take(chat__shard *shard, const chat__batch *batch)
 {
     told_head head;
+    if (shard->node == NULL)
+        return; /* it has stopped since */
     memcpy(&head, batch->bytes.data, sizeof head);
     chat__told told = {head.key, head.user_key, (chat__fate)head.fate,
                        chat__view(batch->bytes.data + sizeof head, head.device_len)};

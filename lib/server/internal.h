@@ -18,6 +18,7 @@
 #include "net/tls.h"
 #include "net/ws.h"
 #include "node/node.h"
+#include "options.h"
 #include "store/store.h"
 #include "net/visitors.h"
 
@@ -257,6 +258,11 @@ struct chat__shard {
     chat__node *node;          /* NULL: the slot does not run here */
     struct chat__slots *slots; /* NULL: this server is alone */
     uint64_t life;             /* of the node, when there are slots */
+    uint64_t term;             /* in which it runs, when places are given (slot.h) */
+    uint64_t slot_until_ms;    /* it stops, by then at the latest */
+    uint8_t is_placed;         /* the control thread says whether it runs here */
+    _Atomic uint64_t wanted_term, slot_term;
+    atomic_int is_slot_lost;
     chat__ws_pool *ws_pool;
     chat__tls_context *tls;
     chat__mailbox box;
@@ -420,6 +426,7 @@ struct chat_server {
     chat__lessee lessee;
     struct chat__links *links;     /* NULL: this server is alone */
     struct chat__cluster *cluster; /* NULL: all slots are here */
+    struct chat__placer *placer;   /* NULL: places are fixed */
     chat__shard *shards;
     uint32_t n_shards; /* and slots: each has a thread, also where it does not run */
     uint32_t n_ready;  /* shards that were initialised */
@@ -446,40 +453,6 @@ void chat__server_log(const chat_server *server, chat_log_level level, const cha
     __attribute__((format(printf, 3, 4)));
 void chat__server_wake_control(chat_server *server);
 uint64_t chat__server_unix_ms(void);
-
-/* options.c */
-void chat__options_log(const chat_server_options *options, chat_log_level level, const char *format,
-                       ...) __attribute__((format(printf, 3, 4)));
-/* Copy with its strings; free with chat__options_done(). */
-chat_status chat__options_copy(chat_server_options *out, const chat_server_options *from);
-void chat__options_done(chat_server_options *options);
-/* "HOST:PORT": whether it is one; `host` gets at most `cap` bytes, without brackets. */
-int chat__options_split_address(const char *text, char *host, size_t cap, uint16_t *out_port);
-
-/* The table, for those who walk it. */
-typedef enum chat__option_kind {
-    CHAT__OPTION_PATH = 1,
-    CHAT__OPTION_ADDRESS,
-    CHAT__OPTION_NUMBER,
-    CHAT__OPTION_SWITCH,
-    CHAT__OPTION_LEVEL
-} chat__option_kind;
-
-typedef struct chat__option {
-    const char *name;
-    chat__option_kind kind;
-    size_t offset; /* in chat_server_options */
-    const char *initial_text;
-    uint64_t initial, min, max;
-    const char *unit;
-    const char *text;
-} chat__option;
-
-extern const chat__option chat__option_rows[];
-extern const size_t chat__option_count;
-const char **chat__option_string(chat_server_options *options, const chat__option *row);
-uint64_t *chat__option_number(chat_server_options *options, const chat__option *row);
-const char *chat__option_level_name(uint64_t level);
 
 /* secret.c: the key that tokens are checked with. Problems go to options->log. */
 chat_status chat__secret_load(const chat_server_options *options, chat__jwt_key **out);

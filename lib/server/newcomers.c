@@ -42,6 +42,7 @@ void chat__newcomers_send(chat__shard *shard)
 {
     if (shard->newcomers == NULL)
         return;
+    shard->newcomers->life = shard->life;
     if (shard->newcomers->n_items > 0)
         chat__committer_flush(&shard->server->committer, shard->newcomers);
     else

@@ -6,6 +6,7 @@
 #include "cluster.h"
 #include "herald.h"
 #include "lessee.h"
+#include "placer.h"
 #include "base/alloc.h"
 
 #include <errno.h>
@@ -194,6 +195,8 @@ static chat_status fill(chat_server *server)
     if (status == CHAT_OK)
         status = chat__herald_init(server);
     if (status == CHAT_OK)
+        status = chat__placer_init(server);
+    if (status == CHAT_OK)
         status = chat__cluster_init(server);
     if (status == CHAT_OK)
         status = make_shards(server);
@@ -244,6 +247,7 @@ void chat_server_free(chat_server *server)
     chat__alloc_free(&allocator, server->shards);
     chat__committer_done(&server->committer);
     chat__cluster_done(server);
+    chat__placer_done(server);
     chat__herald_done(server);
     chat__lessee_done(server);
     chat__visitors_free(server->visitors);
@@ -314,18 +318,22 @@ static int is_drained(chat_server *server)
 static void wait_for_news(chat_server *server, uint64_t until_ms)
 {
     uint8_t bytes[64];
-    struct pollfd wake[2] = {{.fd = server->wake_read, .events = POLLIN},
-                             {.fd = chat__lessee_fd(server), .events = POLLIN}};
+    struct pollfd wake[3] = {{.fd = server->wake_read, .events = POLLIN},
+                             {.fd = chat__lessee_fd(server), .events = POLLIN},
+                             {.fd = chat__placer_fd(server), .events = POLLIN}};
     uint64_t now_ms = mono_ms();
     uint64_t of_lessee = chat__lessee_deadline(server);
+    uint64_t of_placer = chat__placer_deadline(server);
     until_ms = of_lessee < until_ms ? of_lessee : until_ms;
+    until_ms = of_placer < until_ms ? of_placer : until_ms;
     uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
     int timeout =
         until_ms == NO_DEADLINE ? -1 : (int)(left_ms < MAX_POLL_MS ? left_ms : MAX_POLL_MS);
-    (void)poll(wake, 2, timeout);
-    chat__lessee_turn(server, mono_ms());
+    (void)poll(wake, 3, timeout);
     while (read(server->wake_read, bytes, sizeof bytes) == (ssize_t)sizeof bytes)
         continue;
+    chat__lessee_turn(server, mono_ms());
+    chat__placer_turn(server, mono_ms());
 }
 
 static chat_status drain(chat_server *server)
@@ -336,6 +344,7 @@ static chat_status drain(chat_server *server)
     chat__server_log(server, CHAT_LOG_INFO, "draining: %u connections are told to come back",
                      atomic_load(&server->n_connections));
     set_phase(server, CHAT__PHASE_DRAINING);
+    chat__placer_leave(server);
     while (!is_drained(server)) {
         if (atomic_load(&server->wanted) == CHAT__PHASE_STOPPING)
             return CHAT_OK;
@@ -382,7 +391,7 @@ static chat_status start_threads(chat_server *server)
             status = CHAT_ERR_NOMEM;
     if (status != CHAT_OK)
         chat__server_log(server, CHAT_LOG_ERROR, "cannot start a thread");
-    return status;
+    return status == CHAT_OK ? chat__placer_start(server) : status;
 }
 
 static void stop_threads(chat_server *server)
@@ -395,6 +404,7 @@ static void stop_threads(chat_server *server)
     chat__committer_stop(&server->committer);
     chat__herald_stop(server);
     chat__lessee_stop(server);
+    chat__placer_stop(server);
     free_shards(server);
 }
 

@@ -4,20 +4,19 @@
  * after the poll and ends before the next poll: effects are taken, what they wrote is sent, and
  * batches go to the log and to other shards.
  */
-#include "cluster.h"
 #include "lessee.h"
+#include "cluster.h"
 #include "metrics.h"
+#include "slot.h"
 #include "tunnel.h"
 #include "base/alloc.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define MAX_ROUNDS           16 /* of taking effects and sending, in one turn */
-#define MAX_FRAGMENTS        1024u
-#define DEFLATE_MIN_BYTES    512u
-#define MIN_NODE_CONNECTIONS 64u
-#define SEEN_PER_TTL         4u /* so often at least is storage told of a connected device */
+#define MAX_ROUNDS        16 /* of taking effects and sending, in one turn */
+#define MAX_FRAGMENTS     1024u
+#define DEFLATE_MIN_BYTES 512u
 
 chat_allocator *chat__shard_allocator(chat__shard *shard)
 {
@@ -114,6 +113,7 @@ static void set_timer(chat__shard *shard)
     at_ms = earlier(at_ms, first_due(&shard->greeting));
     at_ms = earlier(at_ms, first_due(&shard->lingering));
     at_ms = earlier(at_ms, first_due(&shard->ending));
+    at_ms = earlier(at_ms, shard->slot_until_ms);
     if (at_ms == shard->timer_at_ms)
         return;
     shard->timer_at_ms = at_ms;
@@ -138,6 +138,7 @@ void chat__shard_end(chat__shard *shard)
         is_busy = has_effects || has_committed || has_sent;
     }
     chat__shard_send_batches(shard);
+    chat__slot_check(shard);
     shard->is_in_turn = 0;
     report_idle(shard);
     settle_mail(shard);
@@ -168,6 +169,7 @@ static void on_wake(uv_poll_t *wake, int status, int events)
     chat__lessee_follow(shard);
     chat__shard_begin(shard);
     chat__shard_take_mail(shard);
+    chat__slot_follow(shard);
 }
 
 static void on_before_poll(uv_prepare_t *handle)
@@ -199,20 +201,12 @@ void chat__shard_post(chat__shard *to, chat__batch *batch)
         chat__shard_wake(to);
 }
 
-static void begin_slot(chat__shard *shard)
-{
-    if (shard->slots == NULL || shard->node == NULL)
-        return;
-    chat__slots_begin(shard);
-    chat__cluster_slot_started(shard, 0);
-}
-
 static void shard_main(void *arg)
 {
     chat__shard *shard = arg;
     uv_update_time(&shard->loop);
     chat__lessee_follow(shard);
-    begin_slot(shard);
+    chat__slot_begin(shard);
     follow_phase(shard);
     if (atomic_load(&shard->server->phase) < CHAT__PHASE_STOPPING)
         (void)uv_run(&shard->loop, UV_RUN_DEFAULT);
@@ -223,63 +217,6 @@ int chat__shard_start(chat__shard *shard)
     int error = uv_thread_create(&shard->thread, shard_main, shard);
     shard->is_running = error == 0;
     return error;
-}
-
-static chat_status make_node(chat__shard *shard)
-{
-    const chat_server *server = shard->server;
-    const chat_server_options *from = &server->options;
-    chat__node_options options;
-    chat__node_options_init(&options);
-    options.allocator = &server->allocator;
-    options.self = shard->index;
-    options.n_nodes = server->n_shards;
-    options.n_partitions = (uint32_t)from->partitions;
-    options.links_are_own = server->cluster == NULL;
-    options.snowflake_node = shard->index;
-    options.lease_until_ms = 0; /* see lessee.h */
-    options.not_before_id = server->max_id;
-    options.seed[0] = server->seed[0];
-    options.seed[1] = server->seed[1];
-    options.heartbeat_ms = (uint32_t)from->heartbeat_ms;
-    options.hello_timeout_ms = (uint32_t)(from->hello_timeout_ms > 0 ? from->hello_timeout_ms
-                                                                     : from->handshake_timeout_ms);
-    options.ack_timeout_ms = (uint32_t)from->ack_timeout_ms;
-    options.slow_close_ms = (uint32_t)from->slow_close_ms;
-    /* Users are spread by hash, so any shard may have to take all of them. */
-    options.max_connections = (uint32_t)from->max_connections + MIN_NODE_CONNECTIONS;
-    options.max_frame_bytes = (uint32_t)from->max_frame_bytes;
-    options.max_body_bytes = (uint32_t)from->max_body_bytes;
-    options.max_group_members = (uint32_t)from->group_max_members;
-    options.window_count = (uint32_t)from->window_count;
-    options.window_bytes = (uint32_t)from->window_bytes;
-    options.max_unsent_bytes = (uint32_t)from->max_unsent_bytes;
-    options.max_pending = (uint32_t)from->max_pending;
-    options.notify_users = server->herald != NULL ? (uint32_t)from->notify_users : 0;
-    options.notify_interval_ms = (uint32_t)from->notify_interval_ms;
-    options.fanout_sync_members = (uint32_t)from->fanout_sync_members;
-    options.presence_count = (uint32_t)from->presence_count;
-    options.max_blocked = (uint32_t)from->max_blocked;
-    options.max_watched = (uint32_t)from->presence_max_watched;
-    if (from->device_ttl_ms > 0 && from->device_ttl_ms / SEEN_PER_TTL < options.device_seen_ms)
-        options.device_seen_ms = (uint32_t)(from->device_ttl_ms / SEEN_PER_TTL) + 1;
-    options.rate_msgs = (uint32_t)from->rate_messages;
-    options.burst_msgs = (uint32_t)from->burst_messages;
-    options.rate_requests = (uint32_t)from->rate_requests;
-    options.burst_requests = (uint32_t)from->burst_requests;
-    options.rate_bytes = (uint32_t)from->rate_bytes;
-    options.burst_bytes = (uint32_t)from->burst_bytes;
-    return chat__node_new(&options, &shard->node);
-}
-
-/* Where the slot does not run there is only its thread, for sockets. */
-static chat_status make_slot(chat__shard *shard)
-{
-    if (!chat__cluster_is_own(shard->server, shard->index))
-        return CHAT_OK;
-    while (shard->life == 0 && shard->slots != NULL)
-        chat__links_random(&shard->life, sizeof shard->life);
-    return make_node(shard);
 }
 
 static chat_status make_ws_pool(chat__shard *shard)
@@ -335,6 +272,7 @@ chat_status chat__shard_init(chat__shard *shard, chat_server *server, uint32_t i
     shard->index = index;
     shard->listen_fd = shard->reserve_fd = shard->wake_fd = -1;
     shard->timer_at_ms = UINT64_MAX;
+    shard->slot_until_ms = UINT64_MAX;
     if (chat__mailbox_init(&shard->box) != 0)
         return CHAT_ERR_NOMEM;
     shard->has_box = 1;
@@ -347,7 +285,7 @@ chat_status chat__shard_init(chat__shard *shard, chat_server *server, uint32_t i
     if (status == CHAT_OK)
         status = chat__slots_init(shard);
     if (status == CHAT_OK)
-        status = make_slot(shard);
+        status = chat__slot_init(shard);
     if (status == CHAT_OK)
         status = make_ws_pool(shard);
     if (status == CHAT_OK)
