@@ -6,6 +6,7 @@
 #include "store/internal.h"
 #include "base/alloc.h"
 #include "base/view.h"
+#include "views/shown.h"
 
 #include <chat/id.h>
 
@@ -13,7 +14,6 @@
 
 #define UNREAD_MAX  999u
 #define UNREAD_PAGE 250u
-#define DECODER_MAX (CHAT__RECORD_PAYLOAD_MAX + 1024u)
 
 static int is_user(chat_view id)
 {
@@ -117,14 +117,10 @@ typedef struct counting {
 static void count_row(void *ctx, const chat__store_row *row)
 {
     counting *count = ctx;
-    chat_frame frame;
     count->n_rows++;
     count->last_seq = row->seq;
-    if (row->kind == CHAT_FRAME_MSG &&
-        chat_frame_decode(count->decoder, CHAT_ENCODING_CBOR, row->payload, &frame) == CHAT_OK &&
-        frame.type == CHAT_FRAME_MSG && !CHAT_FRAME_HAS(&frame, DELETED) &&
-        !chat__view_equal(frame.from, count->user))
-        count->n_unread++;
+    count->n_unread +=
+        (uint32_t)chat__shown_is_unread(count->decoder, row->kind, row->payload, count->user);
 }
 
 static chat_status count_pages(chat__store *store, chat_view chat, uint64_t after, uint32_t *budget,
@@ -158,7 +154,7 @@ chat_status chat__store_count_unread(chat__store *store, chat_view user, chat_vi
     chat_status status = chat__store_head(store, chat, &head);
     if (status != CHAT_OK || head.seq <= after)
         return status;
-    status = chat_decoder_new(&store->allocator, DECODER_MAX, &count.decoder);
+    status = chat_decoder_new(&store->allocator, CHAT__SHOWN_DECODER_MAX, &count.decoder);
     if (status == CHAT_OK)
         status = count_pages(store, chat, after, budget, &count);
     chat_decoder_free(count.decoder);

@@ -8,13 +8,12 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/view.h"
+#include "views/shown.h"
 
 #include <string.h>
 
-#define DECODER_MAX   (2u * CHAT__RECORD_PAYLOAD_MAX)
-#define KEY_BYTES     9u
-#define FIND_ROWS     100u
-#define REACTIONS_MAX 512u
+#define KEY_BYTES 9u
+#define FIND_ROWS 100u
 
 /* --- the record --- */
 
@@ -131,9 +130,9 @@ static chat_status has_any(chat__store *store, chat_view chat, int *out)
 
 static chat_status need_decoder(chat__notes *notes)
 {
-    return notes->decoder != NULL
-               ? CHAT_OK
-               : chat_decoder_new(&notes->store->allocator, DECODER_MAX, &notes->decoder);
+    return notes->decoder != NULL ? CHAT_OK
+                                  : chat_decoder_new(&notes->store->allocator,
+                                                     CHAT__SHOWN_DECODER_MAX, &notes->decoder);
 }
 
 chat_status chat__notes_begin(chat__notes *notes, chat__store *store, chat_view chat,
@@ -171,32 +170,20 @@ static void take_found(void *ctx, const note *each)
 }
 
 /* The record `seq` and its payload, borrowed until the next one is read. */
-static chat_status read_note(chat__notes *notes, uint64_t seq, chat_frame *out,
-                             chat__record *out_record)
+static chat_status read_note(chat__notes *notes, uint64_t seq, chat__record *out_record,
+                             chat_view *out_payload)
 {
-    chat_view payload;
     *out_record = notes->newest;
     chat_status status = chat__chain_find(&notes->chain, seq + 1, UINT64_MAX, out_record);
     if (status == CHAT_OK && out_record->seq != seq)
         status = CHAT_ERR_CORRUPT;
-    if (status == CHAT_OK)
-        status = chat__chain_payload(&notes->chain, out_record, &payload);
-    if (status == CHAT_OK)
-        status = chat_frame_decode(notes->decoder, CHAT_ENCODING_CBOR, payload, out);
-    return status;
+    return status == CHAT_OK ? chat__chain_payload(&notes->chain, out_record, out_payload) : status;
 }
 
-static chat_status encode(chat__notes *notes, const chat_frame *frame, chat_view *out)
+/* What is damaged costs itself alone. */
+static chat_status unless_damaged(chat_status status)
 {
-    size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, frame);
-    size_t len = 0;
-    notes->bytes.len = 0;
-    chat_status status = chat__buf_reserve(&notes->bytes, cap);
-    if (status == CHAT_OK)
-        status = chat_frame_encode(CHAT_ENCODING_CBOR, frame, notes->bytes.data, cap, &len);
-    if (status == CHAT_OK)
-        *out = chat__view(notes->bytes.data, len);
-    return status;
+    return status == CHAT_ERR_IO || status == CHAT_ERR_NOMEM ? status : CHAT_OK;
 }
 
 chat_status chat__notes_edit_of(chat__notes *notes, uint64_t re_seq, uint64_t *out_seq)
@@ -210,53 +197,38 @@ chat_status chat__notes_edit_of(chat__notes *notes, uint64_t re_seq, uint64_t *o
 /* An edit of what was deleted says nothing any more. */
 static chat_status apply_to_note(chat__notes *notes, int is_erased, chat_view *payload)
 {
-    chat_frame edit;
+    uint64_t re_seq;
     found f = {0, 0};
     chat_status status = CHAT_OK;
-    if (chat_frame_decode(notes->decoder, CHAT_ENCODING_CBOR, *payload, &edit) != CHAT_OK ||
-        !CHAT_FRAME_HAS(&edit, BODY))
+    if (!chat__shown_is_edit(notes->decoder, *payload, &re_seq))
         return CHAT_OK;
     if (!is_erased)
-        status = look_up(notes->store, notes->chat, edit.re_seq, take_found, &f);
+        status = look_up(notes->store, notes->chat, re_seq, take_found, &f);
     if (status != CHAT_OK || (f.delete_seq == 0 && !is_erased))
         return status;
-    edit.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
-    return encode(notes, &edit, payload);
-}
-
-static chat_status give_tombstone(chat__notes *notes, chat_frame *message, chat_view *payload)
-{
-    CHAT_FRAME_SET(message, BODY, body, chat__view(NULL, 0));
-    CHAT_FRAME_SET(message, DELETED, deleted, 1);
-    return encode(notes, message, payload);
+    return chat__shown_empty_edit(notes->decoder, &notes->bytes, payload);
 }
 
 /* What was erased was deleted, also for a reader who began before. */
 static chat_status apply_to_message(chat__notes *notes, const chat__record *record,
                                     chat_view *payload)
 {
-    chat_frame message;
-    chat_frame edit;
-    chat__record of_edit;
+    chat__record of_edit = {.is_erased = record->is_erased};
+    chat_view edit;
     found f = {0, 0};
     chat_status status = CHAT_OK;
     if (!record->is_erased)
         status = look_up(notes->store, notes->chat, record->seq, take_found, &f);
-    if (status != CHAT_OK || (f.edit_seq == 0 && f.delete_seq == 0 && !record->is_erased))
-        return status;
-    if (chat_frame_decode(notes->decoder, CHAT_ENCODING_CBOR, *payload, &message) != CHAT_OK)
-        return CHAT_OK;
-    if (f.delete_seq != 0 || record->is_erased)
-        return give_tombstone(notes, &message, payload);
-    /* An edit that is damaged costs itself alone. The frames have no lists: one decoder serves. */
-    status = read_note(notes, f.edit_seq, &edit, &of_edit);
     if (status != CHAT_OK)
-        return status == CHAT_ERR_IO || status == CHAT_ERR_NOMEM ? status : CHAT_OK;
-    if (of_edit.is_erased)
-        return give_tombstone(notes, &message, payload);
-    CHAT_FRAME_SET(&message, BODY, body, edit.body);
-    CHAT_FRAME_SET(&message, EDITED, edited, edit.ts);
-    return encode(notes, &message, payload);
+        return status;
+    int is_deleted = f.delete_seq != 0 || record->is_erased;
+    int is_edited = f.edit_seq != 0 && !is_deleted;
+    if (is_edited)
+        status = read_note(notes, f.edit_seq, &of_edit, &edit);
+    if (status != CHAT_OK)
+        return unless_damaged(status);
+    return chat__shown_message(notes->decoder, &notes->bytes, is_edited ? &edit : NULL,
+                               is_deleted || of_edit.is_erased, payload);
 }
 
 chat_status chat__notes_apply(chat__notes *notes, const chat__record *record, chat_view *payload)
@@ -273,40 +245,9 @@ chat_status chat__notes_apply(chat__notes *notes, const chat__record *record, ch
 
 /* --- reactions --- */
 
-typedef struct reaction {
-    uint64_t seq, end_seq;
-    uint8_t user_len;
-    uint8_t user[CHAT_ID_MAX_BYTES];
-} reaction;
-
-typedef struct reactions {
-    reaction *items;
-    size_t n_items;
-    uint64_t delete_seq;
-} reactions;
-
 static void take_reaction(void *ctx, const note *each)
 {
-    reactions *all = ctx;
-    size_t i = 0;
-    if (each->what == CHAT__NOTE_DELETE)
-        all->delete_seq = each->seq;
-    if ((each->what != CHAT__NOTE_REACT && each->what != CHAT__NOTE_UNREACT) || each->user.len == 0)
-        return;
-    while (i < all->n_items &&
-           !chat__view_equal(chat__view(all->items[i].user, all->items[i].user_len), each->user))
-        i++;
-    if (i == REACTIONS_MAX)
-        return;
-    reaction *item = &all->items[i];
-    if (i == all->n_items) {
-        all->n_items++;
-        item->user_len = (uint8_t)each->user.len;
-        memcpy(item->user, each->user.data, each->user.len);
-    }
-    uint64_t *seq = each->what == CHAT__NOTE_REACT ? &item->seq : &item->end_seq;
-    if (each->seq > *seq)
-        *seq = each->seq;
+    chat__reactions_take(ctx, each->what, each->user, each->seq);
 }
 
 typedef struct finding {
@@ -321,36 +262,34 @@ static void match_row(void *ctx, const chat__store_row *row)
         find->seq = row->seq;
 }
 
-static chat_status give(chat__notes *notes, const reaction *each, chat__store_row_fn fn, void *ctx)
+static chat_status give(chat__notes *notes, const chat__reaction *each, chat__store_row_fn fn,
+                        void *ctx)
 {
-    chat_frame frame;
     chat_view payload;
     chat__record record;
-    chat_status status = read_note(notes, each->seq, &frame, &record);
-    if (status == CHAT_OK)
-        status = encode(notes, &frame, &payload);
+    chat_status status = read_note(notes, each->seq, &record, &payload);
     if (status == CHAT_OK) {
-        chat__store_row row = {each->seq, record.prev_seq, frame.id, CHAT_FRAME_NOTE, payload};
+        chat__store_row row = {each->seq, record.prev_seq, record.id, CHAT_FRAME_NOTE, payload};
         fn(ctx, &row);
     }
-    return status == CHAT_ERR_IO || status == CHAT_ERR_NOMEM ? status : CHAT_OK;
+    return unless_damaged(status);
 }
 
-static chat_status give_all(chat__store *store, chat_view chat, reactions *all,
+static chat_status give_all(chat__store *store, chat_view chat, const chat__reactions *all,
                             chat__store_row_fn fn, void *ctx)
 {
     chat__state_head head;
     chat__record newest;
     chat__notes notes;
     chat_status status = chat__store_head(store, chat, &head);
-    if (status != CHAT_OK || all->n_items == 0 || all->delete_seq != 0)
+    if (status != CHAT_OK || all->n_items == 0)
         return status;
     memset(&newest, 0, sizeof newest);
     status = chat__notes_begin(&notes, store, chat, &newest);
     if (status == CHAT_OK)
         status = chat__chain_at_or_before(&notes.chain, head.at, 0, &notes.newest);
     for (size_t i = 0; i < all->n_items && status == CHAT_OK; i++) {
-        if (all->items[i].seq > all->items[i].end_seq)
+        if (chat__reactions_count(all, &all->items[i]))
             status = give(&notes, &all->items[i], fn, ctx);
     }
     chat__notes_end(&notes);
@@ -361,7 +300,7 @@ chat_status chat__store_read_reactions(chat__store *store, chat_view chat, chat_
                                        uint64_t id, chat__store_row_fn fn, void *ctx)
 {
     finding find = {id, 0};
-    reactions all = {NULL, 0, 0};
+    chat__reactions all = {NULL, 0, 0};
     chat__store_query query = {.chat = chat,
                                .after = id > 0 ? id - 1 : 0,
                                .before = UINT64_MAX,
@@ -372,7 +311,7 @@ chat_status chat__store_read_reactions(chat__store *store, chat_view chat, chat_
         return status;
     if (find.seq == 0)
         return CHAT_ERR_NOT_FOUND;
-    all.items = chat__alloc_zero(&store->allocator, REACTIONS_MAX * sizeof *all.items);
+    all.items = chat__alloc_zero(&store->allocator, CHAT__REACTIONS_MAX * sizeof *all.items);
     if (all.items == NULL)
         return CHAT_ERR_NOMEM;
     status = look_up(store, chat, find.seq, take_reaction, &all);

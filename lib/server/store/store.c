@@ -254,14 +254,25 @@ void chat__store_close(chat__store *store)
     tear_down(store);
 }
 
-static chat_status check(const chat__store *store, const chat__store_record *record)
+static int is_known_kind(uint32_t kind)
 {
-    int is_known_kind = record->kind == CHAT_FRAME_MSG || record->kind == CHAT_FRAME_CHAT ||
-                        record->kind == CHAT_FRAME_MARKER || record->kind == CHAT_FRAME_CHANGE ||
-                        record->kind == CHAT_FRAME_NOTE || record->kind == CHAT_FRAME_SETTING ||
-                        record->kind == CHAT_FRAME_BLOCKED;
-    if (record->partition >= store->options.n_partitions || !is_known_kind ||
-        record->chat.len == 0 || record->chat.len > CHAT_CHAT_ID_MAX_BYTES)
+    static const uint32_t KINDS[] = {CHAT_FRAME_MSG,    CHAT_FRAME_CHAT, CHAT_FRAME_MARKER,
+                                     CHAT_FRAME_CHANGE, CHAT_FRAME_NOTE, CHAT_FRAME_SETTING,
+                                     CHAT_FRAME_BLOCKED};
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
+        if (KINDS[i] == kind)
+            return 1;
+    }
+    return 0;
+}
+
+static chat_status check(const chat__store *store, const chat__store_record *record, int is_given)
+{
+    int is_bad = is_given
+                     ? record->kind > UINT16_MAX || record->seq == 0 || record->seq >= INT64_MAX
+                     : !is_known_kind(record->kind);
+    if (record->partition >= store->options.n_partitions || is_bad || record->chat.len == 0 ||
+        record->chat.len > CHAT_CHAT_ID_MAX_BYTES)
         return CHAT_ERR_ARG;
     return record->payload.len > CHAT__RECORD_PAYLOAD_MAX ? CHAT_ERR_LIMIT : CHAT_OK;
 }
@@ -303,25 +314,38 @@ static chat_status stage(chat__store *store, chat__record *record, chat_view pay
     return CHAT_OK;
 }
 
-chat_status chat__store_append(chat__store *store, chat__store_record *record)
+/* What is not written here may be anything: as in recover.c, it is a link of its chain. */
+static chat_status prepare(chat__store *store, const chat__record *entry, chat_view payload,
+                           int is_given, chat__state_chat **out)
+{
+    chat__record head = *entry;
+    chat_status status = chat__store_prepare(store, entry, payload, out);
+    if (status == CHAT_ERR_ARG && is_given) {
+        head.kind = CHAT_FRAME_MSG;
+        status = chat__store_prepare(store, &head, payload, out);
+    }
+    return chat__store_note(store, status);
+}
+
+static chat_status append(chat__store *store, chat__store_record *record, int is_given)
 {
     chat__state_chat *chat;
     chat__record entry = {.partition = record->partition,
                           .kind = (uint16_t)record->kind,
                           .id = record->id,
                           .chat = record->chat};
-    chat_status status = check(store, record);
+    chat_status status = check(store, record, is_given);
     if (status != CHAT_OK)
         return status;
     if (store->log.is_dead)
         return CHAT_ERR_IO;
     if (store->state.n_changes % 64 == 0 && chat__state_is_full(&store->state))
         return CHAT_ERR_BUSY;
-    entry.seq = next_seq(store, record);
-    status = chat__store_prepare(store, &entry, record->payload, &chat);
+    entry.seq = is_given ? record->seq : next_seq(store, record);
+    status = prepare(store, &entry, record->payload, is_given, &chat);
     if (status != CHAT_OK)
-        return chat__store_note(store, status);
-    status = number(store, chat, record, &entry);
+        return status;
+    status = chat->staged.seq < entry.seq ? number(store, chat, record, &entry) : CHAT_ERR_STATE;
     if (status == CHAT_OK)
         status = stage(store, &entry, record->payload);
     if (status != CHAT_OK) {
@@ -332,6 +356,16 @@ chat_status chat__store_append(chat__store *store, chat__store_record *record)
     record->seq = entry.seq;
     record->prev = entry.prev_seq;
     return CHAT_OK;
+}
+
+chat_status chat__store_append(chat__store *store, chat__store_record *record)
+{
+    return append(store, record, 0);
+}
+
+chat_status chat__store_append_given(chat__store *store, chat__store_record *record)
+{
+    return append(store, record, 1);
 }
 
 chat_status chat__store_commit(chat__store *store)

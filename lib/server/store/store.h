@@ -77,6 +77,12 @@ typedef struct chat__store_record {
 chat_status chat__store_append(chat__store *store, chat__store_record *record);
 
 /*
+ * @writer The same for a record that got its `seq` elsewhere. What cannot be read, or is of a kind
+ * that nobody knows, is kept and means nothing. CHAT_ERR_STATE: its chat has one that is as new.
+ */
+chat_status chat__store_append_given(chat__store *store, chat__store_record *record);
+
+/*
  * @writer Write what is staged, fdatasync once, make it visible to readers. On CHAT_ERR_FULL
  * nothing of it exists and the store goes on. CHAT_ERR_IO is final: the log takes nothing more, and
  * whether the batch is found after a restart nobody knows.
