@@ -263,6 +263,11 @@ struct chat__shard {
     uint8_t is_placed;         /* the control thread says whether it runs here */
     _Atomic uint64_t wanted_term, slot_term;
     atomic_int is_slot_lost;
+    uint8_t is_opening; /* storage was asked to take the slot's partitions over */
+    uint32_t n_closes;  /* times that it was asked to leave them */
+    atomic_uint n_closed;
+    atomic_int is_slot_open; /* they are ours, up to: */
+    _Atomic uint64_t slot_max_id;
     chat__ws_pool *ws_pool;
     chat__tls_context *tls;
     chat__mailbox box;
@@ -427,6 +432,11 @@ struct chat_server {
     struct chat__links *links;     /* NULL: this server is alone */
     struct chat__cluster *cluster; /* NULL: all slots are here */
     struct chat__placer *placer;   /* NULL: places are fixed */
+    /* Storage that has to take a slot's partitions over before the slot runs, and says so by
+       chat__slot_opened(); each close by chat__slot_closed(), also when nothing was open. NULL:
+       there is none. @thread shards */
+    void (*open_slot)(chat_server *server, uint32_t slot);
+    void (*close_slot)(chat_server *server, uint32_t slot);
     chat__shard *shards;
     uint32_t n_shards; /* and slots: each has a thread, also where it does not run */
     uint32_t n_ready;  /* shards that were initialised */

@@ -25,6 +25,8 @@ static chat_status make_node(chat__shard *shard)
     options.snowflake_node = shard->index;
     options.lease_until_ms = 0; /* see lessee.h */
     options.not_before_id = server->max_id;
+    if (atomic_load(&shard->slot_max_id) > server->max_id)
+        options.not_before_id = atomic_load(&shard->slot_max_id);
     options.seed[0] = server->seed[0];
     options.seed[1] = server->seed[1];
     options.heartbeat_ms = (uint32_t)from->heartbeat_ms;
@@ -82,9 +84,32 @@ void chat__slot_begin(chat__shard *shard)
     chat__cluster_slot_started(shard, 0);
 }
 
+/* Storage has nothing on its way of the node that was here before, and all that is in the log. */
+static int is_open(chat__shard *shard)
+{
+    chat_server *server = shard->server;
+    if (server->open_slot == NULL)
+        return 1;
+    if (atomic_load(&shard->n_closed) != shard->n_closes)
+        return 0;
+    if (!shard->is_opening)
+        server->open_slot(server, shard->index);
+    shard->is_opening = 1;
+    return atomic_load(&shard->is_slot_open);
+}
+
+static void close_storage(chat__shard *shard)
+{
+    if (!shard->is_opening)
+        return;
+    shard->is_opening = 0;
+    shard->n_closes++;
+    shard->server->close_slot(shard->server, shard->index);
+}
+
 static void start(chat__shard *shard, uint64_t term)
 {
-    if (shard->is_draining)
+    if (shard->is_draining || !is_open(shard))
         return;
     chat__shard_end(shard);
     if (make(shard) != CHAT_OK) {
@@ -138,6 +163,7 @@ static void take_down(chat__shard *shard)
     shard->life = shard->term = 0;
     shard->slot_until_ms = UINT64_MAX;
     shard->n_appending_bytes = 0;
+    close_storage(shard);
     chat__cluster_slot_stopped(shard);
     atomic_store(&shard->slot_term, 0);
     chat__server_log(shard->server, CHAT_LOG_INFO, "slot %u runs here no more", shard->index);
@@ -163,6 +189,8 @@ static void stop(chat__shard *shard)
 void chat__slot_follow(chat__shard *shard)
 {
     uint64_t wanted = atomic_load(&shard->wanted_term);
+    if (shard->node == NULL && wanted == 0)
+        close_storage(shard); /* it was wanted for a moment */
     if (shard->slots == NULL || !shard->is_placed || wanted == shard->term)
         return;
     if (shard->node == NULL)
@@ -193,6 +221,27 @@ void chat__slot_want(chat__shard *shard, uint64_t term, int is_lost)
         atomic_store(&shard->is_slot_lost, 1);
     if (atomic_exchange(&shard->wanted_term, term) != term || is_lost)
         chat__shard_wake(shard);
+}
+
+void chat__slot_opened(chat__shard *shard, uint64_t max_id)
+{
+    atomic_store(&shard->slot_max_id, max_id);
+    atomic_store(&shard->is_slot_open, 1);
+    chat__shard_wake(shard);
+}
+
+void chat__slot_closed(chat__shard *shard)
+{
+    atomic_store(&shard->is_slot_open, 0);
+    atomic_fetch_add(&shard->n_closed, 1);
+    chat__shard_wake(shard);
+}
+
+void chat__slot_taken(chat__shard *shard)
+{
+    atomic_store(&shard->is_slot_open, 0);
+    chat__slot_want(shard, 0, 1);
+    chat__server_wake_control(shard->server);
 }
 
 uint64_t chat__slot_term(const chat__shard *shard)

@@ -17,6 +17,12 @@ void chat__slot_want(chat__shard *shard, uint64_t term, int is_lost);
 /* @thread control. The term in which it runs, also while it stops; 0: it does not. */
 uint64_t chat__slot_term(const chat__shard *shard);
 
+/* @thread any: storage says that the slot's partitions are ours, with ids up to `max_id`; that they
+   are left; that another server has taken one of them. */
+void chat__slot_opened(chat__shard *shard, uint64_t max_id);
+void chat__slot_closed(chat__shard *shard);
+void chat__slot_taken(chat__shard *shard);
+
 /* The rest: @thread the shard's own. */
 /* In the first turn. */
 void chat__slot_begin(chat__shard *shard);
