@@ -25,6 +25,7 @@ typedef struct user_chat {
     uint32_t unread;
     uint8_t has_unread;
     chat__membership membership;
+    uint8_t is_stored; /* SQLite has a membership, and with it the title */
     uint8_t title_len;
     uint8_t has_long_title; /* CHAT_TITLE_MAX_BYTES does not fit a byte */
     uint8_t chat_len;
@@ -136,10 +137,30 @@ static chat_status load_stored_chats(loading *load)
             return CHAT_ERR_NOMEM;
         }
         user_chat *found = entry_of(load, chat);
+        found->is_stored = 1;
         set_title(found, chat__sql_text(statement, 1, CHAT_TITLE_MAX_BYTES));
         found->last_seq = chat__sql_number(statement, 2);
     }
     return status == CHAT_EMPTY ? CHAT_OK : status;
+}
+
+/* Of groups that the user came to so lately that only memory knows. */
+static chat_status load_stored_titles(loading *load)
+{
+    for (user_chat *each = load->first; each != NULL; each = each->next) {
+        if (each->is_stored)
+            continue;
+        sqlite3_stmt *statement = chat__db_use(&load->store->read_db, CHAT__DB_GET_GROUP);
+        chat__sql_bind(statement, 1, chat__view(each->chat, each->chat_len));
+        chat_status status = chat__sql_step(statement);
+        if (status == CHAT_OK) {
+            set_title(each, chat__sql_text(statement, 0, CHAT_TITLE_MAX_BYTES));
+            (void)sqlite3_reset(statement);
+        } else if (status != CHAT_EMPTY) {
+            return status;
+        }
+    }
+    return CHAT_OK;
 }
 
 static chat_status load_stored_device(loading *load)
@@ -190,6 +211,8 @@ static chat_status load_stored(loading *load)
 {
     pthread_mutex_lock(&load->store->read_lock);
     chat_status status = load_stored_chats(load);
+    if (status == CHAT_OK)
+        status = load_stored_titles(load);
     if (status == CHAT_OK && load->device.len > 0)
         status = load_stored_device(load);
     if (status == CHAT_OK && load->device.len > 0)

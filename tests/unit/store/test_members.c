@@ -164,6 +164,17 @@ static void who_is_added_gets_nothing_older_and_who_is_removed_nothing_newer(voi
     }
 }
 
+/* The title is in SQLite and no longer in memory; the membership is in memory only. */
+static void who_was_added_since_the_flush_is_told_the_title(void **state)
+{
+    fixture *f = *state;
+    (void)put_group(f, "g", 10, "Title", "ann", "bob");
+    commit(f);
+    reopen(f);
+    (void)change(f, 30, "add", "carl", "", "");
+    assert_string_equal(user_text(f, "carl", "phone", 1), "g[Title] 29/30");
+}
+
 /* Version 1 knew no roles. Cursors stay, memberships are made anew. */
 static void a_state_of_version_1_is_brought_up(void **state)
 {
@@ -211,6 +222,7 @@ int main(void)
         TEST(a_page_is_cut_to_the_memberships),
         TEST(roles_and_their_time_survive_a_restart),
         TEST(who_is_added_gets_nothing_older_and_who_is_removed_nothing_newer),
+        TEST(who_was_added_since_the_flush_is_told_the_title),
         TEST(a_state_of_version_1_is_brought_up),
         FAULTY_TEST(memberships_survive_a_crash),
     };
