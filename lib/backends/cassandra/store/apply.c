@@ -197,6 +197,14 @@ static chat_status take_places(chat__cstore_applying *a)
 
 /* --- all of it --- */
 
+chat_status chat__cstore_facts_of(chat__cstore_applying *a, uint32_t i)
+{
+    const chat_store_record *record = &a->records[i];
+    chat__facts_record of = {record->kind, a->places[i].ordinal == 1, record->id, record->chat};
+    chat_status status = chat__facts_read(a->decoder, &of, record->payload, a->facts);
+    return status == CHAT_ERR_ARG ? CHAT_OK : status;
+}
+
 static chat_status find_places(chat__cstore_applying *a)
 {
     chat_status status = group(a);

@@ -5,8 +5,8 @@
 #define CHAT_CASSANDRA_STORE_APPLY_INTERNAL_H
 
 #include "backends/cassandra/store/apply.h"
-#include "backends/cassandra/store/facts.h"
 #include "backends/cassandra/store/places.h"
+#include "views/facts.h"
 
 #define CHAT__CSTORE_NONE UINT32_MAX
 
@@ -39,18 +39,16 @@ typedef struct chat__cstore_applying {
     chat__cstore_cache by_chat; /* number 0: of the head, and 1 */
     chat__cstore_cache reads;   /* by user and chat, see rows.c; tagged with the partition */
     chat_decoder *decoder;
-    chat__cstore_facts *facts; /* of the record that is looked at */
+    chat__facts *facts; /* of the record that is looked at */
     chat__cstore_call call;
 } chat__cstore_applying;
 
 /* Numbers of an entry of reads. */
 enum { CHAT__CSTORE_READ_SEQ = 0, CHAT__CSTORE_READ_ITEM = 1 /* that asks for it, and 1 */ };
 
-/* The facts of record `i`, whose place is known. */
-static inline chat_status chat__cstore_facts_of(chat__cstore_applying *a, uint32_t i)
-{
-    return chat__cstore_read_facts(a->decoder, &a->records[i], a->places[i].ordinal == 1, a->facts);
-}
+/* The facts of record `i`, whose place is known, into `facts`. What cannot be read means nothing.
+   CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__cstore_facts_of(chat__cstore_applying *a, uint32_t i);
 
 /* A row of `messages`. */
 typedef struct chat__cstore_message {

@@ -7,6 +7,7 @@
 #include "backends/cassandra/store/apply_internal.h"
 
 #include "base/view.h"
+#include "views/shown.h"
 
 #define MAX_FRAME (2u << 20)
 
@@ -52,14 +53,14 @@ static chat_status find_messages(erasing *e)
         chat_status status = chat__cstore_facts_of(a, i);
         if (status != CHAT_OK)
             return status;
-        if (a->facts->fact != CHAT__CSTORE_NOTE || a->facts->did != CHAT__CSTORE_DID_DELETE)
+        if (a->facts->what != CHAT__FACT_NOTE || a->facts->note != CHAT__NOTE_DELETE)
             continue;
-        status = add(e, i, a->facts->number, a->facts->number);
+        status = add(e, i, a->facts->re_seq, a->facts->re_seq);
         if (status != CHAT_OK)
             return status;
         (void)chat__cstore_ask(&e->edits, CHAT__CSTORE_GET_EDITS);
         chat__cstore_text(&e->edits, a->records[i].chat);
-        chat__cstore_u64(&e->edits, a->facts->number);
+        chat__cstore_u64(&e->edits, a->facts->re_seq);
     }
     return CHAT_OK;
 }
@@ -77,35 +78,17 @@ static chat_status find_edits(erasing *e)
     return status;
 }
 
-/* Without what it says; CHAT_EMPTY: it says nothing. */
-static chat_status silence(chat__cstore_applying *a, const target *of,
-                           const chat__cstore_message *message, chat_frame *out)
+/* Without what it says, if it is what the deletion means. */
+static chat_status silence(erasing *e, const target *of, chat__cstore_message *message)
 {
-    chat_status status = chat_frame_decode(a->decoder, CHAT_ENCODING_CBOR, message->payload, out);
-    if (status != CHAT_OK)
-        return status == CHAT_ERR_NOMEM ? status : CHAT_EMPTY;
-    if (message->kind == CHAT_FRAME_MSG && of->seq == of->of && !CHAT_FRAME_HAS(out, DELETED)) {
-        CHAT_FRAME_SET(out, BODY, body, chat__view(NULL, 0));
-        CHAT_FRAME_SET(out, DELETED, deleted, 1);
-        return CHAT_OK;
-    }
-    if (message->kind != CHAT_FRAME_NOTE || out->re_seq != of->of || !CHAT_FRAME_HAS(out, BODY))
-        return CHAT_EMPTY;
-    out->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
+    chat_decoder *decoder = e->a->decoder;
+    uint64_t re_seq = 0;
+    if (message->kind == CHAT_FRAME_MSG && of->seq == of->of)
+        return chat__shown_message(decoder, &e->frame, NULL, 1, &message->payload);
+    if (message->kind == CHAT_FRAME_NOTE &&
+        chat__shown_is_edit(decoder, message->payload, &re_seq) && re_seq == of->of)
+        return chat__shown_empty_edit(decoder, &e->frame, &message->payload);
     return CHAT_OK;
-}
-
-static chat_status encode(erasing *e, const chat_frame *frame, chat_view *out)
-{
-    size_t len = 0;
-    size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, frame);
-    e->frame.len = 0;
-    chat_status status = chat__buf_reserve(&e->frame, cap);
-    if (status == CHAT_OK)
-        status = chat_frame_encode(CHAT_ENCODING_CBOR, frame, e->frame.data, cap, &len);
-    if (status == CHAT_OK)
-        *out = chat__view(e->frame.data, len);
-    return status;
 }
 
 static chat_status write_over(erasing *e, const target *of)
@@ -114,7 +97,6 @@ static chat_status write_over(erasing *e, const target *of)
     const chat_store_record *note = &a->records[of->record];
     chat__cstore_message message = {.chat = note->chat, .seq = of->seq};
     chat__cstore_rows rows = chat__cstore_rows_of(&e->bodies, of->item);
-    chat_frame frame;
     if (of->seq >= note->seq || !chat__cstore_next(&rows))
         return CHAT_OK;
     message.id = chat__cstore_get_u64(&rows);
@@ -124,11 +106,10 @@ static chat_status write_over(erasing *e, const target *of)
     message.payload = chat__cstore_get_text(&rows);
     if (rows.is_bad)
         return CHAT_ERR_IO;
-    chat_status status = silence(a, of, &message, &frame);
-    if (status == CHAT_OK)
-        status = encode(e, &frame, &message.payload);
-    if (status != CHAT_OK)
-        return status == CHAT_EMPTY ? CHAT_OK : status;
+    chat_view before = message.payload;
+    chat_status status = silence(e, of, &message);
+    if (status != CHAT_OK || chat__view_equal(before, message.payload))
+        return status;
     (void)chat__cstore_ask(&a->call, CHAT__CSTORE_PUT_MESSAGE);
     chat__cstore_message_values(&a->call, &message, note->seq);
     return CHAT_OK;

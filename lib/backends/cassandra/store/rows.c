@@ -10,7 +10,7 @@
 
 /* --- how far users have read --- */
 
-static chat__cstore_entry *read_of(chat__cstore_applying *a, const chat__cstore_facts *facts)
+static chat__cstore_entry *read_of(chat__cstore_applying *a, const chat__facts *facts)
 {
     uint8_t raw[CHAT__CSTORE_KEY_BYTES];
     return chat__cstore_cache_put(&a->reads, chat__cstore_key_of(facts->user, facts->of, raw));
@@ -18,9 +18,9 @@ static chat__cstore_entry *read_of(chat__cstore_applying *a, const chat__cstore_
 
 static chat_status ask_read(chat__cstore_applying *a, uint32_t i)
 {
-    const chat__cstore_facts *facts = a->facts;
+    const chat__facts *facts = a->facts;
     chat_status status = chat__cstore_facts_of(a, i);
-    if (status != CHAT_OK || facts->fact != CHAT__CSTORE_MARKER)
+    if (status != CHAT_OK || facts->what != CHAT__FACT_READ)
         return status;
     size_t n_before = a->reads.map.n_items;
     chat__cstore_entry *entry = read_of(a, facts);
@@ -117,7 +117,7 @@ static void put_messages(chat__cstore_applying *a, const chat__cstore_moving *he
 
 static void put_users(chat__cstore_applying *a, const chat_store_record *record)
 {
-    const chat__cstore_facts *facts = a->facts;
+    const chat__facts *facts = a->facts;
     for (size_t i = 0; i < facts->n_users; i++) {
         if (i > 0)
             (void)chat__cstore_join(&a->call, CHAT__CSTORE_PUT_MEMBER);
@@ -142,15 +142,15 @@ static void put_users(chat__cstore_applying *a, const chat_store_record *record)
 /* Of what was read before by another marker it is known since when. */
 static void put_read_run(chat__cstore_applying *a)
 {
-    const chat__cstore_facts *facts = a->facts;
+    const chat__facts *facts = a->facts;
     chat__cstore_entry *entry = read_of(a, facts);
-    if (entry == NULL || facts->number <= entry->numbers[CHAT__CSTORE_READ_SEQ])
+    if (entry == NULL || facts->read_seq <= entry->numbers[CHAT__CSTORE_READ_SEQ])
         return;
     chat__cstore_run_of run = {facts->user,           facts->of,
                                CHAT__CSTORE_WAS_READ, entry->numbers[CHAT__CSTORE_READ_SEQ],
-                               facts->number,         facts->at_ms};
+                               facts->read_seq,       facts->at_ms};
     chat__cstore_put_run(&a->call, &run);
-    entry->numbers[CHAT__CSTORE_READ_SEQ] = facts->number;
+    entry->numbers[CHAT__CSTORE_READ_SEQ] = facts->read_seq;
 }
 
 static void put_mute(chat__cstore_applying *a, uint64_t seq)
@@ -158,7 +158,7 @@ static void put_mute(chat__cstore_applying *a, uint64_t seq)
     (void)chat__cstore_ask(&a->call, CHAT__CSTORE_PUT_MUTE);
     chat__cstore_text(&a->call, a->facts->user);
     chat__cstore_text(&a->call, a->facts->of);
-    chat__cstore_u64(&a->call, a->facts->number);
+    chat__cstore_u64(&a->call, a->facts->until_ms);
     chat__cstore_u64(&a->call, seq);
     chat__cstore_u64(&a->call, seq);
 }
@@ -171,7 +171,7 @@ static void put_block(chat__cstore_applying *a, uint64_t seq)
                                i == 0 ? CHAT__CSTORE_PUT_BLOCK : CHAT__CSTORE_PUT_BLOCKED_BY);
         chat__cstore_text(&a->call, both[i]);
         chat__cstore_text(&a->call, both[1 - i]);
-        chat__cstore_u8(&a->call, (uint8_t)a->facts->number);
+        chat__cstore_u8(&a->call, a->facts->is_blocked ? 1 : 2);
         chat__cstore_u64(&a->call, seq);
         chat__cstore_u64(&a->call, seq);
     }
@@ -179,23 +179,23 @@ static void put_block(chat__cstore_applying *a, uint64_t seq)
 
 static void put_note(chat__cstore_applying *a, uint32_t i)
 {
-    const chat__cstore_facts *facts = a->facts;
+    const chat__facts *facts = a->facts;
     const chat_store_record *record = &a->records[i];
     chat__cstore_moving *head = &a->heads[a->places[i].head];
     if (!head->has_notes && head->noted_seq == 0)
         head->noted_seq = record->seq;
     (void)chat__cstore_ask(&a->call, CHAT__CSTORE_PUT_NOTE);
     chat__cstore_text(&a->call, record->chat);
-    chat__cstore_u64(&a->call, facts->number);
-    chat__cstore_u8(&a->call, (uint8_t)facts->did);
+    chat__cstore_u64(&a->call, facts->re_seq);
+    chat__cstore_u8(&a->call, (uint8_t)facts->note);
     chat__cstore_text(&a->call, facts->user);
     chat__cstore_u64(&a->call, record->seq);
     chat__cstore_u64(&a->call, record->seq);
-    if (facts->did != CHAT__CSTORE_DID_EDIT)
+    if (facts->note != CHAT__NOTE_EDIT)
         return;
     (void)chat__cstore_join(&a->call, CHAT__CSTORE_PUT_EDIT);
     chat__cstore_text(&a->call, record->chat);
-    chat__cstore_u64(&a->call, facts->number);
+    chat__cstore_u64(&a->call, facts->re_seq);
     chat__cstore_u64(&a->call, record->seq);
     chat__cstore_u64(&a->call, record->seq);
 }
@@ -206,17 +206,17 @@ static chat_status put_facts(chat__cstore_applying *a, uint32_t i)
     if (status != CHAT_OK)
         return status;
     put_users(a, &a->records[i]);
-    switch (a->facts->fact) {
-    case CHAT__CSTORE_MARKER:
+    switch (a->facts->what) {
+    case CHAT__FACT_READ:
         put_read_run(a);
         break;
-    case CHAT__CSTORE_MUTE:
+    case CHAT__FACT_MUTE:
         put_mute(a, a->records[i].seq);
         break;
-    case CHAT__CSTORE_BLOCK:
+    case CHAT__FACT_BLOCK:
         put_block(a, a->records[i].seq);
         break;
-    case CHAT__CSTORE_NOTE:
+    case CHAT__FACT_NOTE:
         put_note(a, i);
         break;
     default:
@@ -252,16 +252,16 @@ static void ask_of_chat(chat__cstore_applying *a, chat__cstore_statement stateme
 
 static void put_chat_fact(chat__cstore_applying *a, const chat_store_record *record, int *is_open)
 {
-    const chat__cstore_facts *facts = a->facts;
-    if (facts->fact != CHAT__CSTORE_GROUP && facts->fact != CHAT__CSTORE_TITLE)
+    const chat__facts *facts = a->facts;
+    if (facts->what != CHAT__FACT_GROUP && facts->what != CHAT__FACT_TITLE)
         return;
-    int is_group = facts->fact == CHAT__CSTORE_GROUP;
+    int is_group = facts->what == CHAT__FACT_GROUP;
     ask_of_chat(a, is_group ? CHAT__CSTORE_PUT_GROUP : CHAT__CSTORE_PUT_TITLE, is_open);
     chat__cstore_text(&a->call, record->chat);
     chat__cstore_text(&a->call, facts->title);
     if (is_group) {
-        chat__cstore_u8(&a->call, facts->is_open);
-        chat__cstore_u64(&a->call, facts->at_ms);
+        chat__cstore_u8(&a->call, facts->is_open ? 1 : 0);
+        chat__cstore_u64(&a->call, facts->created_ms);
     }
     chat__cstore_u64(&a->call, record->seq);
 }
@@ -296,17 +296,17 @@ static chat_status put_chat(chat__cstore_applying *a, const chat__cstore_moving 
 
 static void put_read(chat__cstore_applying *a)
 {
-    const chat__cstore_facts *facts = a->facts;
+    const chat__facts *facts = a->facts;
     (void)chat__cstore_ask(&a->call, CHAT__CSTORE_PUT_READ);
     chat__cstore_text(&a->call, facts->user);
     chat__cstore_text(&a->call, facts->of);
-    chat__cstore_u64(&a->call, facts->number);
-    chat__cstore_u64(&a->call, facts->number);
+    chat__cstore_u64(&a->call, facts->read_seq);
+    chat__cstore_u64(&a->call, facts->read_seq);
     (void)chat__cstore_ask(&a->call, CHAT__CSTORE_PUT_READ_BY);
     chat__cstore_text(&a->call, facts->of);
     chat__cstore_text(&a->call, facts->user);
-    chat__cstore_u64(&a->call, facts->number);
-    chat__cstore_u64(&a->call, facts->number);
+    chat__cstore_u64(&a->call, facts->read_seq);
+    chat__cstore_u64(&a->call, facts->read_seq);
 }
 
 chat_status chat__cstore_write_heads(chat__cstore_applying *a)
@@ -318,7 +318,7 @@ chat_status chat__cstore_write_heads(chat__cstore_applying *a)
         if (a->records[i].kind != CHAT_FRAME_MARKER)
             continue;
         status = chat__cstore_facts_of(a, i);
-        if (status == CHAT_OK && a->facts->fact == CHAT__CSTORE_MARKER)
+        if (status == CHAT_OK && a->facts->what == CHAT__FACT_READ)
             put_read(a);
     }
     if (status == CHAT_OK)
