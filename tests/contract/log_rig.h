@@ -23,7 +23,7 @@ const chat_log *rig_reader(const log_world *world, const char *group, uint32_t p
 void rig_expect_record(const chat_log *log, uint64_t id, uint64_t seq);
 void rig_expect_void(const chat_log *log, uint64_t id, uint64_t term, uint64_t seq);
 void rig_expect_fenced(const chat_log *log, uint64_t term, uint64_t seq);
-/* All up to here is done with, and known to be. */
+/* All up to here is done with, and known to be; what is read meanwhile is passed over. */
 void rig_commit(const chat_log *log, const chat_log_event *at);
 
 #endif

@@ -112,8 +112,7 @@ void log_position_has_the_term(const log_world *world)
 enum { N_MIXED = 60 };
 
 typedef struct seen {
-    chat_log_event_type type;
-    uint64_t offset, id, seq, term;
+    uint64_t type, offset, id, seq, term; /* no holes: they are compared as bytes */
 } seen;
 
 static uint32_t random_;
