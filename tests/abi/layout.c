@@ -11,7 +11,9 @@
 #include <chat/presence.h>
 #include <chat/queue.h>
 #include <chat/server.h>
+#include <chat/kafka.h>
 #include <chat/testing.h>
+#include <chat/testing_log.h>
 #include <chat/testing_server.h>
 #include <chat/token.h>
 
@@ -30,6 +32,7 @@ SIZE_FIRST(chat_history_verdict);
 SIZE_FIRST(chat_presence_options);
 SIZE_FIRST(chat_queue_options);
 SIZE_FIRST(chat_etcd_options);
+SIZE_FIRST(chat_kafka_options);
 SIZE_FIRST(chat_lease);
 SIZE_FIRST(chat_lease_event);
 SIZE_FIRST(chat_lease_wish);
@@ -37,12 +40,16 @@ SIZE_FIRST(chat_places);
 SIZE_FIRST(chat_places_event);
 SIZE_FIRST(chat_places_picture);
 SIZE_FIRST(chat_places_wish);
+SIZE_FIRST(chat_log);
+SIZE_FIRST(chat_log_event);
+SIZE_FIRST(chat_log_record);
 SIZE_FIRST(chat_notifier);
 SIZE_FIRST(chat_notification);
 SIZE_FIRST(chat_server_login);
 SIZE_FIRST(chat_server_identity);
 SIZE_FIRST(chat_server_options);
 SIZE_FIRST(chat_sim_options);
+SIZE_FIRST(chat_test_log_options);
 SIZE_FIRST(chat_test_server_options);
 SIZE_FIRST(chat_token_check);
 

@@ -2,12 +2,11 @@
 /*
  * libchat-kafka against a real Kafka, CHAT_KAFKA=host:port. Without a word: the rules. `survive`:
  * 100,000 records while somebody kills the broker and starts it again, told by the line "now" on
- * standard output. `speed`: beside librdkafka alone.
+ * standard output.
  */
 #include "unit/kafka/rig.h"
 
 #include <chat/partition.h>
-#include <librdkafka/rdkafka.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -340,91 +339,6 @@ static void nothing_acknowledged_is_lost(void **state)
         assert_int_equal(groups_[0].seq[id], groups_[1].seq[id]);
 }
 
-/* --- speed --- */
-
-static void on_raw(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
-{
-    (void)rk;
-    *(uint32_t *)opaque += message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-static double raw_ms(const char *topic)
-{
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    uint32_t n_done = 0;
-    char body[200] = "", chat[16];
-    (void)rd_kafka_conf_set(conf, "bootstrap.servers", brokers(), NULL, 0);
-    (void)rd_kafka_conf_set(conf, "enable.idempotence", "true", NULL, 0);
-    (void)rd_kafka_conf_set(conf, "linger.ms", "1", NULL, 0);
-    rd_kafka_conf_set_dr_msg_cb(conf, on_raw);
-    rd_kafka_conf_set_opaque(conf, &n_done);
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
-    rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);
-    uint64_t began_ms = rig_now_ms();
-    for (uint32_t i = 0; i < N_RECORDS; i++) {
-        int len = snprintf(chat, sizeof chat, "chat%u", i % N_CHATS);
-        int32_t partition = (int32_t)(i % N_CHATS % N_PARTITIONS);
-        while (rd_kafka_produce(rkt, partition, RD_KAFKA_MSG_F_COPY, body, sizeof body, chat,
-                                (size_t)len, NULL) != 0)
-            (void)rd_kafka_poll(rk, 10);
-        (void)rd_kafka_poll(rk, 0);
-    }
-    (void)rd_kafka_flush(rk, RIG_WAIT_MS);
-    double took_ms = (double)(rig_now_ms() - began_ms);
-    assert_int_equal(N_RECORDS, n_done);
-    rd_kafka_topic_destroy(rkt);
-    rd_kafka_destroy(rk);
-    return took_ms;
-}
-
-static double our_ms(chat_kafka_options options)
-{
-    chat_log_record record = {.struct_size = sizeof record, .kind = 3};
-    static uint8_t body[188]; /* and a head of 12 */
-    char chat[16];
-    options.group = NULL;
-    options.max_waiting_bytes = 64u << 20;
-    chat_kafka *kafka = rig_open(&options);
-    const chat_log *log = chat_kafka_table(kafka);
-    n_acked_ = 0;
-    memset(acked_, 0, sizeof acked_);
-    record.payload = chat__view(body, sizeof body);
-    uint64_t began_ms = rig_now_ms();
-    for (uint32_t i = 1; i <= N_RECORDS; i++) {
-        record.id = i;
-        record.chat = chat__view(chat, (size_t)snprintf(chat, sizeof chat, "chat%u", i % N_CHATS));
-        while (log->append(log->ctx, i, &record) != CHAT_OK) {
-            wait_for(log, NULL);
-            take_answers(log);
-        }
-        if (i % 256 == 0) /* a turn */
-            take_answers(log);
-    }
-    while (n_acked_ < N_RECORDS) {
-        wait_for(log, NULL);
-        take_answers(log);
-    }
-    double took_ms = (double)(rig_now_ms() - began_ms);
-    chat_kafka_free(kafka);
-    return took_ms;
-}
-
-static void it_is_as_fast_as_librdkafka(void **state)
-{
-    chat_kafka_options options = fresh("speed", N_PARTITIONS);
-    double ours = 1e9, raw = 1e9;
-    (void)state;
-    for (int i = 0; i < 3; i++) {
-        double took_ms = our_ms(options);
-        ours = took_ms < ours ? took_ms : ours;
-        took_ms = raw_ms(topic_);
-        raw = took_ms < raw ? took_ms : raw;
-    }
-    printf("records/s: %.0f here, %.0f with librdkafka alone\n", N_RECORDS / ours * 1000,
-           N_RECORDS / raw * 1000);
-    assert_true(ours < 4 * raw + 500); /* an idle machine or not */
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest rules[] = {
@@ -434,10 +348,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(partitions_move_with_their_positions),
     };
     const struct CMUnitTest survive[] = {cmocka_unit_test(nothing_acknowledged_is_lost)};
-    const struct CMUnitTest speed[] = {cmocka_unit_test(it_is_as_fast_as_librdkafka)};
     if (argc > 1 && strcmp(argv[1], "survive") == 0)
         return cmocka_run_group_tests(survive, NULL, NULL);
-    if (argc > 1 && strcmp(argv[1], "speed") == 0)
-        return cmocka_run_group_tests(speed, NULL, NULL);
     return cmocka_run_group_tests(rules, NULL, NULL);
 }

@@ -60,6 +60,7 @@ static void stop_reading(chat_kafka *kafka)
         (void)rd_kafka_topic_partition_list_add(list, kafka->options.topic, (int32_t)i);
         part->is_read = 0;
         part->is_leaving = 1;
+        kafka->n_leaving++;
         part->n_failed = 0;
     }
     if (list == NULL)
@@ -82,6 +83,7 @@ static void end_leaving(chat_kafka *kafka)
         if (!part->is_leaving || part->is_dirty || part->is_sending)
             continue;
         part->is_leaving = 0;
+        kafka->n_leaving--;
         chat__kafka_note note = {.type = CHAT_LOG_EVENT_REVOKED, .partition = i};
         chat__kafka_note_add(kafka, &note);
     }

@@ -171,6 +171,7 @@ static void take_commit(chat_kafka *kafka, rd_kafka_event_t *event)
     rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
     rd_kafka_resp_err_t all = rd_kafka_event_error(event);
     kafka->is_committing = 0;
+    kafka->is_unsettled |= kafka->n_leaving > 0; /* what waited for this one can be sent */
     for (int i = 0; list != NULL && i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &list->elems[i];
         chat__kafka_part *part = part_of(kafka, at);
@@ -185,7 +186,6 @@ static void take_commit(chat_kafka *kafka, rd_kafka_event_t *event)
             part->is_dirty |= part->is_read || (part->is_leaving && ++part->n_failed < MAX_TRIES);
         }
         part->is_sending = 0;
-        kafka->is_unsettled |= part->is_leaving;
         chat__kafka_note_add(kafka, &note);
     }
 }

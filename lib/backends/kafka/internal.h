@@ -79,7 +79,8 @@ struct chat_kafka {
     rd_kafka_topic_partition_list_t *leaving;  /* revoked; go when the caller knows */
     int is_gap_told;                           /* of `held` */
     int is_committing;
-    int is_unsettled; /* assign: what is read is not what is wanted */
+    int is_unsettled;   /* assign: what is read is not what is wanted */
+    uint32_t n_leaving; /* assign: partitions that wait for the answer to a commit */
     chat__kafka_part *parts;
     chat__kafka_note *notes;
     uint32_t n_notes, next_note, max_notes;
