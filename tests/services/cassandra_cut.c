@@ -124,7 +124,7 @@ static void a_backlog_is_cut_over_all_chats(void **state)
     assert_int_equal(chat__cstore_introduce(&t.devices, &visit, &generation), CHAT_OK);
     for (size_t c = 0; c < N_CHATS; c++) {
         chats[c].cursor = all_seqs[c][n_seqs[c] * c / N_CHATS];
-        put_cursor("ann", "phone", generation, chats[c].chat, chats[c].cursor);
+        put_cursor_row("ann", "phone", generation, chats[c].chat, chats[c].cursor);
     }
     write_all();
     for (size_t l = 0; l < sizeof LIMITS / sizeof *LIMITS; l++) {
@@ -138,5 +138,5 @@ static void a_backlog_is_cut_over_all_chats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_backlog_is_cut_over_all_chats)};
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up_reader, tear_down_reader);
 }

@@ -284,5 +284,5 @@ int main(void)
         cmocka_unit_test(more_than_999_are_999),
         cmocka_unit_test(says_how_long_it_takes),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up_reader, tear_down_reader);
 }

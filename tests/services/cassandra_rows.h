@@ -53,12 +53,10 @@ static inline chat_cassandra_options options(void)
     return it;
 }
 
-static inline int set_up(void **state)
+static inline int set_up_keyspace(void)
 {
     chat_cassandra_schema schema;
     chat_cassandra_migration done = {.struct_size = sizeof done};
-    chat_log_sink none = {NULL, NULL};
-    (void)state;
     const char *name = getenv("CHAT_KEYSPACE");
     snprintf(t.keyspace, sizeof t.keyspace, "%s", name != NULL ? name : "chat_reads_test");
     chat_cassandra_options opened = options();
@@ -66,6 +64,15 @@ static inline int set_up(void **state)
     schema.replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}";
     if (chat_cassandra_migrate(&opened, &schema, TIMEOUT_MS, &done) != CHAT_OK)
         fail_msg("%s", done.problem);
+    return 0;
+}
+
+static inline int set_up_reader(void **state)
+{
+    chat_log_sink none = {NULL, NULL};
+    (void)state;
+    (void)set_up_keyspace();
+    chat_cassandra_options opened = options();
     assert_int_equal(chat__cstore_session_new(&opened, none, 256, &t.session), CHAT_OK);
     chat__cstore_devices_init(&t.devices, t.session, &t.rules, 1000, 0);
     t.reader.session = t.session;
@@ -102,7 +109,7 @@ static inline void drop_keyspace(void)
     chat_cassandra_free(driver);
 }
 
-static inline int tear_down(void **state)
+static inline int tear_down_reader(void **state)
 {
     (void)state;
     chat__cstore_call_done(&t.call);
@@ -220,8 +227,8 @@ static inline void put_many(const char *chat, uint64_t first, uint64_t each, siz
     write_all();
 }
 
-static inline void put_cursor(const char *user, const char *device, uint64_t generation,
-                              const char *chat, uint64_t seq)
+static inline void put_cursor_row(const char *user, const char *device, uint64_t generation,
+                                  const char *chat, uint64_t seq)
 {
     (void)chat__cstore_ask(&t.call, CHAT__CSTORE_PUT_CURSOR);
     chat__cstore_text(&t.call, text(user));

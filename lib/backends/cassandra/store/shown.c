@@ -109,6 +109,7 @@ static chat_status load_edits(chat__cstore_shown *shown, const chat_store_row *r
         chat__cstore_shown_row *row = row_at(shown, i);
         if (rows[i].kind != CHAT_FRAME_MSG || row->edit_seq == 0 || row->is_deleted)
             continue;
+        row->seq = rows[i].seq;
         row->edit_item = chat__cstore_ask(&shown->edits, CHAT__CSTORE_GET_RECORD);
         chat__cstore_text(&shown->edits, shown->chat);
         chat__cstore_u32(&shown->edits, chat__cstore_bucket_of(row->edit_seq));
@@ -165,6 +166,19 @@ static chat_status give_tombstone(chat__cstore_shown *shown, chat_frame *message
     return encode(shown, message, payload);
 }
 
+/* An edit without a body may have been one before the message was deleted, since the notes were
+   looked up: the deletion is there before anything is written over. */
+static chat_status look_again(chat__cstore_shown *shown, uint64_t seq, int *out_is_deleted)
+{
+    chat__cstore_call call;
+    chat__cstore_call_init(&call, shown->reader->session);
+    (void)chat__cstore_ask_notes(&call, shown->chat, CHAT__CSTORE_NOTE_DELETE, seq, seq);
+    chat_status status = chat__cstore_run(&call);
+    *out_is_deleted = chat__cstore_rows_of(&call, 0).n_rows > 0;
+    chat__cstore_call_done(&call);
+    return status;
+}
+
 /* An edit that is not there, or is no edit, costs itself alone. Frames have no lists here: one
    decoder serves both. */
 static chat_status give_edited(chat__cstore_shown *shown, const chat__cstore_shown_row *as,
@@ -181,10 +195,14 @@ static chat_status give_edited(chat__cstore_shown *shown, const chat__cstore_sho
     if (chat_frame_decode(shown->decoder, CHAT_ENCODING_CBOR, chat__cstore_get_text(&rows),
                           &edit) != CHAT_OK)
         return CHAT_OK;
-    /* Deleted since the notes were looked up: what it said is written over. */
-    if (!CHAT_FRAME_HAS(&edit, BODY))
-        return give_tombstone(shown, message, payload);
-    CHAT_FRAME_SET(message, BODY, body, edit.body);
+    int has_body = CHAT_FRAME_HAS(&edit, BODY) != 0;
+    if (!has_body) {
+        int is_deleted = 0;
+        chat_status status = look_again(shown, as->seq, &is_deleted);
+        if (status != CHAT_OK || is_deleted)
+            return status == CHAT_OK ? give_tombstone(shown, message, payload) : status;
+    }
+    CHAT_FRAME_SET(message, BODY, body, has_body ? edit.body : chat__view(NULL, 0));
     CHAT_FRAME_SET(message, EDITED, edited, edit.ts);
     return encode(shown, message, payload);
 }

@@ -21,6 +21,7 @@ typedef enum chat__cstore_note {
 #define CHAT__CSTORE_DECODER_MAX (2u << 20)
 
 typedef struct chat__cstore_shown_row {
+    uint64_t seq;       /* of the message, when it has an edit that is shown */
     uint64_t edit_seq;  /* of the newest edit, 0: none */
     uint32_t edit_item; /* of the call `edits` */
     uint32_t of_item;   /* for an edit: of the call `notes`, what was done to its message; 0: no */
