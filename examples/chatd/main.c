@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* chatd: the server of libchat-server as a program. Nothing but public headers. */
-#ifdef CHATD_HAS_ETCD
-#include <chat/etcd.h>
-#endif
-#include <chat/server.h>
+#include "backends.h"
+
 #include <chat/server_config.h>
 
 #include <signal.h>
@@ -11,8 +9,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define FILES_BESIDE_CONNECTIONS 64u
 
@@ -34,9 +30,8 @@ static void on_signal(int number)
 
 static void write_line(void *ctx, chat_log_level level, const char *line)
 {
-    static const char *const names[] = {"", "error", "warning", "info", "debug"};
     (void)ctx;
-    fprintf(stderr, "chatd: %s: %s\n", names[level], line);
+    chatd_say(level, line);
 }
 
 /* As many open files as we are allowed to have; say how many connections fit. */
@@ -62,68 +57,6 @@ static void raise_file_limit(const chat_server_options *options)
         write_line(NULL, level, line);
 }
 
-/* Where node numbers come from: etcd, if the options say so. */
-typedef struct numbers {
-    chat_lease table;
-    chat_places places;
-    struct chat_etcd_lease *of_etcd;
-    struct chat_etcd_places *places_of_etcd;
-} numbers;
-
-#ifdef CHATD_HAS_ETCD
-static int take_from_etcd(chat_server_options *options, numbers *out)
-{
-    chat_etcd_options etcd;
-    chat_etcd_options_init(&etcd);
-    etcd.endpoints = options->etcd;
-    etcd.prefix = options->etcd_prefix;
-    etcd.ca_file = options->etcd_ca_file;
-    etcd.ttl_ms = options->etcd_ttl_ms;
-    if (options->etcd_ca_file != NULL && access(options->etcd_ca_file, R_OK) != 0) {
-        write_line(NULL, CHAT_LOG_ERROR, "etcd-ca-file: the file cannot be read: name a PEM file");
-        return EXIT_USAGE;
-    }
-    chat_status status = chat_etcd_lease_new(&etcd, &out->of_etcd);
-    if (status == CHAT_OK)
-        status = chat_etcd_places_new(&etcd, &out->places_of_etcd);
-    if (status == CHAT_OK) {
-        chat_etcd_lease_table(out->of_etcd, &out->table);
-        chat_etcd_places_table(out->places_of_etcd, &out->places);
-        options->lease = &out->table;
-        options->places = &out->places;
-        return EXIT_GOOD;
-    }
-    write_line(NULL, CHAT_LOG_ERROR,
-               status == CHAT_ERR_ARG
-                   ? "etcd: 1 to 16 URLs are needed with a comma between them, such as "
-                     "http://127.0.0.1:2379, and etcd-prefix of at most 128 visible ASCII letters"
-                   : "etcd: libcurl cannot be used: out of memory");
-    return status == CHAT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED;
-}
-#endif
-
-static int take_numbers(chat_server_options *options, numbers *out)
-{
-    memset(out, 0, sizeof *out);
-#ifdef CHATD_HAS_ETCD
-    if (options->etcd != NULL)
-        return take_from_etcd(options, out);
-#else
-    (void)options;
-#endif
-    return EXIT_GOOD;
-}
-
-static void free_numbers(numbers *from)
-{
-#ifdef CHATD_HAS_ETCD
-    chat_etcd_lease_free(from->of_etcd);
-    chat_etcd_places_free(from->places_of_etcd);
-#else
-    (void)from;
-#endif
-}
-
 static int serve(chat_server_options *options)
 {
     chat_server *server = NULL;
@@ -146,10 +79,22 @@ static int serve(chat_server_options *options)
 
 static int check(const chat_server_options *options)
 {
+    int code = chatd_backends_check(options);
     if (chat_server_check(options) != CHAT_OK)
-        return EXIT_USAGE;
-    puts("chatd: the configuration is good");
-    return EXIT_GOOD;
+        code = EXIT_USAGE;
+    if (code == EXIT_GOOD)
+        puts("chatd: the configuration is good");
+    return code;
+}
+
+static int run(chat_server_options *options)
+{
+    chatd_backends *backends = NULL;
+    int code = chatd_backends_open(options, &backends);
+    if (code == EXIT_GOOD)
+        code = serve(options);
+    chatd_backends_free(backends);
+    return code;
 }
 
 static int print(chat_server_config *config, chat_server_action action)
@@ -165,15 +110,17 @@ static int act(chat_server_config *config)
 {
     chat_server_options *options = chat_server_config_options(config);
     chat_server_action action = chat_server_config_action(config);
-    numbers from;
     options->log.write = write_line;
-    if (action != CHAT_SERVER_ACTION_RUN && action != CHAT_SERVER_ACTION_CHECK)
+    switch (action) {
+    case CHAT_SERVER_ACTION_RUN:
+        return run(options);
+    case CHAT_SERVER_ACTION_CHECK:
+        return check(options);
+    case CHAT_SERVER_ACTION_MIGRATE:
+        return chatd_migrate(options);
+    default:
         return print(config, action);
-    int code = take_numbers(options, &from);
-    if (code == EXIT_GOOD)
-        code = action == CHAT_SERVER_ACTION_RUN ? serve(options) : check(options);
-    free_numbers(&from);
-    return code;
+    }
 }
 
 int main(int argc, char **argv)

@@ -8,8 +8,10 @@
 #define CHAT_SERVER_H
 
 #include <chat/backend/lease.h>
+#include <chat/backend/log.h>
 #include <chat/backend/notifier.h>
 #include <chat/backend/places.h>
+#include <chat/backend/store.h>
 #include <chat/status.h>
 
 #ifdef __cplusplus
@@ -161,7 +163,39 @@ extern "C" {
       "Parts of one server that members of a cluster share, for good; 0: links alone, no "         \
       "sharing.")                                                                                  \
     X(gateway, "gateway", SWITCH, 0, 0, 1, "",                                                     \
-      "Take connections and run no slot; with slots and etcd.")
+      "Take connections and run no slot; with slots and etcd.")                                    \
+    X(store_threads, "store-threads", NUMBER, 16, 1, 256, "threads",                               \
+      "Questions that a store which servers share is asked at the same time.")                     \
+    X(kafka_brokers, "kafka-brokers", PATH, NULL, 0, 0, "HOST:PORT[,HOST:PORT]",                   \
+      "Keep the log in Kafka, for several servers; cassandra has to be set too.")                  \
+    X(kafka_topic, "kafka-topic", PATH, "messages", 0, 0, "TEXT",                                  \
+      "Topic of the records; it has as many partitions as `partitions` says.")                     \
+    X(kafka_replication, "kafka-replication", NUMBER, 3, 1, 16, "copies",                          \
+      "Copies of each record in Kafka, at least.")                                                 \
+    X(kafka_min_in_sync, "kafka-min-in-sync", NUMBER, 2, 1, 16, "copies",                          \
+      "Copies that `sent` waits for, at least.")                                                   \
+    X(kafka_create_topic, "kafka-create-topic", SWITCH, 0, 0, 1, "",                               \
+      "Create the topic when it is missing.")                                                      \
+    X(kafka_config, "kafka-config", PATH, NULL, 0, 0, "FILE",                                      \
+      "Settings of librdkafka, TLS and SASL among them: lines NAME = VALUE.")                      \
+    X(cassandra, "cassandra", PATH, NULL, 0, 0, "HOST[:PORT][,HOST[:PORT]]",                       \
+      "Keep history, members and devices in Cassandra; kafka-brokers has to be set too.")          \
+    X(cassandra_keyspace, "cassandra-keyspace", PATH, "chat", 0, 0, "TEXT",                        \
+      "Keyspace of the tables; chatd --migrate makes them.")                                       \
+    X(cassandra_datacenter, "cassandra-datacenter", PATH, NULL, 0, 0, "TEXT",                      \
+      "Whose nodes are asked; none: that of the first node that answers.")                         \
+    X(cassandra_user, "cassandra-user", PATH, NULL, 0, 0, "TEXT",                                  \
+      "Who asks, when Cassandra wants to know.")                                                   \
+    X(cassandra_password_file, "cassandra-password-file", PATH, NULL, 0, 0, "FILE",                \
+      "The first line is the password of cassandra-user.")                                         \
+    X(cassandra_tls, "cassandra-tls", SWITCH, 0, 0, 1, "", "Speak TLS to Cassandra.")              \
+    X(cassandra_ca_file, "cassandra-ca-file", PATH, NULL, 0, 0, "FILE",                            \
+      "Who signs the certificates of Cassandra's nodes (PEM); none: whom the system trusts.")      \
+    X(cassandra_replication, "cassandra-replication", PATH, NULL, 0, 0, "TEXT",                    \
+      "With --migrate: of a keyspace that is missing, as in CREATE KEYSPACE; none: it must be "    \
+      "there.")                                                                                    \
+    X(retention_s, "retention-s", NUMBER, 157680000, 0, 630720000, "s",                            \
+      "With --migrate: how long Cassandra keeps messages; 0: for good.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {
@@ -208,6 +242,12 @@ typedef struct chat_server_options {
     /** Says which slots run here, for members of a cluster with `slots`; NULL: each has its fixed
        part. The table is copied by chat_server_new(). See etcd. */
     const chat_places *places;
+    /** Where records go, and where they are read; both or none. NULL: the data directory, for a
+        server that stands alone. The log is read by partition (assign), the server fences its
+        partitions and applies their records to the store. The tables are copied by
+        chat_server_new(), which waits until both can be used, a minute at most. */
+    const chat_log *record_log;
+    const chat_store *store; /**< see `record_log` */
 #define CHAT_SERVER_TYPE_PATH    const char *
 #define CHAT_SERVER_TYPE_ADDRESS const char *
 #define CHAT_SERVER_TYPE_NUMBER  uint64_t

@@ -17,6 +17,7 @@ extern "C" {
 typedef enum chat_server_action {
     CHAT_SERVER_ACTION_RUN = 0,
     CHAT_SERVER_ACTION_CHECK,   /**< --check-config: check and stop */
+    CHAT_SERVER_ACTION_MIGRATE, /**< --migrate: make or bring up to date what servers share */
     CHAT_SERVER_ACTION_VERSION, /**< --version */
     CHAT_SERVER_ACTION_HELP,    /**< --help */
     CHAT_SERVER_ACTION_DOCS     /**< --print-config-docs: docs/configuration.md */

@@ -59,6 +59,12 @@ static const char *wrong_combination(const chat_server_options *options)
     if (options->etcd != NULL && options->lease == NULL)
         return "etcd: this program has no libchat-etcd: build it with -Detcd=enabled, or leave "
                "--etcd away (a program of your own sets chat_server_options.lease)";
+    if ((options->record_log == NULL) != (options->store == NULL))
+        return "record_log and store: a log that servers share needs a store that they share, and "
+               "the other way round";
+    if ((options->kafka_brokers == NULL) != (options->cassandra == NULL))
+        return "kafka-brokers and cassandra: both or none: servers share a log and a store, or "
+               "each has its data directory";
     if (options->max_body_bytes + FRAME_EXTRA > options->max_frame_bytes)
         return "max-body-bytes: must be at least 1024 below max-frame-bytes";
     return wrong_files(options);

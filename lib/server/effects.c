@@ -3,6 +3,8 @@
  * What the node of a shard wants done: bytes for sockets, records for the log, questions to the
  * store (answered here and now: it reads from memory and from the page cache), frames for others.
  */
+#include "appender.h"
+#include "askers.h"
 #include "herald.h"
 #include "slots.h"
 #include "tunnel.h"
@@ -299,7 +301,10 @@ void chat__shard_send_batches(chat__shard *shard)
     if (shard->appends != NULL) {
         shard->n_handed++;
         shard->appends->life = shard->life;
-        chat__committer_append(&shard->server->committer, shard->appends);
+        if (shard->server->appender != NULL)
+            chat__appender_put(shard->server->appender, shard->appends);
+        else
+            chat__committer_append(&shard->server->committer, shard->appends);
     }
     shard->appends = NULL;
 }
@@ -379,7 +384,10 @@ static void do_effect(chat__shard *shard, const chat__effect *effect)
         [CHAT__EFFECT_NOTIFY] = notify,
         [CHAT__EFFECT_LOG] = write_log,
     };
-    DO[effect->type](shard, effect);
+    if (shard->server->askers != NULL && chat__question_is(effect->type))
+        chat__askers_put(shard, effect);
+    else
+        DO[effect->type](shard, effect);
 }
 
 int chat__shard_take_effects(chat__shard *shard)
@@ -423,17 +431,11 @@ static void take_appended(chat__shard *shard, chat__batch *batch)
     }
 }
 
-static void take_handed(chat__shard *shard, chat__batch *batch)
-{
-    shard->n_handed--;
-    take_appended(shard, batch);
-}
-
 int chat__shard_commit(chat__shard *shard)
 {
     chat__batch *batch = shard->appends;
     /* Records become durable in the order of the effects. */
-    if (batch == NULL || shard->n_handed > 0 ||
+    if (batch == NULL || shard->n_handed > 0 || shard->server->appender != NULL ||
         !chat__committer_try(&shard->server->committer, batch))
         return 0;
     shard->appends = NULL;
@@ -452,7 +454,8 @@ static void take_batch(chat__shard *shard, chat__batch *batch)
         take_links(shard, batch);
         break;
     case CHAT__MAIL_APPEND:
-        take_handed(shard, batch);
+        shard->n_handed--;
+        take_appended(shard, batch);
         break;
     case CHAT__MAIL_NEWCOMERS:
         chat__newcomers_answer(shard, batch);
@@ -471,6 +474,9 @@ static void take_batch(chat__shard *shard, chat__batch *batch)
         break;
     case CHAT__MAIL_TO_SOCKET:
         chat__tunnel_take_to_socket(shard, batch);
+        break;
+    case CHAT__MAIL_ANSWER:
+        chat__askers_take(shard, batch);
         break;
     }
     batch->guest = NULL;

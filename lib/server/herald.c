@@ -272,6 +272,25 @@ static void on_chat(void *ctx, const chat__store_user_chat *row)
         to->is_read = 1;
 }
 
+static void on_shared_chat(void *ctx, const chat_store_user_chat *row)
+{
+    const chat__store_user_chat same = {.chat = row->chat,
+                                        .read_seq = row->read_seq,
+                                        .unread = row->unread,
+                                        .has_unread = row->has_unread,
+                                        .is_past = row->is_past != 0};
+    on_chat(ctx, &same);
+}
+
+static chat_status load_badge(const chat_server *server, badge *to)
+{
+    chat__store_visit visit = {.user = to->item->user, .now_unix_ms = chat__server_unix_ms()};
+    chat_store_visit shared = {.user = visit.user, .now_unix_ms = visit.now_unix_ms};
+    const chat_store *store = &server->shared_store;
+    return server->store != NULL ? chat__store_load_user(server->store, &visit, on_chat, to)
+                                 : store->load_user(store->ctx, &shared, on_shared_chat, to);
+}
+
 static chat_view make_text(const news *item, char *out, size_t cap)
 {
     int len = item->count == 1 ? snprintf(out, cap, "You have a new message")
@@ -301,8 +320,7 @@ static void tell(chat__herald *herald, const news *item)
     char text[TEXT_BYTES];
     badge all = {.item = item, .is_known = 1};
     chat_view none = {NULL, 0};
-    chat__store_visit visit = {.user = item->user, .now_unix_ms = chat__server_unix_ms()};
-    chat_status status = chat__store_load_user(herald->server->store, &visit, on_chat, &all);
+    chat_status status = load_badge(herald->server, &all);
     if (all.is_read) {
         note(herald, CHAT__FATE_READ, &item->trace, none);
         return;

@@ -9,6 +9,7 @@
 #ifndef CHAT_SERVER_INTERNAL_H
 #define CHAT_SERVER_INTERNAL_H
 
+#include <chat/backend/store.h>
 #include <chat/server.h>
 
 #include "base/buf.h"
@@ -48,10 +49,12 @@ typedef enum chat__mail_kind {
     CHAT__MAIL_TOLD,      /* what became of notifications */
     CHAT__MAIL_SLOTS,     /* where slots run now (slots.h) */
     CHAT__MAIL_TO_HOME,   /* of connections whose user lives here (tunnel.h) */
-    CHAT__MAIL_TO_SOCKET  /* for connections whose socket is here */
+    CHAT__MAIL_TO_SOCKET, /* for connections whose socket is here */
+    CHAT__MAIL_ANSWER     /* of a store that is shared (askers.h) */
 } chat__mail_kind;
 
 typedef struct chat__guest chat__guest;
+struct chat__question;
 
 typedef struct chat__batch {
     struct chat__batch *next;
@@ -65,6 +68,7 @@ typedef struct chat__batch {
     uint64_t credit;    /* bytes that count against its window until this is dealt with */
     uint64_t life;      /* of the slot that it is for, 0: whichever */
     chat__guest *guest;
+    struct chat__question *question; /* ANSWER: with its answer */
     chat__buf bytes;
 } chat__batch;
 
@@ -423,7 +427,10 @@ typedef enum chat__phase {
 struct chat_server {
     chat_server_options options; /* strings are ours */
     chat_allocator allocator;
-    chat__store *store;
+    chat__store *store;              /* NULL: log and store are shared: */
+    struct chat__appender *appender; /* and records go there, */
+    struct chat__askers *askers;     /* and questions here */
+    chat_store shared_store;
     chat__jwt_key *key;
     chat__visitors *visitors;    /* NULL: no limit */
     struct chat__herald *herald; /* NULL: nobody is notified */

@@ -37,7 +37,7 @@ chat_status chat__lessee_init(chat_server *server)
         lessee->own = chat__alloc_zero(&server->allocator, sizeof *lessee->own);
         if (lessee->own == NULL)
             return CHAT_ERR_NOMEM;
-        lessee->own->store = server->store;
+        lessee->own->is_alone = server->store != NULL || server->appender != NULL;
         chat__own_numbers_table(lessee->own, &lessee->table);
         return CHAT_OK;
     }

@@ -31,7 +31,7 @@ void chat__lessee_follow(chat__shard *shard);
 /* own_numbers.c: a server that makes ids alone has all numbers, for as long as it has the lock of
    its data directory. `ctx` is in the caller's memory, zeroed. */
 struct chat__own_numbers {
-    const chat__store *store; /* open, and so locked */
+    int is_alone; /* its data directory is locked, or its slots are its own */
     uint32_t n_numbers;
     uint32_t event; /* that is not told yet, 0: none */
     uint32_t numbers[CHAT_LEASE_MAX_NUMBERS];

@@ -3,7 +3,7 @@
  * Batches that threads hand to each other, the mailboxes that they travel by, and lists of things
  * that are due in the order in which they came.
  */
-#include "internal.h"
+#include "answers.h"
 #include "base/alloc.h"
 #include "base/view.h"
 
@@ -65,6 +65,7 @@ void chat__batch_free(const chat_allocator *allocator, chat__batch *batch)
         return;
     if (batch->guest != NULL)
         chat__guest_free(allocator, batch->guest);
+    chat__question_free(allocator, batch->question);
     chat__buf_done(&batch->bytes);
     chat__alloc_free(allocator, batch);
 }
@@ -85,8 +86,8 @@ chat__batch *chat__shard_batch(chat__shard *shard, chat__mail_kind kind)
 void chat__shard_drop_batch(chat__shard *shard, chat__batch *batch)
 {
     chat__buf bytes = batch->bytes;
-    if (batch->guest != NULL || bytes.cap == 0 || bytes.cap > SPARE_BATCH_BYTES ||
-        shard->n_spare_batches >= MAX_SPARE_BATCHES) {
+    if (batch->guest != NULL || batch->question != NULL || bytes.cap == 0 ||
+        bytes.cap > SPARE_BATCH_BYTES || shard->n_spare_batches >= MAX_SPARE_BATCHES) {
         chat__batch_free(chat__shard_allocator(shard), batch);
         return;
     }

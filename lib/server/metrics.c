@@ -203,7 +203,7 @@ chat_status chat__metrics_write(chat_server *server, chat__buf *out)
             (double)get(&committer->commit_ns) / NS_IN_SECOND);
     put_one(&to, "chat_checkpoint_lag_bytes", "gauge",
             "Log behind the last checkpoint: what a crash replays.",
-            (double)chat__store_lag(server->store));
+            server->store != NULL ? (double)chat__store_lag(server->store) : 0);
     put_one(&to, "chat_lease_held", "gauge", "1: there are node numbers, so that ids can be given.",
             atomic_load(&server->lessee.is_held));
     put_one(&to, "chat_lease_renewals_total", "counter", "Times that node numbers were given.",

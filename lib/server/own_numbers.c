@@ -7,7 +7,7 @@ static chat_status open_lease(void *ctx, const chat_lease_wish *wish, chat_lease
 {
     chat__own_numbers *own = ctx;
     (void)now;
-    if (own->store == NULL || own->n_numbers > 0)
+    if (!own->is_alone || own->n_numbers > 0)
         return CHAT_ERR_STATE;
     if (wish->n_numbers == 0 || wish->n_numbers > CHAT_LEASE_MAX_NUMBERS)
         return CHAT_ERR_ARG;

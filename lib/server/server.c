@@ -7,6 +7,7 @@
 #include "herald.h"
 #include "lessee.h"
 #include "placer.h"
+#include "storage.h"
 #include "base/alloc.h"
 
 #include <errno.h>
@@ -48,65 +49,7 @@ void chat__server_log(const chat_server *server, chat_log_level level, const cha
     server->options.log.write(server->options.log.ctx, level, line);
 }
 
-static void log_for_store(void *ctx, chat_log_level level, const char *line)
-{
-    chat__server_log(ctx, level, "%s", line);
-}
-
 /* --- making --- */
-
-static void report_open(const chat_server *server, const chat__store_report *report)
-{
-    const char *dir = server->options.data;
-    if (report->n_torn_bytes > 0)
-        chat__server_log(server, CHAT_LOG_WARN,
-                         "%s: %" PRIu64 " bytes of a torn write were cut from the end of the log; "
-                         "nothing of them had been acknowledged",
-                         dir, report->n_torn_bytes);
-    if (report->n_damaged_records > 0)
-        chat__server_log(server, CHAT_LOG_ERROR,
-                         "%s: %" PRIu64 " damaged records (bad checksum) were stepped over: check "
-                         "the disk",
-                         dir, report->n_damaged_records);
-    chat__server_log(server, CHAT_LOG_INFO, "data directory %s: %" PRIu64 " records replayed", dir,
-                     report->n_records);
-    if (server->options.is_volatile)
-        chat__server_log(server, CHAT_LOG_WARN,
-                         "volatile: messages are acknowledged before the disk has them; a power "
-                         "cut loses them");
-}
-
-static chat_status open_store(chat_server *server)
-{
-    const chat_server_options *from = &server->options;
-    chat__store_options options;
-    chat__store_report report;
-    chat__store_options_init(&options);
-    options.allocator = &server->allocator;
-    options.log = (chat_log_sink){server, log_for_store};
-    options.dir = from->data;
-    options.n_partitions = (uint32_t)from->partitions;
-    options.segment_bytes = from->segment_bytes;
-    options.state_cache_bytes = from->state_cache_bytes;
-    options.is_volatile = from->is_volatile != 0;
-    options.offline_ttl_ms = from->offline_ttl_ms;
-    options.offline_limit = from->offline_limit;
-    options.device_ttl_ms = from->device_ttl_ms;
-    options.max_devices = (uint32_t)from->max_devices;
-    chat_status status = chat__store_open(&options, &report, &server->store);
-    if (status == CHAT_OK) {
-        server->max_id = report.max_id;
-        report_open(server, &report);
-        return CHAT_OK;
-    }
-    if (report.problem[0] != '\0')
-        chat__server_log(server, CHAT_LOG_ERROR, "data directory %s: %s", from->data,
-                         report.problem);
-    else
-        chat__server_log(server, CHAT_LOG_ERROR, "data directory %s: %s", from->data,
-                         chat_status_text(status));
-    return status;
-}
 
 static chat_status open_wake(chat_server *server)
 {
@@ -149,7 +92,6 @@ static uint32_t count_shards(const chat_server_options *options)
 static chat_status make_shards(chat_server *server)
 {
     chat_status status = CHAT_OK;
-    server->n_shards = count_shards(&server->options);
     server->shards =
         chat__alloc_zero(&server->allocator, server->n_shards * sizeof *server->shards);
     if (server->shards == NULL)
@@ -171,35 +113,42 @@ static chat_status make_visitors(chat_server *server)
     return from.rate > 0 ? chat__visitors_new(&from, &server->visitors) : CHAT_OK;
 }
 
-static chat_status fill(chat_server *server)
+static chat_status check(chat_server *server)
 {
     chat_status status = chat__server_check_options(&server->options);
-    if (status == CHAT_OK)
-        status = chat__server_check_tls(&server->options);
-    if (status == CHAT_OK)
-        status = load_key(server);
-    if (status == CHAT_OK)
-        status = open_wake(server);
-    if (status == CHAT_OK)
-        status = open_store(server);
-    if (status == CHAT_OK)
-        status = make_key(server);
-    if (status == CHAT_OK && getrandom(server->seed, sizeof server->seed, 0) < 0)
-        status = CHAT_ERR_IO;
-    if (status == CHAT_OK)
-        status = make_visitors(server);
-    if (status == CHAT_OK)
-        status = chat__committer_init(&server->committer, server);
-    if (status == CHAT_OK)
-        status = chat__lessee_init(server);
-    if (status == CHAT_OK)
-        status = chat__herald_init(server);
-    if (status == CHAT_OK)
-        status = chat__placer_init(server);
-    if (status == CHAT_OK)
-        status = chat__cluster_init(server);
-    if (status == CHAT_OK)
-        status = make_shards(server);
+    return status == CHAT_OK ? chat__server_check_tls(&server->options) : status;
+}
+
+static chat_status make_seed(chat_server *server)
+{
+    return getrandom(server->seed, sizeof server->seed, 0) < 0 ? CHAT_ERR_IO : CHAT_OK;
+}
+
+static chat_status init_committer(chat_server *server)
+{
+    return chat__committer_init(&server->committer, server);
+}
+
+static chat_status fill(chat_server *server)
+{
+    static chat_status (*const STEPS[])(chat_server *) = {check,
+                                                          load_key,
+                                                          open_wake,
+                                                          chat__storage_open,
+                                                          make_key,
+                                                          make_seed,
+                                                          make_visitors,
+                                                          init_committer,
+                                                          chat__lessee_init,
+                                                          chat__herald_init,
+                                                          chat__placer_init,
+                                                          chat__cluster_init,
+                                                          chat__storage_start,
+                                                          make_shards};
+    chat_status status = CHAT_OK;
+    server->n_shards = count_shards(&server->options);
+    for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS && status == CHAT_OK; i++)
+        status = STEPS[i](server);
     return status;
 }
 
@@ -243,7 +192,9 @@ void chat_server_free(chat_server *server)
     if (server == NULL)
         return;
     chat_allocator allocator = server->allocator;
+    chat__storage_stop(server);
     free_shards(server);
+    chat__storage_close(server);
     chat__alloc_free(&allocator, server->shards);
     chat__committer_done(&server->committer);
     chat__cluster_done(server);
@@ -251,7 +202,6 @@ void chat_server_free(chat_server *server)
     chat__herald_done(server);
     chat__lessee_done(server);
     chat__visitors_free(server->visitors);
-    chat__store_close(server->store);
     chat__jwt_key_free(server->key);
     if (server->wake_read >= 0)
         close(server->wake_read);
@@ -379,7 +329,8 @@ static chat_status start_threads(chat_server *server)
     chat_status status = chat__herald_start(server);
     if (status != CHAT_OK)
         return status;
-    status = chat__committer_start(&server->committer);
+    if (server->appender == NULL)
+        status = chat__committer_start(&server->committer);
     if (status != CHAT_OK)
         return status;
     status = chat__lessee_start(server);
@@ -401,6 +352,7 @@ static void stop_threads(chat_server *server)
         if (server->shards[i].is_running)
             uv_thread_join(&server->shards[i].thread);
     chat__cluster_stop(server);
+    chat__storage_stop(server);
     chat__committer_stop(&server->committer);
     chat__herald_stop(server);
     chat__lessee_stop(server);

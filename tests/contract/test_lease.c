@@ -27,7 +27,7 @@ static chat_status make_own(void *ctx, unsigned which, chat_lease *out)
     if (status != CHAT_OK)
         return status;
     memset(&w->own[which], 0, sizeof w->own[which]);
-    w->own[which].store = w->stores[which];
+    w->own[which].is_alone = 1;
     chat__own_numbers_table(&w->own[which], out);
     return CHAT_OK;
 }

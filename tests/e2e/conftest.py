@@ -7,6 +7,7 @@ import tempfile
 
 import pytest
 
+import shared
 from client import Client
 from harness import Server, build_dir
 
@@ -51,6 +52,7 @@ def make_server(workdir, request):
             server.finish()
         except AssertionError as problem:
             problems.append(f"{problem}\n{server.log()}")
+        shared.give_back(server.data)
     assert not problems, "\n".join(problems)
 
 

@@ -16,6 +16,8 @@ import time
 
 import jwt
 
+import shared
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEADLINE_S = 15.0
 
@@ -130,10 +132,11 @@ class Server:
             secret_file.chmod(0o600)
             auth = ["--jwt-secret-file", secret_file]
         self.auth = [str(option) for option in auth]
+        self.storage = shared.options_for(self.data) if shared.is_wanted() else []
 
     def args(self, port=0):
         return [chatd_path(), "--data", str(self.data), "--listen", f"{self.host}:{port}",
-                *self.auth, *self.options]
+                *self.auth, *self.storage, *self.options]
 
     def spawn(self, port=0, **popen):
         """Start without waiting for anything: for servers that are meant to fail."""

@@ -12,6 +12,7 @@ typedef struct setting {
 
 /* Which a property may change. */
 static const setting DEFAULTS[] = {
+    {"log.configuration.warnings", "false"},
     {"client.id", "libchat"},
     {"queue.buffering.max.messages", "10000000"},
     {"reconnect.backoff.ms", "50"},

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* See backends.h. */
+#include "backends.h"
+
+#ifdef CHATD_HAS_ETCD
+#include <chat/etcd.h>
+#endif
+#ifdef CHATD_HAS_SHARED
+#include <chat/cassandra_schema.h>
+#include <chat/cassandra_store.h>
+#include <chat/kafka.h>
+#endif
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_BYTES     1024u
+#define MAX_PROPERTIES 64u
+#define OPEN_MS        60000u
+#define MIGRATE_MS     120000u
+/* An append waits for Kafka as long as it takes; what is not known after that ends the server. */
+#define DELIVERY_MS    3600000u
+#define PASSWORD_BYTES 256u
+
+struct chatd_backends {
+    chat_lease lease;
+    chat_places places;
+    struct chat_etcd_lease *etcd;
+    struct chat_etcd_places *etcd_places;
+    struct chat_kafka *kafka;
+    struct chat_cassandra_store *cassandra;
+#ifdef CHATD_HAS_SHARED
+    chat_log_sink log;
+    char password[PASSWORD_BYTES];
+    char lines[MAX_PROPERTIES][LINE_BYTES];
+    chat_kafka_property properties[MAX_PROPERTIES];
+    size_t n_properties;
+#endif
+};
+
+void chatd_say(chat_log_level level, const char *line)
+{
+    static const char *const names[] = {"", "error", "warning", "info", "debug"};
+    fprintf(stderr, "chatd: %s: %s\n", names[level], line);
+}
+
+static int is_missing(const char *option, const char *path)
+{
+    char line[LINE_BYTES];
+    if (path == NULL || access(path, R_OK) == 0)
+        return 0;
+    snprintf(line, sizeof line, "%s: %.500s cannot be read: name a file that can", option, path);
+    chatd_say(CHAT_LOG_ERROR, line);
+    return 1;
+}
+
+#ifdef CHATD_HAS_ETCD
+static int open_etcd(chat_server_options *options, chatd_backends *to)
+{
+    chat_etcd_options etcd;
+    chat_etcd_options_init(&etcd);
+    etcd.endpoints = options->etcd;
+    etcd.prefix = options->etcd_prefix;
+    etcd.ca_file = options->etcd_ca_file;
+    etcd.ttl_ms = options->etcd_ttl_ms;
+    if (is_missing("etcd-ca-file", options->etcd_ca_file))
+        return EXIT_USAGE;
+    chat_status status = chat_etcd_lease_new(&etcd, &to->etcd);
+    if (status == CHAT_OK)
+        status = chat_etcd_places_new(&etcd, &to->etcd_places);
+    if (status == CHAT_OK) {
+        chat_etcd_lease_table(to->etcd, &to->lease);
+        chat_etcd_places_table(to->etcd_places, &to->places);
+        options->lease = &to->lease;
+        options->places = &to->places;
+        return EXIT_GOOD;
+    }
+    chatd_say(CHAT_LOG_ERROR,
+              status == CHAT_ERR_ARG
+                  ? "etcd: 1 to 16 URLs are needed with a comma between them, such as "
+                    "http://127.0.0.1:2379, and etcd-prefix of at most 128 visible ASCII letters"
+                  : "etcd: libcurl cannot be used: out of memory");
+    return status == CHAT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED;
+}
+#endif
+
+#ifdef CHATD_HAS_SHARED
+static void write_line(void *ctx, chat_log_level level, const char *line)
+{
+    const chat_server_options *options = ctx;
+    if ((uint64_t)level <= options->log_level)
+        chatd_say(level, line);
+}
+
+static char *trim(char *text)
+{
+    while (isspace((unsigned char)*text))
+        text++;
+    for (size_t len = strlen(text); len > 0 && isspace((unsigned char)text[len - 1]); len--)
+        text[len - 1] = '\0';
+    return text;
+}
+
+/* Lines NAME = VALUE; empty ones and comments that start with '#'. */
+static int read_properties(const char *path, chatd_backends *to)
+{
+    char problem[LINE_BYTES];
+    int number = 0;
+    if (path == NULL)
+        return EXIT_GOOD;
+    FILE *file = is_missing("kafka-config", path) ? NULL : fopen(path, "r");
+    int code = file != NULL ? EXIT_GOOD : EXIT_USAGE;
+    while (code == EXIT_GOOD && to->n_properties < MAX_PROPERTIES &&
+           fgets(to->lines[to->n_properties], LINE_BYTES, file) != NULL) {
+        char *name = trim(to->lines[to->n_properties]);
+        char *equals = strchr(name, '=');
+        number++;
+        if (*name == '\0' || *name == '#')
+            continue;
+        if (equals == NULL) {
+            snprintf(problem, sizeof problem, "kafka-config: %.500s:%d: NAME = VALUE is needed",
+                     path, number);
+            chatd_say(CHAT_LOG_ERROR, problem);
+            code = EXIT_USAGE;
+            continue;
+        }
+        *equals = '\0';
+        to->properties[to->n_properties].name = trim(name);
+        to->properties[to->n_properties++].value = trim(equals + 1);
+    }
+    if (file != NULL)
+        (void)fclose(file);
+    return code;
+}
+
+static int read_password(const char *path, chatd_backends *to)
+{
+    FILE *file =
+        path == NULL || is_missing("cassandra-password-file", path) ? NULL : fopen(path, "r");
+    if (path == NULL)
+        return EXIT_GOOD;
+    if (file == NULL)
+        return EXIT_USAGE;
+    if (fgets(to->password, sizeof to->password, file) != NULL)
+        to->password[strcspn(to->password, "\r\n")] = '\0';
+    (void)fclose(file);
+    return EXIT_GOOD;
+}
+
+/* What can be seen without asking anybody. */
+static int read_files(const chat_server_options *options, chatd_backends *to)
+{
+    int code = read_properties(options->kafka_config, to);
+    if (code == EXIT_GOOD)
+        code = read_password(options->cassandra_password_file, to);
+    return code == EXIT_GOOD && is_missing("cassandra-ca-file", options->cassandra_ca_file)
+               ? EXIT_USAGE
+               : code;
+}
+
+static void set_kafka(const chat_server_options *options, const chatd_backends *from,
+                      chat_kafka_options *to)
+{
+    chat_kafka_options_init(to);
+    to->brokers = options->kafka_brokers;
+    to->topic = options->kafka_topic;
+    to->group = "chat";
+    to->is_assigned = 1;
+    to->partitions = (uint32_t)options->partitions;
+    to->create_topic = (uint32_t)options->kafka_create_topic;
+    to->replication = (uint32_t)options->kafka_replication;
+    to->min_in_sync = (uint32_t)options->kafka_min_in_sync;
+    to->delivery_timeout_ms = DELIVERY_MS;
+    to->properties = from->properties;
+    to->n_properties = from->n_properties;
+    to->log = &from->log;
+}
+
+static int is_callers_fault(chat_status status)
+{
+    return status == CHAT_ERR_ARG || status == CHAT_ERR_NOT_FOUND || status == CHAT_ERR_VERSION;
+}
+
+static int open_kafka(const chat_server_options *options, chatd_backends *to)
+{
+    chat_kafka_options kafka;
+    char line[LINE_BYTES];
+    set_kafka(options, to, &kafka);
+    chat_status status = chat_kafka_new(&kafka, &to->kafka);
+    snprintf(line, sizeof line, "asking Kafka at %.500s for the topic %.200s",
+             options->kafka_brokers, options->kafka_topic);
+    if (status == CHAT_OK && options->log_level >= CHAT_LOG_INFO)
+        chatd_say(CHAT_LOG_INFO, line);
+    if (status == CHAT_OK)
+        status = chat_kafka_open(to->kafka, OPEN_MS);
+    if (status == CHAT_OK)
+        return EXIT_GOOD;
+    const char *problem = to->kafka != NULL ? chat_kafka_problem(to->kafka) : "";
+    snprintf(line, sizeof line,
+             "%.700s (`x` is the option kafka-x here, kafka.x a line of the file kafka-config)",
+             problem[0] != '\0' ? problem
+                                : "kafka-brokers, kafka-topic, kafka-replication or "
+                                  "kafka-min-in-sync is out of range");
+    chatd_say(CHAT_LOG_ERROR, line);
+    return is_callers_fault(status) ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static void set_cassandra(const chat_server_options *options, const chatd_backends *from,
+                          chat_cassandra_options *to)
+{
+    chat_cassandra_options_init(to);
+    to->contact_points = options->cassandra;
+    to->keyspace = options->cassandra_keyspace;
+    to->datacenter = options->cassandra_datacenter;
+    to->user = options->cassandra_user;
+    to->password = from->password[0] != '\0' ? from->password : NULL;
+    to->use_tls = (uint32_t)options->cassandra_tls;
+    to->ca_file = options->cassandra_ca_file;
+}
+
+static int fail_cassandra(chat_status status, const char *problem)
+{
+    char line[LINE_BYTES];
+    snprintf(line, sizeof line, "cassandra: %.900s",
+             problem[0] != '\0' ? problem : chat_status_text(status));
+    chatd_say(CHAT_LOG_ERROR, line);
+    return is_callers_fault(status) ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int open_cassandra(const chat_server_options *options, chatd_backends *to)
+{
+    chat_cassandra_options cassandra;
+    chat_cassandra_store_options store;
+    set_cassandra(options, to, &cassandra);
+    chat_cassandra_store_options_init(&store);
+    store.cassandra = &cassandra;
+    store.n_partitions = (uint32_t)options->partitions;
+    store.log = to->log;
+    chat_status status = chat_cassandra_store_new(&store, &to->cassandra);
+    return status == CHAT_OK ? EXIT_GOOD
+                             : fail_cassandra(status, "an option is out of range: cassandra, "
+                                                      "cassandra-keyspace, cassandra-ca-file");
+}
+
+static int open_shared(chat_server_options *options, chatd_backends *to)
+{
+    to->log = (chat_log_sink){options, write_line};
+    int code = read_files(options, to);
+    if (code == EXIT_GOOD)
+        code = open_kafka(options, to);
+    if (code == EXIT_GOOD)
+        code = open_cassandra(options, to);
+    if (code != EXIT_GOOD)
+        return code;
+    options->record_log = chat_kafka_table(to->kafka);
+    options->store = chat_cassandra_store_table(to->cassandra);
+    return EXIT_GOOD;
+}
+
+static int migrate_cassandra(const chat_server_options *options, const chatd_backends *from)
+{
+    chat_cassandra_options cassandra;
+    chat_cassandra_schema schema;
+    chat_cassandra_migration done = {.struct_size = sizeof done};
+    char line[LINE_BYTES];
+    set_cassandra(options, from, &cassandra);
+    chat_cassandra_schema_init(&schema);
+    schema.retention_s = (uint32_t)options->retention_s;
+    schema.replication = options->cassandra_replication;
+    chatd_say(CHAT_LOG_INFO, "making the tables in Cassandra: this takes some seconds");
+    chat_status status = chat_cassandra_migrate(&cassandra, &schema, MIGRATE_MS, &done);
+    if (status != CHAT_OK)
+        return fail_cassandra(status, done.problem);
+    snprintf(line, sizeof line, "tables of keyspace %.200s: version %u, before %u",
+             options->cassandra_keyspace, done.to_version, done.from_version);
+    chatd_say(CHAT_LOG_INFO, line);
+    return EXIT_GOOD;
+}
+
+int chatd_migrate(const chat_server_options *given)
+{
+    chat_server_options options = *given;
+    chatd_backends *to = calloc(1, sizeof *to);
+    if (options.cassandra == NULL || to == NULL) {
+        free(to);
+        chatd_say(CHAT_LOG_ERROR, "--migrate: name what is to be made: --cassandra HOST, and "
+                                  "--kafka-brokers HOST:PORT with --kafka-create-topic");
+        return EXIT_USAGE;
+    }
+    to->log = (chat_log_sink){&options, write_line};
+    int code = read_files(&options, to);
+    if (code == EXIT_GOOD)
+        code = migrate_cassandra(&options, to);
+    if (code == EXIT_GOOD && options.kafka_brokers != NULL)
+        code = open_kafka(&options, to);
+    chatd_backends_free(to);
+    return code;
+}
+#else
+int chatd_migrate(const chat_server_options *options)
+{
+    (void)options;
+    chatd_say(CHAT_LOG_ERROR, "--migrate: this program has no libchat-kafka and libchat-cassandra: "
+                              "build it with -Dkafka=enabled -Dcassandra=enabled");
+    return EXIT_USAGE;
+}
+#endif
+
+int chatd_backends_open(chat_server_options *options, chatd_backends **out)
+{
+    int code = EXIT_GOOD;
+    chatd_backends *to = calloc(1, sizeof *to);
+    *out = to;
+    if (to == NULL)
+        return EXIT_FAILED;
+#ifdef CHATD_HAS_ETCD
+    if (options->etcd != NULL)
+        code = open_etcd(options, to);
+#endif
+#ifdef CHATD_HAS_SHARED
+    if (code == EXIT_GOOD && options->kafka_brokers != NULL && options->cassandra != NULL)
+        code = open_shared(options, to);
+#endif
+    (void)options;
+    return code;
+}
+
+int chatd_backends_check(const chat_server_options *options)
+{
+    int code = EXIT_GOOD;
+#ifdef CHATD_HAS_SHARED
+    chatd_backends *to = calloc(1, sizeof *to);
+    code = to != NULL ? read_files(options, to) : EXIT_FAILED;
+    free(to);
+#else
+    if (options->kafka_brokers != NULL)
+        code = chatd_migrate(options);
+#endif
+    return code == EXIT_GOOD && is_missing("etcd-ca-file", options->etcd_ca_file) ? EXIT_USAGE
+                                                                                  : code;
+}
+
+void chatd_backends_free(chatd_backends *from)
+{
+    if (from == NULL)
+        return;
+#ifdef CHATD_HAS_SHARED
+    chat_cassandra_store_free(from->cassandra);
+    chat_kafka_free(from->kafka);
+#endif
+#ifdef CHATD_HAS_ETCD
+    chat_etcd_lease_free(from->etcd);
+    chat_etcd_places_free(from->etcd_places);
+#endif
+    free(from);
+}

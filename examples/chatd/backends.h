@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* What chatd keeps things in when the options name other servers: etcd, Kafka, Cassandra. */
+#ifndef CHATD_BACKENDS_H
+#define CHATD_BACKENDS_H
+
+#include <chat/server.h>
+
+typedef struct chatd_backends chatd_backends;
+
+/* Exit codes of chatd. */
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+void chatd_say(chat_log_level level, const char *line);
+
+/* Open what the options name and put it into them. An exit code; free it in any case. */
+int chatd_backends_open(chat_server_options *options, chatd_backends **out);
+/* Only see whether what can be seen without other servers is right. */
+int chatd_backends_check(const chat_server_options *options);
+void chatd_backends_free(chatd_backends *backends);
+
+/* --migrate. */
+int chatd_migrate(const chat_server_options *options);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking partitions of the log over, and leaving them. See appender.h. */
+#include "appender_internal.h"
+#include "base/alloc.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define MAX_FENCES 8u
+#define TERM_BITS  12u
+#define TAG_FENCE  UINT64_C(1) /* of other appends it is a chat__sent */
+
+static void open_slot(chat__appender *appender, uint32_t slot)
+{
+    chat__appender_slot *to = &appender->slots[slot];
+    to->is_here = 1;
+    to->is_told = 0;
+    to->n_opening = 0;
+    for (uint32_t i = slot; i < appender->log.n_partitions; i += appender->server->n_shards) {
+        memset(&appender->parts[i], 0, sizeof appender->parts[i]);
+        appender->parts[i].state = CHAT__PART_OPENING;
+        to->n_opening++;
+    }
+}
+
+/* Those that were read are answered with the others of their harvest. */
+static void close_slot(chat__appender *appender, uint32_t slot)
+{
+    chat__appender_slot *to = &appender->slots[slot];
+    for (uint32_t i = slot; i < appender->log.n_partitions; i += appender->server->n_shards) {
+        chat__part *part = &appender->parts[i];
+        for (; part->first != NULL; part->first = part->first->next) {
+            part->first->head->status = CHAT_ERR_STATE;
+            part->first->flight->n_left--;
+        }
+        part->state = CHAT__PART_CLOSED;
+    }
+    if (to->is_told) {
+        uv_mutex_lock(&appender->mutex);
+        appender->n_open--;
+        uv_mutex_unlock(&appender->mutex);
+    }
+    to->is_here = to->is_told = 0;
+}
+
+/* Whether anything is to be read now that was not, or the other way. */
+static int follow_wishes(chat__appender *appender)
+{
+    uint8_t is_wanted[CHAT__SERVER_MAX_SHARDS];
+    int has_changed = 0;
+    uv_mutex_lock(&appender->mutex);
+    for (uint32_t i = 0; i < appender->server->n_shards; i++)
+        is_wanted[i] = appender->slots[i].is_wanted;
+    uv_mutex_unlock(&appender->mutex);
+    for (uint32_t i = 0; i < appender->server->n_shards; i++) {
+        if (is_wanted[i] == appender->slots[i].is_here)
+            continue;
+        has_changed = 1;
+        if (is_wanted[i])
+            open_slot(appender, i);
+        else
+            close_slot(appender, i);
+    }
+    return has_changed;
+}
+
+void chat__appender_assign(chat__appender *appender)
+{
+    const chat_allocator *allocator = &appender->server->allocator;
+    uint32_t n_partitions = appender->log.n_partitions;
+    if (!follow_wishes(appender))
+        return;
+    uint32_t *list = chat__alloc_zero(allocator, n_partitions * sizeof *list);
+    size_t n = 0;
+    for (uint32_t i = 0; list != NULL && i < n_partitions; i++)
+        if (appender->parts[i].state != CHAT__PART_CLOSED)
+            list[n++] = i;
+    chat_status status =
+        list == NULL ? CHAT_ERR_NOMEM : appender->log.assign(appender->log.ctx, list, n);
+    chat__alloc_free(allocator, list);
+    if (status != CHAT_OK)
+        chat__appender_fail(appender, status,
+                            "the log does not let itself be read: the server "
+                            "ends");
+}
+
+static void fence(chat__appender *appender, uint32_t partition)
+{
+    chat__part *part = &appender->parts[partition];
+    chat_status status = appender->log.fence(appender->log.ctx, TAG_FENCE, partition, part->term);
+    if (status == CHAT_OK)
+        part->state = CHAT__PART_FENCING;
+    else if (status != CHAT_ERR_BUSY)
+        chat__appender_fail(appender, status,
+                            "a partition of the log could not be taken over: the "
+                            "server ends");
+}
+
+void chat__appender_fence_all(chat__appender *appender)
+{
+    for (uint32_t i = 0; i < appender->log.n_partitions; i++)
+        if (appender->parts[i].state == CHAT__PART_WAITING)
+            fence(appender, i);
+}
+
+void chat__appender_note_seq(chat__part *part, uint64_t seq)
+{
+    if (seq > part->seq)
+        part->seq = seq;
+}
+
+/* Terms follow the clock, so that who comes later has a higher one at once; the last bits are
+   random, so that two never have the same. */
+static uint64_t term_above(const chat__appender *appender, uint64_t term)
+{
+    const uint64_t mask = ((uint64_t)1 << TERM_BITS) - 1;
+    uint64_t now = chat__server_unix_ms() << TERM_BITS;
+    uint64_t next = (term | mask) + 1;
+    return (now > next ? now : next) | (appender->server->seed[0] & mask);
+}
+
+void chat__appender_on_assigned(chat__appender *appender, const chat_log_event *event)
+{
+    chat__part *part = &appender->parts[event->partition];
+    if (part->state != CHAT__PART_OPENING)
+        return;
+    part->term = term_above(appender, event->term);
+    part->state = CHAT__PART_WAITING;
+    chat__appender_note_seq(part, event->seq);
+    appender->store.forget(appender->store.ctx, event->partition);
+}
+
+void chat__appender_lose(chat__appender *appender, uint32_t partition)
+{
+    uint32_t slot = chat__appender_slot_of(appender, partition);
+    if (appender->parts[partition].state == CHAT__PART_CLOSED)
+        return;
+    chat__server_log(appender->server, CHAT_LOG_WARN,
+                     "slot %" PRIu32 ": partition %" PRIu32
+                     " of the log was taken over by another server",
+                     slot, partition);
+    close_slot(appender, slot);
+    uv_mutex_lock(&appender->mutex);
+    appender->n_wanted -= appender->slots[slot].is_wanted;
+    appender->slots[slot].is_wanted = 0;
+    uv_mutex_unlock(&appender->mutex);
+    appender->hooks.lost(appender->hooks.ctx, slot);
+}
+
+void chat__appender_on_fenced(chat__appender *appender, const chat_log_event *event)
+{
+    chat__part *part = &appender->parts[event->partition];
+    if (part->state == CHAT__PART_FENCING && event->term == part->term) {
+        part->state = CHAT__PART_OPEN;
+        appender->slots[chat__appender_slot_of(appender, event->partition)].n_opening--;
+        return;
+    }
+    if (event->term <= part->term)
+        return; /* an older one, on the way to ours */
+    if (part->state == CHAT__PART_FENCING && part->n_fences++ < MAX_FENCES) {
+        part->term = term_above(appender, event->term);
+        part->state = CHAT__PART_WAITING;
+        return;
+    }
+    chat__appender_lose(appender, event->partition);
+}
+
+/* Slots whose partitions are open, once the store has what was in them. */
+void chat__appender_tell_open(chat__appender *appender)
+{
+    uv_mutex_lock(&appender->mutex);
+    int is_applied = appender->place == CHAT__HARVEST_FREE && appender->reading.n == 0;
+    uv_mutex_unlock(&appender->mutex);
+    for (uint32_t i = 0; is_applied && i < appender->server->n_shards; i++) {
+        chat__appender_slot *slot = &appender->slots[i];
+        uint64_t max_seq = 0;
+        if (!slot->is_here || slot->is_told || slot->n_opening > 0)
+            continue;
+        for (uint32_t p = i; p < appender->log.n_partitions; p += appender->server->n_shards)
+            max_seq = appender->parts[p].seq > max_seq ? appender->parts[p].seq : max_seq;
+        slot->is_told = 1;
+        appender->hooks.opened(appender->hooks.ctx, i, max_seq);
+        uv_mutex_lock(&appender->mutex);
+        appender->max_seq = max_seq > appender->max_seq ? max_seq : appender->max_seq;
+        appender->n_open++;
+        uv_cond_signal(&appender->open_wake);
+        uv_mutex_unlock(&appender->mutex);
+    }
+}

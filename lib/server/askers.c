@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* See askers.h. */
+#include "askers.h"
+#include "base/alloc.h"
+
+/* Under way, of all shards; above it: busy. */
+#define MAX_QUESTIONS 65536u
+/* Cursors of one call. */
+#define MAX_CURSORS 256u
+/* A cursor that could not be written is tried so often, with pauses; then its device is sent those
+   messages again. */
+#define CURSOR_TRIES    5u
+#define CURSOR_PAUSE_MS 200u
+
+typedef struct asker {
+    chat__askers *all;
+    uv_thread_t thread;
+    uv_mutex_t mutex;
+    uv_cond_t wake;
+    chat__question *first, *last;
+    int has_sync, is_running, is_stopping;
+} asker;
+
+struct chat__askers {
+    chat_server *server;
+    const chat_store *store;
+    atomic_uint n_questions;
+    uint32_t n_threads;
+    asker items[];
+};
+
+/* --- a thread --- */
+
+static void post(chat__askers *all, chat__question *question)
+{
+    chat_server *server = all->server;
+    chat__shard *shard = &server->shards[question->from];
+    chat__batch *batch = chat__batch_new(&server->allocator, CHAT__MAIL_ANSWER, question->from);
+    if (batch == NULL) {
+        chat__server_log(server, CHAT_LOG_ERROR, "out of memory: the server ends");
+        atomic_store(&server->is_broken, 1);
+        chat_server_stop(server);
+        chat__question_free(&server->allocator, question);
+        return;
+    }
+    batch->question = question;
+    batch->life = question->life;
+    chat__shard_post(shard, batch);
+}
+
+static int has_answer(const chat__question *question)
+{
+    return question->effect.type != CHAT__EFFECT_CURSOR &&
+           question->effect.type != CHAT__EFFECT_SEEN;
+}
+
+static void answer(asker *self, chat__question *question)
+{
+    chat__askers *all = self->all;
+    chat__question_ask(question, all->store, chat__server_unix_ms());
+    atomic_fetch_sub(&all->n_questions, 1);
+    if (has_answer(question)) {
+        post(all, question);
+        return;
+    }
+    if (question->answer.status != CHAT_OK)
+        chat__server_log(all->server, CHAT_LOG_WARN,
+                         "when a device was last here was not kept (%s)",
+                         chat_status_text(question->answer.status));
+    chat__question_free(&all->server->allocator, question);
+}
+
+static void write_cursors(asker *self, const chat_store_cursor *cursors, size_t n)
+{
+    const chat_store *store = self->all->store;
+    chat_status status = CHAT_ERR_BUSY;
+    for (uint32_t i = 0; i < CURSOR_TRIES && status != CHAT_OK; i++) {
+        if (i > 0)
+            uv_sleep(CURSOR_PAUSE_MS);
+        status = store->put_cursors(store->ctx, cursors, n);
+    }
+    if (status != CHAT_OK)
+        chat__server_log(self->all->server, CHAT_LOG_WARN,
+                         "positions of %zu devices were not kept (%s): they will be sent messages "
+                         "again",
+                         n, chat_status_text(status));
+}
+
+/* The cursors at the front of `first`, up to another kind of question; what is behind them. */
+static chat__question *take_cursors(asker *self, chat__question *first)
+{
+    chat__askers *all = self->all;
+    chat_store_cursor cursors[MAX_CURSORS];
+    size_t n = 0;
+    chat__question *end = first;
+    for (; end != NULL && end->effect.type == CHAT__EFFECT_CURSOR && n < MAX_CURSORS;
+         end = end->next) {
+        const chat__effect *effect = &end->effect;
+        cursors[n++] = (chat_store_cursor){effect->user, effect->device, effect->chat, effect->seq,
+                                           effect->after};
+    }
+    if (n > 0)
+        write_cursors(self, cursors, n);
+    while (first != end) {
+        chat__question *next = first->next;
+        chat__question_free(&all->server->allocator, first);
+        atomic_fetch_sub(&all->n_questions, 1);
+        first = next;
+    }
+    return end;
+}
+
+static chat__question *wait_for_questions(asker *self)
+{
+    uv_mutex_lock(&self->mutex);
+    while (self->first == NULL && !self->is_stopping)
+        uv_cond_wait(&self->wake, &self->mutex);
+    chat__question *all = self->first;
+    self->first = self->last = NULL;
+    uv_mutex_unlock(&self->mutex);
+    return all;
+}
+
+static void asker_main(void *arg)
+{
+    asker *self = arg;
+    chat__question *first;
+    while ((first = wait_for_questions(self)) != NULL) {
+        while (first != NULL) {
+            first = take_cursors(self, first);
+            chat__question *next = first == NULL ? NULL : first->next;
+            if (first != NULL && first->effect.type != CHAT__EFFECT_CURSOR)
+                answer(self, first);
+            else
+                next = first;
+            first = next;
+        }
+    }
+}
+
+/* --- all of them --- */
+
+chat_status chat__askers_new(chat_server *server, const chat_store *store, uint32_t n_threads,
+                             chat__askers **out)
+{
+    chat__askers *all =
+        chat__alloc_zero(&server->allocator, sizeof *all + n_threads * sizeof *all->items);
+    if (all == NULL)
+        return CHAT_ERR_NOMEM;
+    all->server = server;
+    all->store = store;
+    *out = all;
+    for (uint32_t i = 0; i < n_threads; i++) {
+        asker *self = &all->items[i];
+        self->all = all;
+        if (uv_mutex_init(&self->mutex) != 0)
+            return CHAT_ERR_NOMEM;
+        if (uv_cond_init(&self->wake) != 0) {
+            uv_mutex_destroy(&self->mutex);
+            return CHAT_ERR_NOMEM;
+        }
+        self->has_sync = 1;
+        all->n_threads = i + 1;
+    }
+    return CHAT_OK;
+}
+
+chat_status chat__askers_start(chat__askers *askers)
+{
+    for (uint32_t i = 0; i < askers->n_threads; i++) {
+        if (uv_thread_create(&askers->items[i].thread, asker_main, &askers->items[i]) != 0)
+            return CHAT_ERR_NOMEM;
+        askers->items[i].is_running = 1;
+    }
+    return CHAT_OK;
+}
+
+void chat__askers_stop(chat__askers *askers)
+{
+    for (uint32_t i = 0; i < askers->n_threads; i++) {
+        asker *self = &askers->items[i];
+        uv_mutex_lock(&self->mutex);
+        self->is_stopping = 1;
+        uv_cond_signal(&self->wake);
+        uv_mutex_unlock(&self->mutex);
+    }
+    for (uint32_t i = 0; i < askers->n_threads; i++) {
+        if (askers->items[i].is_running)
+            uv_thread_join(&askers->items[i].thread);
+        askers->items[i].is_running = 0;
+    }
+}
+
+void chat__askers_free(chat__askers *askers)
+{
+    if (askers == NULL)
+        return;
+    const chat_allocator allocator = askers->server->allocator;
+    for (uint32_t i = 0; i < askers->n_threads; i++) {
+        asker *self = &askers->items[i];
+        while (self->first != NULL) {
+            chat__question *next = self->first->next;
+            chat__question_free(&allocator, self->first);
+            self->first = next;
+        }
+        uv_cond_destroy(&self->wake);
+        uv_mutex_destroy(&self->mutex);
+    }
+    chat__alloc_free(&allocator, askers);
+}
+
+/* --- shards --- */
+
+void chat__askers_put(chat__shard *shard, const chat__effect *effect)
+{
+    chat__askers *all = shard->server->askers;
+    chat__question *made = chat__question_new(chat__shard_allocator(shard), effect);
+    if (made == NULL) {
+        chat__question none = {.effect = *effect, .answer = {.status = CHAT_ERR_NOMEM}};
+        chat__question_give(&none, shard->node);
+        return;
+    }
+    if (atomic_fetch_add(&all->n_questions, 1) >= MAX_QUESTIONS) {
+        atomic_fetch_sub(&all->n_questions, 1);
+        made->answer.status = CHAT_ERR_BUSY;
+        chat__question_give(made, shard->node);
+        chat__question_free(chat__shard_allocator(shard), made);
+        return;
+    }
+    made->from = shard->index;
+    made->life = shard->life;
+    asker *self = &all->items[made->key % all->n_threads];
+    uv_mutex_lock(&self->mutex);
+    int was_empty = self->first == NULL;
+    if (was_empty)
+        self->first = made;
+    else
+        self->last->next = made;
+    self->last = made;
+    if (was_empty)
+        uv_cond_signal(&self->wake);
+    uv_mutex_unlock(&self->mutex);
+}
+
+void chat__askers_take(chat__shard *shard, chat__batch *batch)
+{
+    if (shard->node != NULL)
+        chat__question_give(batch->question, shard->node);
+}

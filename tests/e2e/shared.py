@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""The same tests with what they store in Kafka and Cassandra: each data directory of a test stands
+for a topic and a keyspace of its own.
+
+LIBCHAT_TEST_SHARED is JSON: {"kafka": "HOST:PORT", "cassandra": "HOST:PORT", "replication": 1}.
+Keyspaces are emptied and used again, for to make one takes seconds.
+"""
+import functools
+import json
+import os
+import subprocess
+import uuid
+
+SETTINGS = "LIBCHAT_TEST_SHARED"
+PARTITIONS = 16
+_taken = {}
+_free = []
+
+
+def is_wanted():
+    return SETTINGS in os.environ
+
+
+@functools.cache
+def settings():
+    return json.loads(os.environ[SETTINGS])
+
+
+@functools.cache
+def session():
+    from cassandra.cluster import Cluster  # only here: other runs have no driver
+    host, port = settings()["cassandra"].split(",")[0].split(":")
+    opened = Cluster([host], port=int(port), protocol_version=4).connect()
+    opened.default_timeout = 60
+    return opened
+
+
+def common():
+    copies = settings().get("replication", 1)
+    return ["--kafka-brokers", settings()["kafka"], "--kafka-replication", str(copies),
+            "--kafka-min-in-sync", str(min(copies, 2)), "--kafka-create-topic",
+            "--cassandra", settings()["cassandra"], "--partitions", str(PARTITIONS)]
+
+
+def make_keyspace(chatd):
+    name = f"chat_{uuid.uuid4().hex[:12]}"
+    copies = settings().get("replication", 1)
+    subprocess.run([chatd, "--migrate", "--cassandra", settings()["cassandra"],
+                    "--cassandra-keyspace", name, "--cassandra-replication",
+                    f"{{'class': 'SimpleStrategy', 'replication_factor': {copies}}}",
+                    "--data", "unused"], check=True, timeout=180)
+    return name
+
+
+def empty_keyspace(name):
+    tables = session().execute(
+        "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", [name])
+    asked = [session().execute_async(f"TRUNCATE {name}.{row.table_name}") for row in tables
+             if row.table_name != "schema_version"]
+    for answer in asked:
+        answer.result()
+
+
+def options_for(data):
+    """Options of the chatd of this data directory."""
+    import harness
+    if data not in _taken:
+        name = _free.pop() if _free else make_keyspace(harness.chatd_path())
+        _taken[data] = (name, f"messages-{uuid.uuid4().hex[:12]}")
+    keyspace, topic = _taken[data]
+    return [*common(), "--cassandra-keyspace", keyspace, "--kafka-topic", topic]
+
+
+def give_back(data):
+    """Nothing uses it any more."""
+    if data in _taken:
+        keyspace, _ = _taken.pop(data)
+        empty_keyspace(keyspace)
+        _free.append(keyspace)
