@@ -180,6 +180,7 @@ static void want(chat__appender *appender, uint32_t slot, uint8_t is_wanted)
     else if (!is_wanted && to->is_wanted)
         appender->n_wanted--;
     to->is_wanted = is_wanted;
+    to->n_closes += !is_wanted;
     uv_mutex_unlock(&appender->mutex);
     chat__appender_wake(appender);
 }

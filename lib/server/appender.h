@@ -27,6 +27,8 @@ typedef struct chat__appender_hooks {
     /* The slot's partitions are taken over, the store has all that is in them, and the highest seq
        of them is `max_seq`: records are taken from now on. */
     void (*opened)(void *ctx, uint32_t slot, uint64_t max_seq);
+    /* They are left: once for each chat__appender_close(). */
+    void (*closed)(void *ctx, uint32_t slot);
     /* Another server has taken one of them over: records of the slot are refused. */
     void (*lost)(void *ctx, uint32_t slot);
 } chat__appender_hooks;

@@ -42,6 +42,8 @@ typedef enum chat__part_state {
 typedef struct chat__appender_slot {
     uint32_t n_opening; /* partitions that are not open yet */
     uint8_t is_wanted;  /* under the mutex */
+    uint32_t n_closes;  /* the same: times that it was to be left */
+    uint32_t n_closed;  /* the log thread's: of them told */
     uint8_t is_here;    /* the log thread's, as all that follows: its partitions are read */
     uint8_t is_told;    /* that it is open */
 } chat__appender_slot;

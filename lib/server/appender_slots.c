@@ -46,20 +46,23 @@ static void close_slot(chat__appender *appender, uint32_t slot)
 /* Whether anything is to be read now that was not, or the other way. */
 static int follow_wishes(chat__appender *appender)
 {
-    uint8_t is_wanted[CHAT__SERVER_MAX_SHARDS];
     int has_changed = 0;
-    uv_mutex_lock(&appender->mutex);
-    for (uint32_t i = 0; i < appender->server->n_shards; i++)
-        is_wanted[i] = appender->slots[i].is_wanted;
-    uv_mutex_unlock(&appender->mutex);
     for (uint32_t i = 0; i < appender->server->n_shards; i++) {
-        if (is_wanted[i] == appender->slots[i].is_here)
-            continue;
-        has_changed = 1;
-        if (is_wanted[i])
-            open_slot(appender, i);
-        else
+        chat__appender_slot *slot = &appender->slots[i];
+        uv_mutex_lock(&appender->mutex);
+        int is_wanted = slot->is_wanted;
+        uint32_t n_closes = slot->n_closes;
+        uv_mutex_unlock(&appender->mutex);
+        int is_left = slot->n_closed != n_closes;
+        if (is_left && slot->is_here) {
             close_slot(appender, i);
+            has_changed = 1;
+        } else if (is_wanted && !slot->is_here) {
+            open_slot(appender, i);
+            has_changed = 1;
+        }
+        for (; slot->n_closed != n_closes; slot->n_closed++)
+            appender->hooks.closed(appender->hooks.ctx, i);
     }
     return has_changed;
 }

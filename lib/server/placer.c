@@ -32,10 +32,16 @@ static int is_whole(const chat_places *table)
            table->release != NULL;
 }
 
+int chat__placer_is_wanted(const chat_server *server)
+{
+    return server->options.places != NULL && server->options.slots > 0 &&
+           chat__links_are_wanted(&server->options);
+}
+
 chat_status chat__placer_init(chat_server *server)
 {
     const chat_places *given = server->options.places;
-    if (given == NULL || server->options.slots == 0 || !chat__links_are_wanted(&server->options))
+    if (!chat__placer_is_wanted(server))
         return CHAT_OK;
     chat__placer *placer = chat__alloc_zero(&server->allocator, sizeof *placer);
     if (placer == NULL)

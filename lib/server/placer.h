@@ -11,6 +11,8 @@
 
 /* @thread control, all of it. Without chat_server_options.places they do nothing. */
 /* Before the cluster. CHAT_OK; CHAT_ERR_ARG, told to the log; CHAT_ERR_NOMEM. */
+/* Whether the options ask for places that move. */
+int chat__placer_is_wanted(const chat_server *server);
 chat_status chat__placer_init(chat_server *server);
 void chat__placer_done(chat_server *server);
 /* With the shards' threads running. CHAT_OK; else told to the log. */

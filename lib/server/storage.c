@@ -4,6 +4,8 @@
 #include "appender.h"
 #include "askers.h"
 #include "cluster.h"
+#include "placer.h"
+#include "slot.h"
 #include "base/sized.h"
 
 #include <errno.h>
@@ -77,6 +79,12 @@ static void on_opened(void *ctx, uint32_t slot, uint64_t max_seq)
                      slot, max_seq);
 }
 
+static void on_closed(void *ctx, uint32_t slot)
+{
+    (void)ctx;
+    (void)slot;
+}
+
 /* Places of slots are fixed: whoever took this one means to replace this server. */
 static void on_lost(void *ctx, uint32_t slot)
 {
@@ -89,11 +97,53 @@ static void on_lost(void *ctx, uint32_t slot)
     chat_server_stop(server);
 }
 
+/* --- slots that move --- */
+
+static void on_slot_opened(void *ctx, uint32_t slot, uint64_t max_seq)
+{
+    chat_server *server = ctx;
+    chat__slot_opened(&server->shards[slot], max_seq);
+}
+
+static void on_slot_closed(void *ctx, uint32_t slot)
+{
+    chat_server *server = ctx;
+    chat__slot_closed(&server->shards[slot]);
+}
+
+static void on_slot_lost(void *ctx, uint32_t slot)
+{
+    chat_server *server = ctx;
+    chat__slot_taken(&server->shards[slot]);
+}
+
+static void open_slot(chat_server *server, uint32_t slot)
+{
+    chat__appender_open(server->appender, slot);
+}
+
+static void close_slot(chat_server *server, uint32_t slot)
+{
+    chat__appender_close(server->appender, slot);
+}
+
+static const chat__appender_hooks *choose_hooks(chat_server *server, int is_placed)
+{
+    static const chat__appender_hooks FIXED = {NULL, on_opened, on_closed, on_lost};
+    static const chat__appender_hooks PLACED = {NULL, on_slot_opened, on_slot_closed, on_slot_lost};
+    if (is_placed) {
+        server->open_slot = open_slot;
+        server->close_slot = close_slot;
+    }
+    return is_placed ? &PLACED : &FIXED;
+}
+
 /* What servers share: nothing is on disk here, but what --dev makes. */
 static chat_status open_shared(chat_server *server)
 {
     const chat_server_options *from = &server->options;
-    const chat__appender_hooks hooks = {server, on_opened, on_lost};
+    chat__appender_hooks hooks = *choose_hooks(server, chat__placer_is_wanted(server));
+    hooks.ctx = server;
     server->shared_store.struct_size = sizeof server->shared_store;
     chat_status status =
         chat__appender_new(server, from->record_log, from->store, &hooks, &server->appender);
@@ -120,7 +170,7 @@ chat_status chat__storage_start(chat_server *server)
 {
     if (server->appender == NULL)
         return CHAT_OK;
-    for (uint32_t i = 0; i < server->n_shards; i++)
+    for (uint32_t i = 0; i < server->n_shards && server->open_slot == NULL; i++)
         if (chat__cluster_is_own(server, i))
             chat__appender_open(server->appender, i);
     chat_status status = chat__appender_start(server->appender);
