@@ -93,6 +93,7 @@ void chat__question_free(const chat_allocator *allocator, chat__question *questi
         return;
     chat__buf_done(&question->answer.rows);
     chat__buf_done(&question->answer.bytes);
+    chat__alloc_free(allocator, question->after);
     chat__alloc_free(allocator, question);
 }
 

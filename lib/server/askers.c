@@ -18,7 +18,10 @@ typedef struct asker {
     uv_mutex_t mutex;
     uv_cond_t wake;
     chat__question *first, *last;
-    int has_sync, is_running, is_stopping;
+    uint64_t n_cursors; /* that were put */
+    uint64_t n_written; /* of them written, or given up */
+    uv_cond_t written;
+    int is_running, is_stopping;
 } asker;
 
 struct chat__askers {
@@ -54,9 +57,34 @@ static int has_answer(const chat__question *question)
            question->effect.type != CHAT__EFFECT_SEEN;
 }
 
+static void count_written(asker *self, size_t n)
+{
+    uv_mutex_lock(&self->mutex);
+    self->n_written += n;
+    uv_cond_broadcast(&self->written);
+    uv_mutex_unlock(&self->mutex);
+}
+
+/*
+ * How far the members of a chat are is asked when the cursors are written that were put before, of
+ * all users: who was told of an ack finds it. Nobody waits for what was put behind his question, so
+ * no two wait for each other.
+ */
+static void wait_for_cursors(asker *self, const chat__question *question)
+{
+    for (uint32_t i = 0; question->after != NULL && i < self->all->n_threads; i++) {
+        asker *other = &self->all->items[i];
+        uv_mutex_lock(&other->mutex);
+        while (other != self && other->n_written < question->after[i])
+            uv_cond_wait(&other->written, &other->mutex);
+        uv_mutex_unlock(&other->mutex);
+    }
+}
+
 static void answer(asker *self, chat__question *question)
 {
     chat__askers *all = self->all;
+    wait_for_cursors(self, question);
     chat__question_ask(question, all->store, chat__server_unix_ms());
     atomic_fetch_sub(&all->n_questions, 1);
     if (has_answer(question)) {
@@ -99,8 +127,10 @@ static chat__question *take_cursors(asker *self, chat__question *first)
         cursors[n++] = (chat_store_cursor){effect->user, effect->device, effect->chat, effect->seq,
                                            effect->after};
     }
-    if (n > 0)
+    if (n > 0) {
         write_cursors(self, cursors, n);
+        count_written(self, n);
+    }
     while (first != end) {
         chat__question *next = first->next;
         chat__question_free(&all->server->allocator, first);
@@ -159,7 +189,11 @@ chat_status chat__askers_new(chat_server *server, const chat_store *store, uint3
             uv_mutex_destroy(&self->mutex);
             return CHAT_ERR_NOMEM;
         }
-        self->has_sync = 1;
+        if (uv_cond_init(&self->written) != 0) {
+            uv_cond_destroy(&self->wake);
+            uv_mutex_destroy(&self->mutex);
+            return CHAT_ERR_NOMEM;
+        }
         all->n_threads = i + 1;
     }
     return CHAT_OK;
@@ -203,6 +237,7 @@ void chat__askers_free(chat__askers *askers)
             chat__question_free(&allocator, self->first);
             self->first = next;
         }
+        uv_cond_destroy(&self->written);
         uv_cond_destroy(&self->wake);
         uv_mutex_destroy(&self->mutex);
     }
@@ -211,13 +246,29 @@ void chat__askers_free(chat__askers *askers)
 
 /* --- shards --- */
 
+/* Where each thread's cursors are now. CHAT_OK, CHAT_ERR_NOMEM. */
+static chat_status note_cursors(chat__askers *all, chat__question *question)
+{
+    if (question->effect.type != CHAT__EFFECT_LOAD_MARKS)
+        return CHAT_OK;
+    question->after =
+        chat__alloc_zero(&all->server->allocator, all->n_threads * sizeof *question->after);
+    for (uint32_t i = 0; question->after != NULL && i < all->n_threads; i++) {
+        uv_mutex_lock(&all->items[i].mutex);
+        question->after[i] = all->items[i].n_cursors;
+        uv_mutex_unlock(&all->items[i].mutex);
+    }
+    return question->after != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
+}
+
 void chat__askers_put(chat__shard *shard, const chat__effect *effect)
 {
     chat__askers *all = shard->server->askers;
     chat__question *made = chat__question_new(chat__shard_allocator(shard), effect);
-    if (made == NULL) {
+    if (made == NULL || note_cursors(all, made) != CHAT_OK) {
         chat__question none = {.effect = *effect, .answer = {.status = CHAT_ERR_NOMEM}};
         chat__question_give(&none, shard->node);
+        chat__question_free(chat__shard_allocator(shard), made);
         return;
     }
     if (atomic_fetch_add(&all->n_questions, 1) >= MAX_QUESTIONS) {
@@ -231,6 +282,7 @@ void chat__askers_put(chat__shard *shard, const chat__effect *effect)
     made->life = shard->life;
     asker *self = &all->items[made->key % all->n_threads];
     uv_mutex_lock(&self->mutex);
+    self->n_cursors += effect->type == CHAT__EFFECT_CURSOR;
     int was_empty = self->first == NULL;
     if (was_empty)
         self->first = made;
