@@ -4,6 +4,7 @@
 Nothing here uses the library: tokens come from PyJWT, so that a fault in our own code cannot agree
 with itself.
 """
+import itertools
 import os
 import pathlib
 import re
@@ -20,6 +21,7 @@ import shared
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEADLINE_S = 15.0
+LISTENING = r"listen\S* .*?(?:127\.0\.0\.1|localhost):([1-9]\d*)"
 
 
 def build_dir():
@@ -116,6 +118,24 @@ class Process:
         self._reader.join(DEADLINE_S)
 
 
+class Member:
+    """Another member of the cluster that a server is, see shared.py."""
+
+    def __init__(self, server, options):
+        self.server, self.options, self.port, self.runs = server, options, 0, []
+
+    @property
+    def run(self):
+        return self.runs[-1]
+
+    def start(self, timeout):
+        server = self.server
+        args = [chatd_path(), "--data", f"{server.data}-{len(server.others)}", "--listen",
+                f"{server.host}:{self.port}", *server.auth, *self.options, *server.options]
+        self.runs.append(Process(args, env={**os.environ, **(server.env or {})}))
+        self.port = int(self.run.wait_line(LISTENING, timeout).group(1))
+
+
 class Server:
     """A chatd over its restarts: one data directory, one secret, the port of the moment."""
 
@@ -133,6 +153,8 @@ class Server:
             auth = ["--jwt-secret-file", secret_file]
         self.auth = [str(option) for option in auth]
         self.storage = shared.options_for(self.data) if shared.is_wanted() else []
+        self.others = [Member(self, options) for options in shared.members(self)]
+        self._turns = itertools.count()
 
     def args(self, port=0):
         return [chatd_path(), "--data", str(self.data), "--listen", f"{self.host}:{port}",
@@ -146,8 +168,12 @@ class Server:
 
     def start(self, port=0, timeout=DEADLINE_S, **popen):
         run = self.spawn(port, **popen)
-        found = run.wait_line(r"listen\S* .*?(?:127\.0\.0\.1|localhost):([1-9]\d*)", timeout)
+        for other in self.others:
+            other.start(timeout)
+        found = run.wait_line(LISTENING, timeout)
         self.port = int(found.group(1))
+        if self.others:
+            shared.wait_for_links(self)
         return self
 
     @property
@@ -156,33 +182,42 @@ class Server:
 
     @property
     def url(self):
-        return f"ws://{self.host}:{self.port}"
+        """Of several members each in turn."""
+        ports = [self.port, *(other.port for other in self.others)]
+        return f"ws://{self.host}:{ports[next(self._turns) % len(ports)]}"
 
     def token(self, user, **claims):
         return token(self.secret, user, **claims)
 
     def stop(self, timeout=DEADLINE_S):
         """SIGTERM; the exit code."""
-        if self.run.is_running():
-            self.run.signal(signal.SIGTERM)
-        return self.run.wait_exit(timeout)
+        for run in (self.run, *(other.run for other in self.others)):
+            if run.is_running():
+                run.signal(signal.SIGTERM)
+        codes = [other.run.wait_exit(timeout) for other in self.others]
+        return next((code for code in [self.run.wait_exit(timeout), *codes] if code), 0)
 
     def restart(self):
         assert self.stop() == 0, self.run.output
         return self.start(self.port)
 
     def kill(self):
-        self.run.kill()
+        for run in (self.run, *(other.run for other in self.others)):
+            run.kill()
 
     def log(self):
-        return "\n--- next run ---\n".join(run.output for run in self.runs)
+        runs = [*self.runs, *(run for other in self.others for run in other.runs)]
+        return "\n--- next run ---\n".join(run.output for run in runs)
 
     def finish(self):
         """At the end of a test: a clean stop, nothing from a sanitizer."""
         codes = []
-        for run in self.runs:
+        runs = [*self.runs, *(run for other in self.others for run in other.runs)]
+        for run in runs:
             if run.is_running():
                 run.signal(signal.SIGTERM)
+        for run in runs:
+            if run.is_running():
                 try:
                     codes.append(run.wait_exit())
                 except subprocess.TimeoutExpired:

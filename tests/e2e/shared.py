@@ -2,13 +2,19 @@
 """The same tests with what they store in Kafka and Cassandra: each data directory of a test stands
 for a topic and a keyspace of its own.
 
-LIBCHAT_TEST_SHARED is JSON: {"kafka": "HOST:PORT", "cassandra": "HOST:PORT", "replication": 1}.
+LIBCHAT_TEST_SHARED is JSON: {"kafka": "HOST:PORT", "cassandra": "HOST:PORT", "replication": 1,
+"members": 1}. With several members a server of a test is that many chatd with links between them,
+and each connection is made to the next of them.
 Keyspaces are emptied and used again, for to make one takes seconds.
 """
 import functools
 import json
 import os
+import pathlib
+import re
+import socket
 import subprocess
+import time
 import uuid
 
 SETTINGS = "LIBCHAT_TEST_SHARED"
@@ -59,6 +65,41 @@ def empty_keyspace(name):
              if row.table_name != "schema_version"]
     for answer in asked:
         answer.result()
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def members(server):
+    """Options of the members besides the first; its own are added to the server's."""
+    count = settings().get("members", 1) if is_wanted() else 1
+    if count == 1:
+        return []
+    secret = pathlib.Path(f"{server.data}.links")
+    secret.write_text("a secret of the cluster for tests only")
+    secret.chmod(0o600)
+    ports = free_ports(count)
+    peers = ",".join(f"{i}@127.0.0.1:{port}" for i, port in enumerate(ports))
+    links = [["--slots", str(2 * count), "--link-member", str(i), "--link-listen",
+              f"127.0.0.1:{port}", "--link-peers", peers, "--link-secret-file", str(secret)]
+             for i, port in enumerate(ports)]
+    common_options = server.storage
+    server.storage = [*common_options, *links[0]]
+    return [[*common_options, *each] for each in links[1:]]
+
+
+def wait_for_links(server):
+    """Until all members are linked: before that some users are not at home anywhere."""
+    end = time.monotonic() + 15
+    for run in (server.run, *(other.run for other in server.others)):
+        while len(re.findall(r"link to member \d+ is up", run.output)) < len(server.others):
+            assert time.monotonic() < end, f"no links:\n{server.log()}"
+            time.sleep(0.02)
 
 
 def options_for(data):
