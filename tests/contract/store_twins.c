@@ -88,7 +88,8 @@ static void note(history *h)
         return;
     size_t i = draw(h, h->n_messages);
     unsigned kind = (unsigned)draw(h, 6);
-    const char *text = kind == 1 || draw(h, 3) == 0 ? NULL : "text";
+    int is_bare = kind == 1 || (kind > 1 && draw(h, 3) == 0); /* an edit has content */
+    const char *text = is_bare ? NULL : "text";
     h->last[h->messages[i].chat] = tale_note(h->t, CHATS[h->messages[i].chat], kinds[kind],
                                              any_user(h), h->messages[i].n, text);
 }
@@ -116,6 +117,13 @@ static void write_bad(history *h)
     h->last[chat] = tale_raw(h->t, CHATS[chat], kinds[draw(h, 6)], bad);
 }
 
+/* Devices acknowledge what their user is sent. */
+static int is_member(history *h, const char *user, unsigned chat)
+{
+    const char *names = chat < N_GROUPS ? tale_chat(h->t, CHATS[chat]) : CHATS[chat];
+    return strstr(names, user) != NULL;
+}
+
 static void use_device(history *h)
 {
     const char *user = any_user(h);
@@ -129,7 +137,7 @@ static void use_device(history *h)
         (void)tale_see(h->t, user, device);
     else if (what < 4)
         (void)tale_user(h->t, user, device, draw(h, 2) ? any_device(h) : "");
-    else if (h->last[chat] != 0)
+    else if (h->last[chat] != 0 && is_member(h, user, chat))
         tale_cursor(h->t, user, device, CHATS[chat], h->last[chat]);
 }
 

@@ -42,7 +42,7 @@ static void add_users(chat__facts *facts, const chat__facts_record *record, cons
 static void read_first(chat__facts *facts, const chat__facts_record *record)
 {
     chat_view members[2];
-    if (!record->is_first || record->kind == CHAT_FRAME_CHAT || record->kind == CHAT_FRAME_CHANGE)
+    if (!record->is_first)
         return;
     if (chat_self_user(record->chat, members) == CHAT_OK) {
         add_event(facts, record, members[0], CHAT__ROLE_MEMBER);

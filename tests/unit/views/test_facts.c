@@ -148,6 +148,8 @@ static void who_talks_directly_is_a_member_from_the_first_record_on(void **state
     assert_string_equal(users_text(&facts), "alice:9 bob:9");
     assert_int_equal(read_bytes(CHAT_FRAME_NOTE, "dm:5:alice:bob", 1, body, &facts), CHAT_ERR_ARG);
     assert_string_equal(users_text(&facts), "alice:9 bob:9");
+    assert_int_equal(read_bytes(CHAT_FRAME_CHAT, "dm:5:alice:bob", 1, body, &facts), CHAT_ERR_ARG);
+    assert_string_equal(users_text(&facts), "alice:9 bob:9");
     assert_int_equal(facts.what, CHAT__FACT_NONE);
 }
 
