@@ -372,10 +372,10 @@ chat_status chat__cluster_start(chat_server *server)
 {
     if (server->links == NULL)
         return CHAT_OK;
-    if (server->cluster != NULL)
+    if (server->cluster != NULL && server->appender == NULL)
         chat__server_log(server, CHAT_LOG_WARN,
-                         "slots: members have storage of their own yet, so who comes back misses "
-                         "what other members have: for trials only");
+                         "slots: members have storage of their own, so who comes back misses what "
+                         "other members have: for trials only; see kafka-brokers");
     if (server->options.link_listen != NULL)
         chat__server_log(server, CHAT_LOG_INFO, "member %" PRIu64 " takes links on port %u",
                          server->options.link_member, chat__links_port(server->links));
