@@ -12,8 +12,15 @@ from client import Client
 from harness import Server, build_dir
 
 
-def pytest_configure():
+def pytest_configure(config):
+    config.addinivalue_line("markers", "embedded: looks into the data directory, which has nothing "
+                            "when log and store are shared")
     build_dir()  # a missing build is one clear error, not one for each test
+
+
+def pytest_collection_modifyitems(items):
+    if shared.is_wanted():
+        items[:] = [item for item in items if item.get_closest_marker("embedded") is None]
 
 
 @pytest.hookimpl(wrapper=True)

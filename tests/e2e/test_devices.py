@@ -113,6 +113,7 @@ def test_a_device_of_nobody_or_of_another_user_is_not_found(connect):
     assert sorted(devices(phone)) == ["phone"]
 
 
+@pytest.mark.embedded
 def test_removed_is_removed_after_kill_9(server, connect):
     bob, phone, tablet = connect("bob"), connect("alice", "phone"), connect("alice", "tablet")
     bob.say("one", to="alice")
@@ -128,6 +129,7 @@ def test_removed_is_removed_after_kill_9(server, connect):
     assert resumed(connect("alice", "tablet")) == ("reset", 0)
 
 
+@pytest.mark.embedded
 def test_two_who_remove_the_same_device_at_once_are_both_answered(server, connect):
     phone, watch, tablet = (connect("alice", name) for name in ("phone", "watch", "tablet"))
     for device in (phone, watch, tablet):

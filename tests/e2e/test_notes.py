@@ -141,6 +141,7 @@ def files_with(server, text):
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
+@pytest.mark.embedded
 def test_what_was_deleted_is_in_no_file(connect, server, end):
     alice, bob = connect("alice"), connect("bob")
     secrets = [f"{uuid.uuid4()} {'x' * n} {uuid.uuid4()}" for n in (10, 5000, 20000)]

@@ -2,8 +2,6 @@
 """Three chatd as one server, over one Kafka topic, one Cassandra keyspace and etcd: what was sent is
 there whoever dies, and users call any member."""
 
-import json
-import os
 import secrets
 import sys
 import uuid
@@ -20,9 +18,11 @@ from test_places import Cluster  # noqa: E402
 @pytest.fixture
 def make_members(tmp_path, build, up, monkeypatch):
     monkeypatch.setenv("LIBCHAT_BIN", str(build))
-    monkeypatch.setenv(shared.SETTINGS, json.dumps(
-        {"kafka": up("kafka")["brokers"], "cassandra": up("cassandra")["nodes"], "replication": 1}))
+    settings = {"kafka": up("kafka")["where"]["brokers"],
+                "cassandra": up("cassandra")["where"]["nodes"], "replication": 1}
     etcd = up("etcd")["where"]["endpoints"]
+    # Not in the environment: the servers get their options here, not by the harness.
+    monkeypatch.setattr(shared, "settings", lambda: settings)
     made = []
 
     def make(n_members):
@@ -34,8 +34,6 @@ def make_members(tmp_path, build, up, monkeypatch):
             made[-1].servers[member].options += options
         return made[-1]
 
-    saved = os.environ.pop(shared.SETTINGS)  # the servers get their options here, not by harness
-    monkeypatch.setattr(shared, "settings", lambda: json.loads(saved))
     yield make
     for cluster in made:
         cluster.finish()
