@@ -406,6 +406,12 @@ def suite_services(result):
     pytest_suite("tests/services", result, "plain")
 
 
+def suite_outages(result):
+    """what users notice when a part of a cluster fails; minutes long, and only when it is named"""
+    pytest_suite("tests/services/outages.py", result, "plain")
+
+
+ON_DEMAND = {"outages"}
 SUITES = {name[6:]: function for name, function in list(globals().items())
           if name.startswith("suite_")}
 
@@ -445,7 +451,7 @@ def main():
         parser.error(f"no suite {unknown[0]}; there are: {' '.join(SUITES)}")
     started, result = time.monotonic(), Result()
     try:
-        for name in args.suites or SUITES:
+        for name in args.suites or [name for name in SUITES if name not in ON_DEMAND]:
             run_suite(name, name in args.suites, result)
     except KeyboardInterrupt:
         result.add(0, [("interrupted", "")])

@@ -176,6 +176,10 @@ class Server:
             shared.wait_for_links(self)
         return self
 
+    def start_one(self, timeout=DEADLINE_S):
+        """This process alone, at the port it had; the other members live."""
+        self.spawn(self.port).wait_line(LISTENING, timeout)
+
     @property
     def run(self):
         return self.runs[-1]

@@ -3,8 +3,8 @@
 for a topic and a keyspace of its own.
 
 LIBCHAT_TEST_SHARED is JSON: {"kafka": "HOST:PORT", "cassandra": "HOST:PORT", "replication": 1,
-"members": 1}. With several members a server of a test is that many chatd with links between them,
-and each connection is made to the next of them.
+"members": 1, "etcd": "URL"}. With several members a server of a test is that many chatd with links
+between them, and each connection is made to the next of them; with etcd slots move.
 Keyspaces are emptied and used again, for to make one takes seconds.
 """
 import functools
@@ -50,7 +50,7 @@ def common():
 
 def make_keyspace(chatd):
     name = f"chat_{uuid.uuid4().hex[:12]}"
-    copies = settings().get("replication", 1)
+    copies = settings().get("cassandra_replication", 1)
     subprocess.run([chatd, "--migrate", "--cassandra", settings()["cassandra"],
                     "--cassandra-keyspace", name, "--cassandra-replication",
                     f"{{'class': 'SimpleStrategy', 'replication_factor': {copies}}}",
@@ -88,6 +88,10 @@ def members(server):
     links = [["--slots", str(2 * count), "--link-member", str(i), "--link-listen",
               f"127.0.0.1:{port}", "--link-peers", peers, "--link-secret-file", str(secret)]
              for i, port in enumerate(ports)]
+    if "etcd" in settings():
+        places = ["--etcd", settings()["etcd"], "--etcd-prefix", f"{uuid.uuid4().hex[:8]}/",
+                  "--etcd-ttl-ms", "8000"]
+        links = [[*each, *places] for each in links]
     common_options = server.storage
     server.storage = [*common_options, *links[0]]
     return [[*common_options, *each] for each in links[1:]]
@@ -100,6 +104,16 @@ def wait_for_links(server):
         while len(re.findall(r"link to member \d+ is up", run.output)) < len(server.others):
             assert time.monotonic() < end, f"no links:\n{server.log()}"
             time.sleep(0.02)
+    while "etcd" in settings() and not all_slots_run(server):
+        assert time.monotonic() < end + 45, f"slots run nowhere:\n{server.log()}"
+        time.sleep(0.1)
+
+
+def all_slots_run(server):
+    slots = set()
+    for run in (server.run, *(other.run for other in server.others)):
+        slots |= set(re.findall(r"slot (\d+) runs here$", run.output, re.M))
+    return len(slots) == 2 * (1 + len(server.others))
 
 
 def options_for(data):

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+"""What users notice when a part of a cluster fails: three chatd over three Kafka brokers, Cassandra
+and etcd, devices that write and read all the time, one outage, and the judge of histories. Not part
+of the command that runs all tests, for it takes minutes: tools/test outages.
+
+Each test prints how long nothing was answered that was said in the outage.
+"""
+import contextlib
+import json
+import random
+import sys
+import threading
+import time
+
+import pytest
+
+from conftest import ROOT, services
+
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+import shared  # noqa: E402
+from client import Client  # noqa: E402
+from harness import Server  # noqa: E402
+from history import GONE, Device, History, tell_log  # noqa: E402
+
+CHATS = {"alice": ["team", "dm:5:alice:bob"], "bob": ["team", "dm:5:alice:bob"], "carol": ["team"]}
+BEFORE_S, AFTER_S, SETTLE_S = 4, 6, 60
+N_CASSANDRA = 1
+
+
+@pytest.fixture(scope="module")
+def cluster(up):
+    where = {name: up(wanted)["where"] for name, wanted in
+             (("kafka", "kafka:3"), ("cassandra", f"cassandra:{N_CASSANDRA}"), ("etcd", "etcd:3"))}
+    return {"kafka": where["kafka"]["brokers"], "cassandra": where["cassandra"]["nodes"],
+            "etcd": where["etcd"]["endpoints"], "replication": 3, "members": 3,
+            "cassandra_replication": N_CASSANDRA}
+
+
+@pytest.fixture
+def server(cluster, build, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIBCHAT_BIN", str(build))
+    monkeypatch.setenv(shared.SETTINGS, json.dumps(cluster))
+    monkeypatch.setattr(shared, "settings", lambda: cluster)
+    made = Server(tmp_path / "data").start(timeout=60)
+    yield made
+    made.stop(timeout=30)
+
+
+def connect(server, user, device, patience=SETTLE_S):
+    """Until somebody lets us in."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return Client(server, user, device)
+        except GONE:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+class Watch(threading.Thread):
+    """The longest time in which no device was answered."""
+
+    def __init__(self, devices):
+        super().__init__(daemon=True)
+        self.devices, self.is_over, self.longest = devices, threading.Event(), 0.0
+
+    def run(self):
+        count, since = -1, time.monotonic()
+        while not self.is_over.wait(0.05):
+            now, sent = time.monotonic(), sum(len(device.sent) for device in self.devices)
+            if sent != count:
+                count, since = sent, now
+            self.longest = max(self.longest, now - since)
+
+
+def has_all(devices, marks):
+    return all(each.app.last.get(chat, 0) >= seq for each in devices for chat, seq in marks.items()
+               if chat in CHATS[each.user])
+
+
+def settle(server, devices):
+    for device in devices:
+        device.quiet.set()
+    end = time.monotonic() + SETTLE_S
+    while any(device.open or device.asked for device in devices) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(device.open or device.asked for device in devices), "not all is answered"
+    with connect(server, "alice", "maker") as maker:
+        marks = {chat: maker.say("the end", chat=chat)["seq"] for chat in CHATS["alice"]}
+    while not has_all(devices, marks) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert has_all(devices, marks), "not everybody has everything"
+
+
+def talk_through(server, tmp_path, outage):
+    """Devices talk before, in and after the outage; nothing may be lost, doubled or out of order."""
+    dice, history = random.Random(7), History()
+    with connect(server, "alice", "maker") as maker:
+        maker.create("team", "bob", "carol")
+    devices = [Device(server, history, user, f"{user}-{i}", CHATS[user], dice.random())
+               for user in CHATS for i in range(2)]
+    watch = Watch(devices)
+    for each in (*devices, watch):
+        each.start()
+    try:
+        time.sleep(BEFORE_S)
+        count = sum(len(device.sent) for device in devices)
+        outage()
+        time.sleep(AFTER_S)
+        settle(server, devices)
+        after = sum(len(device.sent) for device in devices)
+    finally:
+        for each in devices:
+            each.stop.set()
+        watch.is_over.set()
+        for each in devices:
+            each.join(30)
+    assert not any(device.failure for device in devices)
+    history.tell("log", {"t": "end"})
+    with connect(server, "alice", "reader") as alice:
+        for chat in CHATS["alice"]:
+            tell_log(history, alice, chat)
+    is_right, words = history.judge(str(tmp_path / "history.jsonl"))
+    print(f"{words.strip()}; {count} answered before, {after - count} from then on; longest silence "
+          f"{watch.longest:.1f} s")
+    assert is_right, words
+    assert after > count, "nothing went on"
+
+
+def kill_and_start(member, down_s=5):
+    def outage():
+        services("kill", member)
+        time.sleep(down_s)
+        services("start", member)
+    return outage
+
+
+def freeze(members, down_s):
+    def outage():
+        with contextlib.ExitStack() as stack:
+            for member in members:
+                services("kill", member, "--signal", "STOP")
+                stack.callback(services, "kill", member, "--signal", "CONT")
+            time.sleep(down_s)
+    return outage
+
+
+def test_each_chatd_is_killed_in_turn(server, tmp_path):
+    def outage():
+        for member in (server, *server.others):
+            member.run.kill()
+            member.runs.pop()
+            time.sleep(6)
+            if member is server:
+                server.start_one()
+            else:
+                member.start(30)
+            time.sleep(2)
+    talk_through(server, tmp_path, outage)
+
+
+@pytest.mark.parametrize("member", ["kafka-1", "kafka-2", "etcd-1", "etcd-2"])
+def test_one_is_killed_and_comes_back(server, tmp_path, member):
+    talk_through(server, tmp_path, kill_and_start(member))
+
+
+@pytest.mark.parametrize("name", ["kafka", "cassandra", "etcd"])
+def test_a_service_stands_still(server, tmp_path, name):
+    count = N_CASSANDRA if name == "cassandra" else 3
+    down_s = 6 if name == "etcd" else 30  # longer without etcd is a server that runs no slot
+    talk_through(server, tmp_path, freeze([f"{name}-{i + 1}" for i in range(count)], down_s))
