@@ -233,8 +233,8 @@ def script_suite(path, result, builds=("plain",), args=()):
         result.add(passed, failures)
 
 
-def pytest_suite(path, result, build, prefix=(), python=sys.executable):
-    """Tests in Python; the counts come from the report in XML."""
+def pytest_suite(path, result, build, prefix=(), python=sys.executable, more=None):
+    """Tests in Python, with more in their environment; the counts come from the report in XML."""
     if not os.path.exists(os.path.join(ROOT, path)):
         raise Absent(f"there is no {path}")
     BUILDER.get(build)
@@ -242,7 +242,7 @@ def pytest_suite(path, result, build, prefix=(), python=sys.executable):
         report = os.path.join(folder, "report.xml")
         code, text = run([*prefix, python, "-m", "pytest", path, "-q", "-rs", "--tb=short",
                           "-p", "no:cacheprovider", f"--junitxml={report}"],
-                         environment(build), timeout=2400)
+                         {**environment(build), **(more or {})}, timeout=2400)
         if code not in (0, 1) or not os.path.exists(report):
             raise CannotRun(f"pytest {path} ended with {code}:\n{tail(text, 60)}")
         passed, failures = 0, []
@@ -339,7 +339,9 @@ def suite_tsan(result):
     ran = 0
     for run_part in (
             lambda: meson_suite("unit", result, builds=("tsan",), prefix=prefix, only=has_threads),
-            lambda: pytest_suite("tests/e2e/test_messaging.py", result, "tsan", prefix)):
+            lambda: pytest_suite("tests/e2e/test_messaging.py", result, "tsan", prefix),
+            lambda: pytest_suite("tests/e2e/test_messaging.py", result, "tsan", prefix,
+                                 more={"LIBCHAT_CHATD": "tests/e2e/shared_chatd"})):
         try:
             run_part()
             ran += 1

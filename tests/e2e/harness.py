@@ -34,7 +34,8 @@ def build_dir():
 
 
 def chatd_path():
-    return str(build_dir() / "examples/chatd/chatd")
+    """LIBCHAT_CHATD: another program of the build that is started like chatd."""
+    return str(build_dir() / os.environ.get("LIBCHAT_CHATD", "examples/chatd/chatd"))
 
 
 def chat_path():
