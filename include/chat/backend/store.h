@@ -53,32 +53,32 @@ typedef struct chat_store_record {
 
 /** A member of a group. */
 typedef struct chat_store_member {
-    chat_view user;
-    uint64_t since; /**< seq of the record that made them a member */
-    chat_store_role role;
+    chat_view user;       /**< who */
+    uint64_t since;       /**< seq of the record that made them a member */
+    chat_store_role role; /**< what they may do */
 } chat_store_member;
 
 /** A group as it is. */
 typedef struct chat_store_chat {
-    chat_view title;
-    uint32_t is_open; /**< 1: anybody may join */
-    const chat_store_member *members;
-    size_t n_members;
+    chat_view title;                  /**< of the group */
+    uint32_t is_open;                 /**< 1: anybody may join */
+    const chat_store_member *members; /**< all of them */
+    size_t n_members;                 /**< how many */
 } chat_store_chat;
 
 /** Who asks, and when. */
 typedef struct chat_store_visit {
-    chat_view user;
-    chat_view device; /**< may be empty */
-    uint64_t now_unix_ms;
+    chat_view user;             /**< who */
+    chat_view device;           /**< may be empty */
+    uint64_t now_unix_ms;       /**< the time of the question */
     const chat_view *connected; /**< devices of the user that must not be forgotten for this one */
-    size_t n_connected;
+    size_t n_connected;         /**< how many */
 } chat_store_visit;
 
 /** A chat of a user; see `load_user`. */
 typedef struct chat_store_user_chat {
-    chat_view chat;
-    chat_view title;
+    chat_view chat;    /**< which chat */
+    chat_view title;   /**< of the group */
     uint64_t cursor;   /**< the device has it up to here; not before the user's first membership,
                             but 0 when that is the chat's first record */
     uint64_t last_seq; /**< newest that the user may read */
@@ -92,15 +92,17 @@ typedef struct chat_store_user_chat {
 
 /** A device has everything of a chat up to `seq`. */
 typedef struct chat_store_cursor {
-    chat_view user, device, chat;
-    uint64_t seq;
+    chat_view user;      /**< who */
+    chat_view device;    /**< which device */
+    chat_view chat;      /**< which chat */
+    uint64_t seq;        /**< up to where */
     uint64_t at_unix_ms; /**< since when; 0: nobody will ask */
 } chat_store_cursor;
 
 /** A member of a chat and how far he is. */
 typedef struct chat_store_mark {
-    chat_view user;
-    uint64_t read_seq;
+    chat_view user;             /**< who */
+    uint64_t read_seq;          /**< he has read so far */
     uint64_t delivered_seq;     /**< of his furthest device */
     uint64_t delivered_unix_ms; /**< since when, of the `seq` that was asked for; 0: not known; */
     uint64_t read_unix_ms;      /**< not in chats of CHAT_STORE_RECEIPT_MEMBERS and more */
@@ -111,8 +113,8 @@ typedef struct chat_store_mark {
 
 /** Marks of all members. */
 typedef struct chat_store_marks {
-    const chat_store_mark *items;
-    size_t n_items;
+    const chat_store_mark *items; /**< one for each member */
+    size_t n_items;               /**< how many */
     uint64_t seq; /**< of the newest record up to the one that was asked for, 0: none */
 } chat_store_marks;
 
@@ -121,21 +123,23 @@ typedef struct chat_store_away {
     uint64_t muted_until_ms;  /**< the chat; unix ms, 0: never muted */
     uint64_t read_seq;        /**< he has read the chat so far */
     const chat_view *devices; /**< that have not acknowledged the message, in the order of names */
-    size_t n_devices;
-    size_t n_known; /**< of all his devices */
+    size_t n_devices;         /**< how many */
+    size_t n_known;           /**< of all his devices */
 } chat_store_away;
 
 /** A record as it is shown. */
 typedef struct chat_store_row {
-    uint64_t seq, prev, id;
-    uint32_t kind;
-    uint32_t reserved;
-    chat_view payload;
+    uint64_t seq;      /**< its place */
+    uint64_t prev;     /**< of the record before it in its chat, 0: none */
+    uint64_t id;       /**< a snowflake */
+    uint32_t kind;     /**< a chat_frame_type */
+    uint32_t reserved; /**< 0 */
+    chat_view payload; /**< a CBOR frame of that type */
 } chat_store_row;
 
 /** Which page of a chat. */
 typedef struct chat_store_query {
-    chat_view chat;
+    chat_view chat;     /**< which chat */
     uint64_t after;     /**< seq > after, oldest first; UINT64_MAX: use `before` */
     uint64_t before;    /**< seq < before, newest first */
     uint32_t limit;     /**< rows; CHAT_STORE_MAX_ROWS at most */
@@ -154,11 +158,17 @@ typedef struct chat_store_rules {
 
 /** Callbacks; `ctx` is what the caller gave. */
 typedef void (*chat_store_chat_fn)(void *ctx, const chat_store_chat *chat);
+/** See chat_store_chat_fn. */
 typedef void (*chat_store_user_chat_fn)(void *ctx, const chat_store_user_chat *row);
+/** See chat_store_chat_fn. */
 typedef void (*chat_store_device_fn)(void *ctx, chat_view device, uint64_t seen_unix_ms);
+/** See chat_store_chat_fn. */
 typedef void (*chat_store_away_fn)(void *ctx, const chat_store_away *away);
+/** See chat_store_chat_fn. */
 typedef void (*chat_store_name_fn)(void *ctx, chat_view name);
+/** See chat_store_chat_fn. */
 typedef void (*chat_store_marks_fn)(void *ctx, const chat_store_marks *marks);
+/** See chat_store_chat_fn. */
 typedef void (*chat_store_row_fn)(void *ctx, const chat_store_row *row);
 
 /** A store: a table of functions. */
