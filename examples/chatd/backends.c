@@ -52,7 +52,7 @@ static int is_missing(const char *option, const char *path)
     char line[LINE_BYTES];
     if (path == NULL || access(path, R_OK) == 0)
         return 0;
-    snprintf(line, sizeof line, "%s: %.500s cannot be read: name a file that can", option, path);
+    snprintf(line, sizeof line, "%s: the file cannot be read: %.500s", option, path);
     chatd_say(CHAT_LOG_ERROR, line);
     return 1;
 }

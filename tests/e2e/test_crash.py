@@ -111,7 +111,7 @@ def finish(senders):
         assert not sender.is_alive(), f"{sender.user} never got all its answers: {sender.open}"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_what_was_acknowledged_survives_kill_9(make_server):
     dice, seed = seed_of_run()
     server = make_server().start()
@@ -158,7 +158,7 @@ class Typist:
             pass
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_lines_that_the_command_line_client_calls_sent_survive_kill_9(make_server):
     dice, seed = seed_of_run()
     server = make_server().start()

@@ -116,6 +116,8 @@ def test_users_who_call_any_member_talk(cluster, called, codec):
         users = [user_at(living[i], f"u{i}{called[i]}{living[i]}") for i in (0, 1)]
         with cluster.connect(called[0], users[0], codec=codec) as one, \
                 cluster.connect(called[1], users[1], codec=codec) as two:
+            for client in (one, two):
+                client.expect("resumed")
             for n in range(3):
                 one.say(f"there {n}", to=users[1])
                 two.expect_msg(f"there {n}")

@@ -174,8 +174,10 @@ with Server() as server:
 
 @pytest.mark.parametrize("mode", ["asyncio", "sync"])
 def test_ctrl_c_leaves_politely(mode):
+    # Who runs tests in the background may have SIGINT ignored, and children inherit that.
     with subprocess.Popen([sys.executable, "-W", "error", "-c", INTERRUPTED, mode],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as child:
         assert child.stdout.readline() == "ready\n"
         child.send_signal(signal.SIGINT)
         printed, errors = child.communicate(timeout=20)

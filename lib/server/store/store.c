@@ -345,7 +345,8 @@ static chat_status append(chat__store *store, chat__store_record *record, int is
     status = prepare(store, &entry, record->payload, is_given, &chat);
     if (status != CHAT_OK)
         return status;
-    status = chat->staged.seq < entry.seq ? number(store, chat, record, &entry) : CHAT_ERR_STATE;
+    int is_behind = is_given && chat->staged.seq >= entry.seq;
+    status = is_behind ? CHAT_ERR_STATE : number(store, chat, record, &entry);
     if (status == CHAT_OK)
         status = stage(store, &entry, record->payload);
     if (status != CHAT_OK) {
