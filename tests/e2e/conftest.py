@@ -23,6 +23,10 @@ def pytest_collection_modifyitems(items):
         items[:] = [item for item in items if item.get_closest_marker("embedded") is None]
 
 
+def pytest_unconfigure():
+    shared.drop_keyspaces()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield

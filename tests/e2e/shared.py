@@ -21,6 +21,7 @@ SETTINGS = "LIBCHAT_TEST_SHARED"
 PARTITIONS = 16
 _taken = {}
 _free = []
+_made = []
 
 
 def is_wanted():
@@ -55,7 +56,17 @@ def make_keyspace(chatd):
                     "--cassandra-keyspace", name, "--cassandra-replication",
                     f"{{'class': 'SimpleStrategy', 'replication_factor': {copies}}}",
                     "--data", "unused"], check=True, timeout=180)
+    _made.append(name)
     return name
+
+
+def drop_keyspaces():
+    """At the end: tables take memory of a node even when they are empty."""
+    for name in _made:
+        session().execute(f"DROP KEYSPACE IF EXISTS {name}")
+    if _made:
+        session().cluster.shutdown()
+    _made.clear()
 
 
 def empty_keyspace(name):
