@@ -19,7 +19,7 @@ chat_status chat__cstore_take_events(const chat__cstore_reader *reader,
     if (out->items == NULL)
         return CHAT_ERR_NOMEM;
     while (chat__cstore_next(&rows)) {
-        chat__cstore_event *event = &out->items[out->n_items++];
+        chat__member_event *event = &out->items[out->n_items++];
         event->name = chat__cstore_get_text(&rows);
         event->seq = chat__cstore_get_u64(&rows);
         event->value = chat__cstore_get_u8(&rows);
@@ -27,51 +27,15 @@ chat_status chat__cstore_take_events(const chat__cstore_reader *reader,
     return rows.is_bad ? CHAT_ERR_IO : CHAT_OK;
 }
 
-size_t chat__cstore_count_same(const chat__cstore_events *events, size_t first)
+chat_status chat__cstore_members_of(const chat__cstore_reader *reader,
+                                    const chat__cstore_events *events, chat__member **out,
+                                    size_t *out_n)
 {
-    size_t n = 1;
-    while (first + n < events->n_items &&
-           chat__view_equal(events->items[first].name, events->items[first + n].name))
-        n++;
-    return n;
-}
-
-size_t chat__cstore_ranges_of(const chat__cstore_event *events, size_t n, chat__cstore_range *out)
-{
-    size_t n_out = 0;
-    int is_in = 0;
-    for (size_t i = 0; i < n; i++) {
-        int is_member = chat__cstore_role_of(events[i].value) != CHAT_STORE_ROLE_NONE;
-        if (is_member && !is_in) {
-            out[n_out].first = n_out == 0 ? 0 : events[i].seq;
-            out[n_out++].last = UINT64_MAX;
-        } else if (!is_member && is_in) {
-            out[n_out - 1].last = events[i].seq;
-        }
-        is_in = is_member;
-    }
-    return n_out;
-}
-
-size_t chat__cstore_members_of(const chat__cstore_events *events, chat_store_member *out)
-{
-    size_t n_out = 0;
-    for (size_t i = 0; i < events->n_items;) {
-        size_t n = chat__cstore_count_same(events, i);
-        uint64_t since = 0;
-        chat_store_role role = CHAT_STORE_ROLE_NONE;
-        for (size_t k = i; k < i + n; k++) {
-            role = chat__cstore_role_of(events->items[k].value);
-            since = role == CHAT_STORE_ROLE_NONE ? 0 : since == 0 ? events->items[k].seq : since;
-        }
-        if (role != CHAT_STORE_ROLE_NONE) {
-            out[n_out].user = events->items[i].name;
-            out[n_out].since = since;
-            out[n_out++].role = role;
-        }
-        i += n;
-    }
-    return n_out;
+    *out = chat__alloc_resize(&reader->allocator, NULL, (events->n_items + 1) * sizeof **out);
+    if (*out == NULL)
+        return CHAT_ERR_NOMEM;
+    *out_n = chat__members_of(events->items, events->n_items, *out);
+    return CHAT_OK;
 }
 
 /* --- a group --- */
@@ -80,20 +44,28 @@ static chat_status give_group(const chat__cstore_reader *reader, const chat__cst
                               chat_store_chat_fn fn, void *ctx)
 {
     chat__cstore_events events = {NULL, 0};
-    chat_store_member *members = NULL;
+    chat__member *members = NULL;
+    chat_store_member *items = NULL;
+    size_t n = 0;
     chat__cstore_head head = chat__cstore_take_head(call, 0);
     chat_status status =
         head.is_group ? chat__cstore_take_events(reader, call, 1, &events) : CHAT_ERR_NOT_FOUND;
+    if (status == CHAT_OK)
+        status = chat__cstore_members_of(reader, &events, &members, &n);
     if (status == CHAT_OK) {
-        members =
-            chat__alloc_resize(&reader->allocator, NULL, (events.n_items + 1) * sizeof *members);
-        status = members != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
+        items = chat__alloc_resize(&reader->allocator, NULL, (n + 1) * sizeof *items);
+        status = items != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
+    }
+    for (size_t i = 0; status == CHAT_OK && i < n; i++) {
+        items[i].user = members[i].user;
+        items[i].since = members[i].since;
+        items[i].role = (chat_store_role)members[i].role;
     }
     if (status == CHAT_OK) {
-        chat_store_chat chat = {head.title, head.is_open != 0, members, 0};
-        chat.n_members = chat__cstore_members_of(&events, members);
+        chat_store_chat chat = {head.title, head.is_open != 0, items, n};
         fn(ctx, &chat);
     }
+    chat__alloc_free(&reader->allocator, items);
     chat__alloc_free(&reader->allocator, members);
     chat__alloc_free(&reader->allocator, events.items);
     return status;

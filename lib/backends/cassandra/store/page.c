@@ -30,7 +30,7 @@ typedef struct page {
     void *ctx;
     chat__cstore_head head;
     chat__cstore_buckets buckets;
-    chat__cstore_range *ranges;
+    chat__range *ranges;
     size_t n_ranges;
     chat__cstore_call call; /* of a chunk */
     chat__cstore_shown shown;
@@ -62,7 +62,7 @@ static chat_status take_ranges(page *p, const chat__cstore_call *call, uint32_t 
         status = p->ranges != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
     }
     if (status == CHAT_OK)
-        p->n_ranges = chat__cstore_ranges_of(events.items, events.n_items, p->ranges);
+        p->n_ranges = chat__ranges_of(events.items, events.n_items, p->ranges);
     chat__alloc_free(&p->reader->allocator, events.items);
     return status;
 }
@@ -245,7 +245,7 @@ static chat_status read_span(page *p, uint64_t low, uint64_t high)
 }
 
 /* The part of the page that lies in one range. */
-static chat_status read_range(page *p, const chat__cstore_range *range)
+static chat_status read_range(page *p, const chat__range *range)
 {
     const chat_store_query *query = p->query;
     if (p->is_back) {
@@ -260,7 +260,7 @@ static chat_status read_range(page *p, const chat__cstore_range *range)
 static chat_status read_ranges(page *p)
 {
     for (size_t i = 0; i < p->n_ranges; i++) {
-        const chat__cstore_range *range = &p->ranges[p->is_back ? p->n_ranges - 1 - i : i];
+        const chat__range *range = &p->ranges[p->is_back ? p->n_ranges - 1 - i : i];
         int is_beside =
             p->is_back ? range->first >= p->query->before : range->last <= p->query->after;
         if (is_beside)
@@ -293,7 +293,7 @@ static chat_status read_all(page *p)
 chat_status chat__cstore_read(const chat__cstore_reader *reader, const chat_store_query *query,
                               chat_store_row_fn fn, void *ctx)
 {
-    chat__cstore_range whole = {0, UINT64_MAX};
+    chat__range whole = {0, UINT64_MAX};
     page p = {.reader = reader, .query = query, .fn = fn, .ctx = ctx};
     if (!chat__cstore_is_chat(query->chat))
         return is_group(query) ? CHAT_ERR_NOT_FOUND : CHAT_OK;

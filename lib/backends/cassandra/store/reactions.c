@@ -6,9 +6,8 @@
 #include "base/alloc.h"
 #include "base/view.h"
 
-#define FIND_ROWS     100u
-#define REACTIONS_MAX 512u
-#define AT_ONCE       64u /* whose words are asked for together */
+#define FIND_ROWS 100u
+#define AT_ONCE   64u /* whose words are asked for together */
 
 typedef struct finding {
     uint64_t id;
@@ -23,50 +22,26 @@ static void match_row(void *ctx, const chat_store_row *row)
         find->seq = row->seq;
 }
 
-typedef struct reaction {
-    chat_view user; /* borrowed from the call */
-    uint64_t seq;
-} reaction;
-
 typedef struct reactions {
     const chat__cstore_reader *reader;
     chat_view chat;
-    reaction *items;
-    size_t n_items;
+    chat__reactions found;
     chat_decoder *decoder;
     chat__buf bytes;
     chat_store_row_fn fn;
     void *ctx;
 } reactions;
 
-static reaction *find_user(const reactions *all, chat_view user)
-{
-    for (size_t i = 0; i < all->n_items; i++) {
-        if (chat__view_equal(all->items[i].user, user))
-            return &all->items[i];
-    }
-    return NULL;
-}
-
-/* Reactions first, then what takes them back. */
-static chat_status take_notes(reactions *all, const chat__cstore_call *call, uint32_t item)
+static chat_status take_notes(reactions *all, const chat__cstore_call *call, uint32_t item,
+                              chat__note_what what)
 {
     chat__cstore_rows rows = chat__cstore_rows_of(call, item);
-    while (all->n_items < REACTIONS_MAX && chat__cstore_next(&rows)) {
+    while (chat__cstore_next(&rows)) {
         (void)chat__cstore_get_u64(&rows);
-        reaction each = {.user = chat__cstore_get_text(&rows)};
-        each.seq = chat__cstore_get_u64(&rows);
-        if (each.user.len > 0)
-            all->items[all->n_items++] = each;
+        chat_view user = chat__cstore_get_text(&rows);
+        chat__reactions_take(&all->found, what, user, chat__cstore_get_u64(&rows));
     }
-    chat__cstore_rows ends = chat__cstore_rows_of(call, item + 1);
-    while (chat__cstore_next(&ends)) {
-        (void)chat__cstore_get_u64(&ends);
-        reaction *each = find_user(all, chat__cstore_get_text(&ends));
-        if (each != NULL && chat__cstore_get_u64(&ends) >= each->seq)
-            each->seq = 0;
-    }
-    return rows.is_bad || ends.is_bad ? CHAT_ERR_IO : CHAT_OK;
+    return rows.is_bad ? CHAT_ERR_IO : CHAT_OK;
 }
 
 /* As it is written: with the id that the note has. */
@@ -96,8 +71,8 @@ static chat_status give_some(reactions *all, size_t first, size_t end)
     for (size_t i = first; i < end; i++) {
         (void)chat__cstore_ask(&call, CHAT__CSTORE_GET_RECORD);
         chat__cstore_text(&call, all->chat);
-        chat__cstore_u32(&call, chat__cstore_bucket_of(all->items[i].seq));
-        chat__cstore_u64(&call, all->items[i].seq);
+        chat__cstore_u32(&call, chat__cstore_bucket_of(all->found.items[i].seq));
+        chat__cstore_u64(&call, all->found.items[i].seq);
     }
     chat_status status = chat__cstore_run(&call);
     for (size_t i = first; i < end && status == CHAT_OK; i++) {
@@ -108,7 +83,7 @@ static chat_status give_some(reactions *all, size_t first, size_t end)
         (void)chat__cstore_get_u32(&rows); /* kind */
         uint64_t prev = chat__cstore_get_u64(&rows);
         (void)chat__cstore_get_u64(&rows); /* ordinal */
-        status = give(all, all->items[i].seq, prev, chat__cstore_get_text(&rows));
+        status = give(all, all->found.items[i].seq, prev, chat__cstore_get_text(&rows));
     }
     chat__cstore_call_done(&call);
     return status;
@@ -117,12 +92,13 @@ static chat_status give_some(reactions *all, size_t first, size_t end)
 /* Those that count move to the front. */
 static chat_status give_all(reactions *all)
 {
+    chat__reactions *found = &all->found;
     size_t n = 0;
     chat_status status =
-        chat_decoder_new(&all->reader->allocator, CHAT__CSTORE_DECODER_MAX, &all->decoder);
-    for (size_t i = 0; i < all->n_items; i++) {
-        if (all->items[i].seq > 0)
-            all->items[n++] = all->items[i];
+        chat_decoder_new(&all->reader->allocator, CHAT__SHOWN_DECODER_MAX, &all->decoder);
+    for (size_t i = 0; i < found->n_items; i++) {
+        if (chat__reactions_count(found, &found->items[i]))
+            found->items[n++] = found->items[i];
     }
     for (size_t i = 0; i < n && status == CHAT_OK; i += AT_ONCE)
         status = give_some(all, i, i + AT_ONCE < n ? i + AT_ONCE : n);
@@ -132,17 +108,16 @@ static chat_status give_all(reactions *all)
 
 static chat_status read_of(reactions *all, uint64_t seq)
 {
+    static const chat__note_what WHAT[] = {CHAT__NOTE_REACT, CHAT__NOTE_UNREACT, CHAT__NOTE_DELETE};
     chat__cstore_call call;
     chat__cstore_call_init(&call, all->reader->session);
-    (void)chat__cstore_ask_notes(&call, all->chat, CHAT__CSTORE_NOTE_REACT, seq, seq);
-    (void)chat__cstore_ask_notes(&call, all->chat, CHAT__CSTORE_NOTE_UNREACT, seq, seq);
-    (void)chat__cstore_ask_notes(&call, all->chat, CHAT__CSTORE_NOTE_DELETE, seq, seq);
+    for (uint32_t i = 0; i < sizeof WHAT / sizeof *WHAT; i++)
+        (void)chat__cstore_ask_notes(&call, all->chat, WHAT[i], seq, seq);
     chat_status status = chat__cstore_run(&call);
-    if (status == CHAT_OK && chat__cstore_rows_of(&call, 2).n_rows == 0) {
-        status = take_notes(all, &call, 0);
-        if (status == CHAT_OK)
-            status = give_all(all);
-    }
+    for (uint32_t i = 0; i < sizeof WHAT / sizeof *WHAT && status == CHAT_OK; i++)
+        status = take_notes(all, &call, i, WHAT[i]);
+    if (status == CHAT_OK)
+        status = give_all(all);
     chat__cstore_call_done(&call);
     return status;
 }
@@ -163,12 +138,13 @@ chat_status chat__cstore_read_reactions(const chat__cstore_reader *reader, chat_
         return status;
     if (find.seq == 0)
         return CHAT_ERR_NOT_FOUND;
-    all.items = chat__alloc_zero(&reader->allocator, REACTIONS_MAX * sizeof *all.items);
-    if (all.items == NULL)
+    all.found.items =
+        chat__alloc_zero(&reader->allocator, CHAT__REACTIONS_MAX * sizeof *all.found.items);
+    if (all.found.items == NULL)
         return CHAT_ERR_NOMEM;
     chat__buf_init(&all.bytes, &reader->allocator, SIZE_MAX / 2);
     status = read_of(&all, find.seq);
     chat__buf_done(&all.bytes);
-    chat__alloc_free(&reader->allocator, all.items);
+    chat__alloc_free(&reader->allocator, all.found.items);
     return status;
 }

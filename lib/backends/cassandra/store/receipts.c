@@ -53,15 +53,17 @@ static void ask_all(marking *m)
 static chat_status take_group(marking *m)
 {
     chat__cstore_events events = {NULL, 0};
+    chat__member *members = NULL;
+    size_t n = 0;
     const chat_allocator *allocator = &m->reader->allocator;
     chat_status status = chat__cstore_take_events(m->reader, &m->call, m->members_item, &events);
-    chat_store_member *members =
-        chat__alloc_zero(allocator, (events.n_items + 1) * sizeof *members);
-    m->items = chat__alloc_zero(allocator, (events.n_items + 1) * sizeof *m->items);
-    if (status == CHAT_OK && (members == NULL || m->items == NULL))
+    if (status == CHAT_OK)
+        status = chat__cstore_members_of(m->reader, &events, &members, &n);
+    m->items = chat__alloc_zero(allocator, (n + 1) * sizeof *m->items);
+    if (status == CHAT_OK && m->items == NULL)
         status = CHAT_ERR_NOMEM;
     if (status == CHAT_OK)
-        m->n_items = chat__cstore_members_of(&events, members);
+        m->n_items = n;
     for (size_t i = 0; i < m->n_items; i++)
         m->items[i].user = members[i].user;
     chat__alloc_free(allocator, members);

@@ -27,7 +27,7 @@ chat_status chat__cstore_shown_begin(chat__cstore_shown *shown, const chat__csto
     chat__cstore_call_init(&shown->edits, reader->session);
     chat__buf_init(&shown->rows, &reader->allocator, SIZE_MAX / 2);
     chat__buf_init(&shown->bytes, &reader->allocator, SIZE_MAX / 2);
-    return chat_decoder_new(&reader->allocator, CHAT__CSTORE_DECODER_MAX, &shown->decoder);
+    return chat_decoder_new(&reader->allocator, CHAT__SHOWN_DECODER_MAX, &shown->decoder);
 }
 
 void chat__cstore_shown_end(chat__cstore_shown *shown)
@@ -39,7 +39,7 @@ void chat__cstore_shown_end(chat__cstore_shown *shown)
     chat__cstore_call_done(&shown->notes);
 }
 
-uint32_t chat__cstore_ask_notes(chat__cstore_call *call, chat_view chat, chat__cstore_note what,
+uint32_t chat__cstore_ask_notes(chat__cstore_call *call, chat_view chat, chat__note_what what,
                                 uint64_t first, uint64_t last)
 {
     uint32_t item = chat__cstore_ask(call, CHAT__CSTORE_GET_NOTES);
@@ -75,13 +75,10 @@ static chat__cstore_shown_row *find(const chat__cstore_shown *shown, const chat_
 static void ask_of(chat__cstore_shown *shown, const chat_store_row *row,
                    chat__cstore_shown_row *out)
 {
-    chat_frame edit;
-    if (row->kind != CHAT_FRAME_NOTE ||
-        chat_frame_decode(shown->decoder, CHAT_ENCODING_CBOR, row->payload, &edit) != CHAT_OK ||
-        !CHAT_FRAME_HAS(&edit, BODY))
-        return;
-    out->of_item = chat__cstore_ask_notes(&shown->notes, shown->chat, CHAT__CSTORE_NOTE_DELETE,
-                                          edit.re_seq, edit.re_seq);
+    uint64_t re_seq;
+    if (row->kind == CHAT_FRAME_NOTE && chat__shown_is_edit(shown->decoder, row->payload, &re_seq))
+        out->of_item =
+            chat__cstore_ask_notes(&shown->notes, shown->chat, CHAT__NOTE_DELETE, re_seq, re_seq);
 }
 
 static void take_notes(chat__cstore_shown *shown, const chat_store_row *rows, size_t n,
@@ -131,8 +128,8 @@ chat_status chat__cstore_shown_load(chat__cstore_shown *shown, const chat_store_
     shown->rows.len = n * sizeof(chat__cstore_shown_row);
     memset(shown->rows.data, 0, shown->rows.len);
     chat__cstore_reset(&shown->notes);
-    (void)chat__cstore_ask_notes(&shown->notes, shown->chat, CHAT__CSTORE_NOTE_EDIT, first, last);
-    (void)chat__cstore_ask_notes(&shown->notes, shown->chat, CHAT__CSTORE_NOTE_DELETE, first, last);
+    (void)chat__cstore_ask_notes(&shown->notes, shown->chat, CHAT__NOTE_EDIT, first, last);
+    (void)chat__cstore_ask_notes(&shown->notes, shown->chat, CHAT__NOTE_DELETE, first, last);
     for (size_t i = 0; i < n; i++)
         ask_of(shown, &rows[i], row_at(shown, i));
     status = chat__cstore_run(&shown->notes);
@@ -145,46 +142,25 @@ chat_status chat__cstore_shown_load(chat__cstore_shown *shown, const chat_store_
 
 /* --- a message as it is now --- */
 
-static chat_status encode(chat__cstore_shown *shown, const chat_frame *frame, chat_view *out)
-{
-    size_t cap = chat_frame_size_bound(CHAT_ENCODING_CBOR, frame);
-    size_t len = 0;
-    shown->bytes.len = 0;
-    chat_status status = chat__buf_reserve(&shown->bytes, cap);
-    if (status == CHAT_OK)
-        status = chat_frame_encode(CHAT_ENCODING_CBOR, frame, shown->bytes.data, cap, &len);
-    if (status == CHAT_OK)
-        *out = chat__view(shown->bytes.data, len);
-    return status;
-}
-
-static chat_status give_tombstone(chat__cstore_shown *shown, chat_frame *message,
-                                  chat_view *payload)
-{
-    CHAT_FRAME_SET(message, BODY, body, chat__view(NULL, 0));
-    CHAT_FRAME_SET(message, DELETED, deleted, 1);
-    return encode(shown, message, payload);
-}
-
 /* An edit without a body may have been one before the message was deleted, since the notes were
    looked up: the deletion is there before anything is written over. */
 static chat_status look_again(chat__cstore_shown *shown, uint64_t seq, int *out_is_deleted)
 {
     chat__cstore_call call;
     chat__cstore_call_init(&call, shown->reader->session);
-    (void)chat__cstore_ask_notes(&call, shown->chat, CHAT__CSTORE_NOTE_DELETE, seq, seq);
+    (void)chat__cstore_ask_notes(&call, shown->chat, CHAT__NOTE_DELETE, seq, seq);
     chat_status status = chat__cstore_run(&call);
     *out_is_deleted = chat__cstore_rows_of(&call, 0).n_rows > 0;
     chat__cstore_call_done(&call);
     return status;
 }
 
-/* An edit that is not there, or is no edit, costs itself alone. Frames have no lists here: one
-   decoder serves both. */
+/* An edit that is not there costs itself alone. */
 static chat_status give_edited(chat__cstore_shown *shown, const chat__cstore_shown_row *as,
-                               chat_frame *message, chat_view *payload)
+                               chat_view *payload)
 {
-    chat_frame edit;
+    uint64_t re_seq;
+    int is_deleted = 0;
     chat__cstore_rows rows = chat__cstore_rows_of(&shown->edits, as->edit_item);
     if (!chat__cstore_next(&rows))
         return CHAT_OK;
@@ -192,25 +168,17 @@ static chat_status give_edited(chat__cstore_shown *shown, const chat__cstore_sho
     (void)chat__cstore_get_u32(&rows); /* kind */
     (void)chat__cstore_get_u64(&rows); /* prev */
     (void)chat__cstore_get_u64(&rows); /* ordinal */
-    if (chat_frame_decode(shown->decoder, CHAT_ENCODING_CBOR, chat__cstore_get_text(&rows),
-                          &edit) != CHAT_OK)
-        return CHAT_OK;
-    int has_body = CHAT_FRAME_HAS(&edit, BODY) != 0;
-    if (!has_body) {
-        int is_deleted = 0;
-        chat_status status = look_again(shown, as->seq, &is_deleted);
-        if (status != CHAT_OK || is_deleted)
-            return status == CHAT_OK ? give_tombstone(shown, message, payload) : status;
-    }
-    CHAT_FRAME_SET(message, BODY, body, has_body ? edit.body : chat__view(NULL, 0));
-    CHAT_FRAME_SET(message, EDITED, edited, edit.ts);
-    return encode(shown, message, payload);
+    chat_view edit = chat__cstore_get_text(&rows);
+    chat_status status = CHAT_OK;
+    if (!chat__shown_is_edit(shown->decoder, edit, &re_seq))
+        status = look_again(shown, as->seq, &is_deleted);
+    return status == CHAT_OK
+               ? chat__shown_message(shown->decoder, &shown->bytes, &edit, is_deleted, payload)
+               : status;
 }
 
-static chat_status apply_to_edit(chat__cstore_shown *shown, const chat__cstore_shown_row *as,
-                                 chat_view *payload)
+static int is_message_deleted(const chat__cstore_shown *shown, const chat__cstore_shown_row *as)
 {
-    chat_frame edit;
     int is_deleted = 0;
     chat__cstore_rows rows = chat__cstore_rows_of(&shown->notes, as->of_item);
     while (chat__cstore_next(&rows)) {
@@ -218,22 +186,18 @@ static chat_status apply_to_edit(chat__cstore_shown *shown, const chat__cstore_s
         (void)chat__cstore_get_text(&rows);
         is_deleted |= chat__cstore_get_u64(&rows) <= shown->head_seq;
     }
-    if (!is_deleted ||
-        chat_frame_decode(shown->decoder, CHAT_ENCODING_CBOR, *payload, &edit) != CHAT_OK)
-        return CHAT_OK;
-    edit.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_BODY);
-    return encode(shown, &edit, payload);
+    return is_deleted;
 }
 
 chat_status chat__cstore_shown_apply(chat__cstore_shown *shown, size_t i, chat_store_row *row)
 {
     const chat__cstore_shown_row *as = row_at(shown, i);
-    chat_frame message;
     if (row->kind == CHAT_FRAME_NOTE && as->of_item != 0)
-        return apply_to_edit(shown, as, &row->payload);
-    if (row->kind != CHAT_FRAME_MSG || (as->edit_seq == 0 && !as->is_deleted) ||
-        chat_frame_decode(shown->decoder, CHAT_ENCODING_CBOR, row->payload, &message) != CHAT_OK)
-        return CHAT_OK;
-    return as->is_deleted ? give_tombstone(shown, &message, &row->payload)
-                          : give_edited(shown, as, &message, &row->payload);
+        return is_message_deleted(shown, as)
+                   ? chat__shown_empty_edit(shown->decoder, &shown->bytes, &row->payload)
+                   : CHAT_OK;
+    if (row->kind == CHAT_FRAME_MSG && as->is_deleted)
+        return chat__shown_message(shown->decoder, &shown->bytes, NULL, 1, &row->payload);
+    return row->kind == CHAT_FRAME_MSG && as->edit_seq != 0 ? give_edited(shown, as, &row->payload)
+                                                            : CHAT_OK;
 }

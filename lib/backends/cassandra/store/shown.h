@@ -5,20 +5,7 @@
 
 #include "backends/cassandra/store/read.h"
 
-#include <chat/frame.h>
-
-#include "base/buf.h"
-
-/* What was done to a message; the column `what`. */
-typedef enum chat__cstore_note {
-    CHAT__CSTORE_NOTE_EDIT = 1,
-    CHAT__CSTORE_NOTE_DELETE = 2,
-    CHAT__CSTORE_NOTE_REACT = 3,
-    CHAT__CSTORE_NOTE_UNREACT = 4
-} chat__cstore_note;
-
-/* No record is longer; a frame that is shown may be, by what was done to it. */
-#define CHAT__CSTORE_DECODER_MAX (2u << 20)
+#include "views/shown.h"
 
 typedef struct chat__cstore_shown_row {
     uint64_t seq;       /* of the message, when it has an edit that is shown */
@@ -49,8 +36,8 @@ chat_status chat__cstore_shown_load(chat__cstore_shown *shown, const chat_store_
 chat_status chat__cstore_shown_apply(chat__cstore_shown *shown, size_t i, chat_store_row *row);
 void chat__cstore_shown_end(chat__cstore_shown *shown);
 
-/* Ask GET_NOTES of messages with a seq in [first, last]. */
-uint32_t chat__cstore_ask_notes(chat__cstore_call *call, chat_view chat, chat__cstore_note what,
+/* `what` is the column of that name. Ask GET_NOTES of messages with a seq in [first, last]. */
+uint32_t chat__cstore_ask_notes(chat__cstore_call *call, chat_view chat, chat__note_what what,
                                 uint64_t first, uint64_t last);
 
 #endif

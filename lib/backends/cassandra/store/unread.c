@@ -22,7 +22,7 @@
 /* A chat that is being counted. */
 typedef struct counted {
     chat__cstore_user_chat *chat;
-    chat__cstore_range *ranges;
+    chat__range *ranges;
     size_t n_ranges;
     chat__cstore_buckets buckets;
     size_t end;         /* buckets below are left */
@@ -57,7 +57,7 @@ static chat_status add(counting *c, chat__cstore_user_chat *chat)
         chat__alloc_resize(&c->reader->allocator, NULL, chat->n_events * sizeof *each->ranges);
     if (each->ranges == NULL)
         return CHAT_ERR_NOMEM;
-    each->n_ranges = chat__cstore_ranges_of(chat->events, chat->n_events, each->ranges);
+    each->n_ranges = chat__ranges_of(chat->events, chat->n_events, each->ranges);
     uint64_t last = each->n_ranges > 0 ? each->ranges[each->n_ranges - 1].last : 0;
     each->chat = chat;
     each->low = chat->read_seq + 1;
@@ -85,7 +85,7 @@ static chat_status open_all(counting *c)
         counted *each = &c->items[i];
         each->item = chat__cstore_ask_buckets(&c->opening, each->chat->chat);
         if (each->chat->head.has_notes)
-            (void)chat__cstore_ask_notes(&c->opening, each->chat->chat, CHAT__CSTORE_NOTE_DELETE,
+            (void)chat__cstore_ask_notes(&c->opening, each->chat->chat, CHAT__NOTE_DELETE,
                                          each->low, each->high);
     }
     chat_status status = chat__cstore_run(&c->opening);
@@ -130,24 +130,6 @@ static void ask_of(counting *c, counted *each, uint32_t want)
     each->is_done = each->n_asked == 0;
 }
 
-static int may_read(const counted *each, uint64_t seq)
-{
-    for (size_t i = 0; i < each->n_ranges; i++) {
-        if (seq >= each->ranges[i].first && seq <= each->ranges[i].last)
-            return 1;
-    }
-    return 0;
-}
-
-static int is_unread(counting *c, uint32_t kind, chat_view payload)
-{
-    chat_frame frame;
-    return kind == CHAT_FRAME_MSG &&
-           chat_frame_decode(c->decoder, CHAT_ENCODING_CBOR, payload, &frame) == CHAT_OK &&
-           frame.type == CHAT_FRAME_MSG && !CHAT_FRAME_HAS(&frame, DELETED) &&
-           !chat__view_equal(frame.from, c->user);
-}
-
 static void take_row(counting *c, counted *each, chat__cstore_rows *rows)
 {
     uint64_t seq = chat__cstore_get_u64(rows);
@@ -155,13 +137,14 @@ static void take_row(counting *c, counted *each, chat__cstore_rows *rows)
     (void)chat__cstore_get_u64(rows); /* id */
     uint32_t kind = chat__cstore_get_u32(rows);
     each->low = seq + 1;
-    if (!may_read(each, seq))
+    if (!chat__ranges_have(each->ranges, each->n_ranges, seq))
         return;
     while (each->deleted_seq < seq)
         next_deleted(each);
     c->budget -= c->budget > 0;
     each->chat->unread +=
-        each->deleted_seq != seq && is_unread(c, kind, chat__cstore_get_text(rows));
+        each->deleted_seq != seq &&
+        chat__shown_is_unread(c->decoder, kind, chat__cstore_get_text(rows), c->user);
 }
 
 static chat_status take_of(counting *c, counted *each)
@@ -239,7 +222,7 @@ chat_status chat__cstore_count_unread(const chat__cstore_reader *reader, chat_vi
         return CHAT_ERR_NOMEM;
     chat__cstore_call_init(&c.opening, reader->session);
     chat__cstore_call_init(&c.call, reader->session);
-    chat_status status = chat_decoder_new(&reader->allocator, CHAT__CSTORE_DECODER_MAX, &c.decoder);
+    chat_status status = chat_decoder_new(&reader->allocator, CHAT__SHOWN_DECODER_MAX, &c.decoder);
     for (size_t i = 0; i < n && status == CHAT_OK; i++)
         status = add(&c, &chats[i]);
     if (status == CHAT_OK)

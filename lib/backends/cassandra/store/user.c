@@ -51,7 +51,9 @@ static chat_status make_chats(loading *load)
         chat__cstore_user_chat *added = &load->chats[load->n_chats++];
         added->chat = events->items[i].name;
         added->events = &events->items[i];
-        added->n_events = chat__cstore_count_same(events, i);
+        added->n_events = chat__member_events_of_first(added->events, events->n_items - i);
+        for (size_t k = 0; k < added->n_events; k++)
+            chat__membership_take(&added->membership, added->events[k].seq, added->events[k].value);
         i += added->n_events;
     }
     return CHAT_OK;
@@ -105,21 +107,6 @@ static chat_status load_of_user(loading *load)
     return status;
 }
 
-static int is_past(const chat__cstore_user_chat *chat)
-{
-    return chat__cstore_role_of(chat->events[chat->n_events - 1].value) == CHAT_STORE_ROLE_NONE;
-}
-
-/* A device gets what came since its user is a member, and no more than its user may read. */
-static void limit_to_membership(chat__cstore_user_chat *chat)
-{
-    const chat__cstore_event *first = &chat->events[0];
-    uint64_t before = first->seq > 0 ? first->seq - 1 : 0;
-    if ((first->value & CHAT__CSTORE_EVENT_FIRST) == 0 && chat->cursor < before)
-        chat->cursor = before;
-    chat->last_seq = is_past(chat) ? chat->events[chat->n_events - 1].seq : chat->head.seq;
-}
-
 static chat_status load_heads(loading *load)
 {
     for (size_t i = 0; i < load->n_chats; i++)
@@ -129,7 +116,8 @@ static chat_status load_heads(loading *load)
         chat__cstore_user_chat *chat = &load->chats[i];
         chat->head = chat__cstore_take_head(&load->heads, (uint32_t)i);
         chat->title = chat->head.title;
-        limit_to_membership(chat);
+        chat->cursor = chat__membership_cursor(&chat->membership, chat->cursor);
+        chat->last_seq = chat__membership_last_seq(&chat->membership, chat->head.seq);
     }
     return status;
 }
@@ -160,7 +148,8 @@ static void give(const loading *load, chat_store_user_chat_fn fn, void *ctx)
                                     .gap_seq = chat->gap_seq,
                                     .unread = chat->unread,
                                     .has_unread = chat->has_unread != 0,
-                                    .is_past = (uint32_t)is_past(chat)};
+                                    .is_past =
+                                        (uint32_t)chat__membership_is_past(&chat->membership)};
         fn(ctx, &row);
     }
 }

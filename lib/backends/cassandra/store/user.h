@@ -10,8 +10,9 @@
 typedef struct chat__cstore_user_chat {
     chat_view chat, title;
     chat__cstore_head head;
-    const chat__cstore_event *events; /* of the user, in order */
+    const chat__member_event *events; /* of the user, in order */
     size_t n_events;
+    chat__membership membership; /* by them */
     uint64_t cursor, last_seq, read_seq, muted_until_ms;
     uint64_t gap_seq;
     uint32_t unread;
