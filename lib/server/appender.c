@@ -198,11 +198,11 @@ void chat__appender_close(chat__appender *appender, uint32_t slot)
 chat_status chat__appender_wait(chat__appender *appender, uint32_t timeout_ms, uint64_t *out_max_id)
 {
     const uint64_t ns_in_ms = 1000000;
-    uint64_t start_ms = uv_hrtime() / ns_in_ms;
+    uint64_t start_ms = chat__server_mono_ms();
     uint64_t next_ms = start_ms + SAY_EVERY_MS;
     uv_mutex_lock(&appender->mutex);
     while (appender->n_open < appender->n_wanted && appender->broken == CHAT_OK) {
-        uint64_t now_ms = uv_hrtime() / ns_in_ms;
+        uint64_t now_ms = chat__server_mono_ms();
         if (now_ms - start_ms >= timeout_ms)
             break;
         if (now_ms >= next_ms) {

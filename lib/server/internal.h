@@ -470,6 +470,8 @@ void chat__server_log(const chat_server *server, chat_log_level level, const cha
     __attribute__((format(printf, 3, 4)));
 void chat__server_wake_control(chat_server *server);
 uint64_t chat__server_unix_ms(void);
+/* The loops' clock, read anew: it never runs back. */
+uint64_t chat__server_mono_ms(void);
 
 /* secret.c: the key that tokens are checked with. Problems go to options->log. */
 chat_status chat__secret_load(const chat_server_options *options, chat__jwt_key **out);

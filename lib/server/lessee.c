@@ -21,11 +21,6 @@ static chat_lease_time time_now(uint64_t mono_ms)
     return now;
 }
 
-static uint64_t mono_ms(void)
-{
-    return uv_hrtime() / 1000000;
-}
-
 chat_status chat__lessee_init(chat_server *server)
 {
     chat__lessee *lessee = &server->lessee;
@@ -161,7 +156,8 @@ chat_status chat__lessee_start(chat_server *server)
                    listen, server->port);
     chat_lease_wish wish = {sizeof wish, server->n_shards, chat__view_str(name),
                             chat__view_str(address), chat__view_str("all")};
-    chat_status status = lessee->table.open(lessee->table.ctx, &wish, time_now(mono_ms()));
+    chat_status status =
+        lessee->table.open(lessee->table.ctx, &wish, time_now(chat__server_mono_ms()));
     if (status == CHAT_ERR_LIMIT)
         chat__server_log(server, CHAT_LOG_ERROR,
                          "%" PRIu32 " shards need a node number each, and the lease does not give "
@@ -199,7 +195,7 @@ void chat__lessee_turn(chat_server *server, uint64_t now_ms)
 void chat__lessee_stop(chat_server *server)
 {
     chat__lessee *lessee = &server->lessee;
-    uint64_t now_ms = mono_ms();
+    uint64_t now_ms = chat__server_mono_ms();
     uint64_t end_ms = now_ms + MAX_STOP_MS;
     if (!lessee->is_open)
         return;
@@ -210,7 +206,7 @@ void chat__lessee_stop(chat_server *server)
         uint64_t at_ms = chat__lessee_deadline(server);
         at_ms = at_ms < end_ms ? at_ms : end_ms;
         (void)poll(&wait, 1, at_ms > now_ms ? (int)(at_ms - now_ms) : 0);
-        now_ms = mono_ms();
+        now_ms = chat__server_mono_ms();
         chat__lessee_turn(server, now_ms);
     }
     lessee->is_open = 0;

@@ -17,11 +17,6 @@ typedef struct chat__placer {
     int is_open, is_released, is_leaving;
 } chat__placer;
 
-static uint64_t mono_ms(void)
-{
-    return uv_hrtime() / 1000000;
-}
-
 /* --- life --- */
 
 static int is_whole(const chat_places *table)
@@ -67,7 +62,7 @@ chat_status chat__placer_start(chat_server *server)
         return CHAT_OK;
     chat_places_wish wish = {sizeof wish, (uint32_t)server->options.link_member, server->n_shards,
                              (uint32_t)!server->options.gateway};
-    chat_status status = placer->table.open(placer->table.ctx, &wish, mono_ms());
+    chat_status status = placer->table.open(placer->table.ctx, &wish, chat__server_mono_ms());
     if (status == CHAT_OK)
         placer->is_open = 1;
     else
@@ -163,13 +158,13 @@ void chat__placer_leave(chat_server *server)
         return;
     placer->is_leaving = 1;
     placer->table.leave(placer->table.ctx);
-    chat__placer_turn(server, mono_ms());
+    chat__placer_turn(server, chat__server_mono_ms());
 }
 
 void chat__placer_stop(chat_server *server)
 {
     chat__placer *placer = server->placer;
-    uint64_t now_ms = mono_ms();
+    uint64_t now_ms = chat__server_mono_ms();
     uint64_t end_ms = now_ms + MAX_STOP_MS;
     if (placer == NULL || !placer->is_open)
         return;
@@ -180,7 +175,7 @@ void chat__placer_stop(chat_server *server)
         uint64_t at_ms = chat__placer_deadline(server);
         at_ms = at_ms < end_ms ? at_ms : end_ms;
         (void)poll(&wait, 1, at_ms > now_ms ? (int)(at_ms - now_ms) : 0);
-        now_ms = mono_ms();
+        now_ms = chat__server_mono_ms();
         placer->table.process(placer->table.ctx, now_ms);
         read_events(server);
     }

@@ -32,7 +32,7 @@ uint64_t chat__server_unix_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static uint64_t mono_ms(void)
+uint64_t chat__server_mono_ms(void)
 {
     return uv_hrtime() / 1000000;
 }
@@ -271,7 +271,7 @@ static void wait_for_news(chat_server *server, uint64_t until_ms)
     struct pollfd wake[3] = {{.fd = server->wake_read, .events = POLLIN},
                              {.fd = chat__lessee_fd(server), .events = POLLIN},
                              {.fd = chat__placer_fd(server), .events = POLLIN}};
-    uint64_t now_ms = mono_ms();
+    uint64_t now_ms = chat__server_mono_ms();
     uint64_t of_lessee = chat__lessee_deadline(server);
     uint64_t of_placer = chat__placer_deadline(server);
     until_ms = of_lessee < until_ms ? of_lessee : until_ms;
@@ -282,14 +282,14 @@ static void wait_for_news(chat_server *server, uint64_t until_ms)
     (void)poll(wake, 3, timeout);
     while (read(server->wake_read, bytes, sizeof bytes) == (ssize_t)sizeof bytes)
         continue;
-    chat__lessee_turn(server, mono_ms());
-    chat__placer_turn(server, mono_ms());
+    chat__lessee_turn(server, chat__server_mono_ms());
+    chat__placer_turn(server, chat__server_mono_ms());
 }
 
 static chat_status drain(chat_server *server)
 {
     uint64_t allowed_ms = atomic_load(&server->drain_ms);
-    uint64_t now_ms = mono_ms();
+    uint64_t now_ms = chat__server_mono_ms();
     uint64_t until_ms = allowed_ms > NO_DEADLINE - 1 - now_ms ? NO_DEADLINE : now_ms + allowed_ms;
     chat__server_log(server, CHAT_LOG_INFO, "draining: %u connections are told to come back",
                      atomic_load(&server->n_connections));
@@ -298,7 +298,7 @@ static chat_status drain(chat_server *server)
     while (!is_drained(server)) {
         if (atomic_load(&server->wanted) == CHAT__PHASE_STOPPING)
             return CHAT_OK;
-        if (mono_ms() >= until_ms) {
+        if (chat__server_mono_ms() >= until_ms) {
             chat__server_log(server, CHAT_LOG_WARN,
                              "the time to drain is over: some clients will have to send again");
             return CHAT_ERR_TIMEOUT;

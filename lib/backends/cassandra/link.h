@@ -63,4 +63,7 @@ chat_status chat__cql_link_write(chat__cql_link *link, const chat__cql_link_plac
 void chat__cql_link_want(chat__cql_link *link, const chat__cql_link_place *place, int is_writing);
 void chat__cql_link_close(chat__cql_link *link, const chat__cql_link_place *place);
 
+/* The clock of all that is outside of the machines, `now_ms` to them: it never runs back. */
+uint64_t chat__cql_now_ms(void);
+
 #endif

@@ -5,13 +5,13 @@
  */
 #include <chat/cassandra_schema.h>
 
+#include "backends/cassandra/link.h"
 #include "base/sized.h"
 #include "base/view.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define TEXT_BYTES     1024u
 #define FIVE_YEARS_S   157680000u
@@ -100,13 +100,6 @@ typedef struct migration {
     char last_down[CHAT_CASSANDRA_PROBLEM_BYTES];
     chat_status down_status;
 } migration;
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 void chat_cassandra_schema_init(chat_cassandra_schema *schema)
 {
@@ -228,18 +221,18 @@ static chat_status run(migration *m, const char *text)
                                       .consistency = CHAT_CASSANDRA_QUORUM,
                                       .is_idempotent = 1};
     write_text(m, text, full);
-    chat_status status = chat_cassandra_ask(m->cassandra, 1, &request, now_ms());
+    chat_status status = chat_cassandra_ask(m->cassandra, 1, &request, chat__cql_now_ms());
     if (status != CHAT_OK)
         return say(m, status, chat_status_text(status));
     for (status = take_events(m); status == CHAT_MORE; status = take_events(m)) {
-        uint64_t now = now_ms();
+        uint64_t now = chat__cql_now_ms();
         struct pollfd wait = {chat_cassandra_fd(m->cassandra), POLLIN, 0};
         if (now >= m->until_ms)
             return say_late(m);
         int timeout = chat_cassandra_timeout(m->cassandra, now);
         uint64_t left = m->until_ms - now < 1000 ? m->until_ms - now : 1000;
         (void)poll(&wait, 1, timeout < 0 || (uint64_t)timeout > left ? (int)left : timeout);
-        chat_cassandra_process(m->cassandra, now_ms());
+        chat_cassandra_process(m->cassandra, chat__cql_now_ms());
     }
     return status;
 }
@@ -357,7 +350,7 @@ chat_status chat_cassandra_migrate(const chat_cassandra_options *given,
     if (out == NULL)
         return CHAT_ERR_ARG;
     m.out.struct_size = sizeof m.out;
-    m.until_ms = now_ms() + timeout_ms;
+    m.until_ms = chat__cql_now_ms() + timeout_ms;
     chat_status status = take_options(&m, &options, given, schema);
     if (status == CHAT_OK) {
         options.request_timeout_ms = timeout_ms; /* nodes take seconds to agree on a table */

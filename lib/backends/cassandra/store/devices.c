@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Devices: made known, seen, forgotten. See devices.h; how far they are is in cursors.c. */
+#include "backends/cassandra/link.h"
 #include "backends/cassandra/store/devices_internal.h"
 
 #include "base/view.h"
@@ -32,13 +33,6 @@ void chat__cstore_devices_done(chat__cstore_devices *devices)
 
 /* --- what is remembered --- */
 
-static uint64_t mono_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 int chat__cstore_recall(chat__cstore_devices *devices, chat_view user, chat_view device,
                         chat__cstore_device *out)
 {
@@ -46,7 +40,7 @@ int chat__cstore_recall(chat__cstore_devices *devices, chat_view user, chat_view
     pthread_mutex_lock(&devices->lock);
     const chat__cstore_entry *entry =
         chat__cstore_cache_get(&devices->known, chat__cstore_key_of(user, device, raw));
-    int is_fresh = entry != NULL && mono_ms() - entry->numbers[2] < devices->trust_ms;
+    int is_fresh = entry != NULL && chat__cql_now_ms() - entry->numbers[2] < devices->trust_ms;
     if (is_fresh)
         *out = (chat__cstore_device){entry->numbers[0], entry->numbers[1]};
     pthread_mutex_unlock(&devices->lock);
@@ -66,7 +60,7 @@ void chat__cstore_remember(chat__cstore_devices *devices, chat_view user, chat_v
         if (entry != NULL) {
             entry->numbers[0] = it->generation;
             entry->numbers[1] = it->seen_ms;
-            entry->numbers[2] = mono_ms();
+            entry->numbers[2] = chat__cql_now_ms();
         }
     }
     pthread_mutex_unlock(&devices->lock);

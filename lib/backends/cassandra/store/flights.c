@@ -4,6 +4,7 @@
  * answered its caller is woken. After a failure the rest of a call is not asked. The session's
  * thread is the only one here.
  */
+#include "backends/cassandra/link.h"
 #include "backends/cassandra/store/session_internal.h"
 
 #include "base/alloc.h"
@@ -149,9 +150,9 @@ static chat_status give_next(chat__cstore_session *session, chat__cstore_call *c
     for (uint32_t i = 0; i < n; i++)
         fill(session, call, first + i, i);
     chat_status status = n == 1 ? chat_cassandra_ask(session->cassandra, tag_of(call, first),
-                                                     session->requests, chat__cstore_now_ms())
+                                                     session->requests, chat__cql_now_ms())
                                 : chat_cassandra_batch(session->cassandra, tag_of(call, first),
-                                                       session->requests, n, chat__cstore_now_ms());
+                                                       session->requests, n, chat__cql_now_ms());
     status = note_given(session, call, status);
     if (status == CHAT_OK)
         call->n_asked += n;
@@ -167,7 +168,7 @@ static chat_status give_page(chat__cstore_session *session, chat__cstore_call *c
     fill(session, call, i, 0);
     chat_status status = note_given(session, call,
                                     chat_cassandra_ask(session->cassandra, tag_of(call, i),
-                                                       session->requests, chat__cstore_now_ms()));
+                                                       session->requests, chat__cql_now_ms()));
     if (status == CHAT_OK) {
         item_of(call, i)->answer->paging.len = 0;
         call->n_pages--;
@@ -250,7 +251,7 @@ static chat_status take_rows(chat__cstore_session *session, chat__cstore_call *c
 
 static void say_failed(chat__cstore_session *session, const chat_cassandra_event *event)
 {
-    uint64_t now = chat__cstore_now_ms();
+    uint64_t now = chat__cql_now_ms();
     if (session->said_ms != 0 && now - session->said_ms < SAY_EVERY_MS)
         return;
     session->said_ms = now;

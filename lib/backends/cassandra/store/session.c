@@ -3,6 +3,7 @@
  * The thread of session.h and who waits for it. A call is in the line until the thread gives it a
  * slot; nobody but the thread touches the driver.
  */
+#include "backends/cassandra/link.h"
 #include "backends/cassandra/store/session_internal.h"
 
 #include "base/alloc.h"
@@ -25,13 +26,6 @@ static const char *const TEXTS[] = {
     CHAT__CSTORE_STATEMENTS(TEXT_ROW)
 #undef TEXT_ROW
 };
-
-uint64_t chat__cstore_now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void wake(const chat__cstore_session *session)
 {
@@ -104,7 +98,7 @@ static void wait_for_work(chat__cstore_session *session)
     uint64_t n;
     struct pollfd fds[2] = {{chat_cassandra_fd(session->cassandra), POLLIN, 0},
                             {session->wake_fd, POLLIN, 0}};
-    (void)poll(fds, 2, chat_cassandra_timeout(session->cassandra, chat__cstore_now_ms()));
+    (void)poll(fds, 2, chat_cassandra_timeout(session->cassandra, chat__cql_now_ms()));
     if (fds[1].revents & POLLIN)
         (void)!read(session->wake_fd, &n, sizeof n);
 }
@@ -115,7 +109,7 @@ static void *work(void *ctx)
     chat_cassandra_event event = {.struct_size = sizeof event};
     while (begin_turn(session)) {
         chat__cstore_give(session);
-        chat_cassandra_process(session->cassandra, chat__cstore_now_ms());
+        chat_cassandra_process(session->cassandra, chat__cql_now_ms());
         while (chat_cassandra_next_event(session->cassandra, &event) == CHAT_OK)
             chat__cstore_take(session, &event);
         chat__cstore_give(session);

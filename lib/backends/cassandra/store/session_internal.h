@@ -34,7 +34,6 @@ struct chat__cstore_session {
     chat_view views[CHAT__CSTORE_MAX_BATCH * CHAT__CSTORE_MAX_VALUES];
 };
 
-uint64_t chat__cstore_now_ms(void);
 /* flights.c: give the driver as much as may fly, some of each call at a time. */
 void chat__cstore_give(chat__cstore_session *session);
 void chat__cstore_take(chat__cstore_session *session, const chat_cassandra_event *event);
