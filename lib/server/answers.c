@@ -66,6 +66,21 @@ static chat_view key_of(const chat__effect *effect)
     }
 }
 
+void chat__question_init(chat__question *question, const chat_allocator *allocator,
+                         const chat__effect *effect)
+{
+    memset(question, 0, sizeof *question);
+    question->effect = *effect;
+    chat__buf_init(&question->answer.rows, allocator, SIZE_MAX / 2);
+    chat__buf_init(&question->answer.bytes, allocator, SIZE_MAX / 2);
+}
+
+void chat__question_done(chat__question *question)
+{
+    chat__buf_done(&question->answer.rows);
+    chat__buf_done(&question->answer.bytes);
+}
+
 chat__question *chat__question_new(const chat_allocator *allocator, const chat__effect *effect)
 {
     static const uint64_t seed[2] = {0, 0}; /* it only spreads */
@@ -76,14 +91,12 @@ chat__question *chat__question_new(const chat_allocator *allocator, const chat__
         return NULL;
     uint8_t *at = (uint8_t *)(made + 1);
     chat_view key = key_of(effect);
-    made->effect = *effect;
+    chat__question_init(made, allocator, effect);
     made->effect.names = copy_names(&at, &effect->names);
     made->effect.chat = copy(&at, effect->chat);
     made->effect.user = copy(&at, effect->user);
     made->effect.device = copy(&at, effect->device);
     made->key = chat__siphash(seed, key.data, key.len);
-    chat__buf_init(&made->answer.rows, allocator, SIZE_MAX / 2);
-    chat__buf_init(&made->answer.bytes, allocator, SIZE_MAX / 2);
     return made;
 }
 
@@ -91,8 +104,7 @@ void chat__question_free(const chat_allocator *allocator, chat__question *questi
 {
     if (question == NULL)
         return;
-    chat__buf_done(&question->answer.rows);
-    chat__buf_done(&question->answer.bytes);
+    chat__question_done(question);
     chat__alloc_free(allocator, question->after);
     chat__alloc_free(allocator, question);
 }

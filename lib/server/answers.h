@@ -37,6 +37,13 @@ int chat__question_is(chat__effect_type type);
 chat__question *chat__question_new(const chat_allocator *allocator, const chat__effect *effect);
 void chat__question_free(const chat_allocator *allocator, chat__question *question);
 
+/* One that borrows what `effect` points at, in the caller's memory: to be asked and answered at
+ * once.
+ */
+void chat__question_init(chat__question *question, const chat_allocator *allocator,
+                         const chat__effect *effect);
+void chat__question_done(chat__question *question);
+
 /* @thread any. Ask the store; may block. */
 void chat__question_ask(chat__question *question, const chat_store *store, uint64_t now_unix_ms);
 

@@ -258,7 +258,7 @@ typedef struct badge {
     int is_read;
 } badge;
 
-static void on_chat(void *ctx, const chat__store_user_chat *row)
+static void on_chat(void *ctx, const chat_store_user_chat *row)
 {
     badge *to = ctx;
     chat_view user;
@@ -272,23 +272,10 @@ static void on_chat(void *ctx, const chat__store_user_chat *row)
         to->is_read = 1;
 }
 
-static void on_shared_chat(void *ctx, const chat_store_user_chat *row)
-{
-    const chat__store_user_chat same = {.chat = row->chat,
-                                        .read_seq = row->read_seq,
-                                        .unread = row->unread,
-                                        .has_unread = row->has_unread,
-                                        .is_past = row->is_past != 0};
-    on_chat(ctx, &same);
-}
-
 static chat_status load_badge(const chat_server *server, badge *to)
 {
-    chat__store_visit visit = {.user = to->item->user, .now_unix_ms = chat__server_unix_ms()};
-    chat_store_visit shared = {.user = visit.user, .now_unix_ms = visit.now_unix_ms};
-    const chat_store *store = &server->shared_store;
-    return server->store != NULL ? chat__store_load_user(server->store, &visit, on_chat, to)
-                                 : store->load_user(store->ctx, &shared, on_shared_chat, to);
+    chat_store_visit visit = {.user = to->item->user, .now_unix_ms = chat__server_unix_ms()};
+    return server->store_table.load_user(server->store_table.ctx, &visit, on_chat, to);
 }
 
 static chat_view make_text(const news *item, char *out, size_t cap)

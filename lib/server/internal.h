@@ -323,10 +323,6 @@ chat_allocator *chat__shard_allocator(chat__shard *shard);
 /* Answer what the device of a LOAD_USER effect has; `is_new`: it was registered just now. */
 void chat__shard_answer_user(chat__shard *shard, const chat__effect *effect, int is_new);
 int chat__shard_take_effects(chat__shard *shard);
-/* blocks.c: whom a user has blocked or by whom he is, and who of the two in a direct chat. */
-void chat__shard_answer_blocks(chat__shard *shard, const chat__effect *effect);
-void chat__shard_answer_direct(chat__shard *shard, const chat__effect *effect,
-                               const chat_view members[2]);
 /* Write what was collected for the log in this thread, if that is the faster way; 0: it was not. */
 int chat__shard_commit(chat__shard *shard);
 /* Hand on what was collected for the log and for other shards. */
@@ -430,7 +426,8 @@ struct chat_server {
     chat__store *store;              /* NULL: log and store are shared: */
     struct chat__appender *appender; /* and records go there, */
     struct chat__askers *askers;     /* and questions here */
-    chat_store shared_store;
+    chat_store store_table;          /* asked by both: the shared one, or `store` as a table */
+    struct chat__store_table *table; /* of `store` */
     chat__jwt_key *key;
     chat__visitors *visitors;    /* NULL: no limit */
     struct chat__herald *herald; /* NULL: nobody is notified */

@@ -72,6 +72,7 @@ void chat__newcomers_answer(chat__shard *shard, const chat__batch *batch)
         chat__effect effect;
         memset(&effect, 0, sizeof effect);
         memcpy(&head, left.data, sizeof head);
+        effect.type = CHAT__EFFECT_LOAD_USER;
         effect.tag = head.tag;
         effect.user = chat__view(left.data + sizeof head, head.user_len);
         effect.device = chat__view(effect.user.data + head.user_len, head.device_len);

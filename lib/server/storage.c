@@ -7,6 +7,7 @@
 #include "placer.h"
 #include "slot.h"
 #include "base/sized.h"
+#include "store/table.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -62,7 +63,10 @@ static chat_status open_store(chat_server *server)
     if (status == CHAT_OK) {
         server->max_id = report.max_id;
         report_open(server, &report);
-        return CHAT_OK;
+        status = chat__store_table_new(server->store, 1, &server->table);
+        if (status == CHAT_OK)
+            server->store_table = *chat__store_table_of(server->table);
+        return status;
     }
     if (report.problem[0] != '\0')
         chat__server_log(server, CHAT_LOG_ERROR, "data directory %s: %s", from->data,
@@ -144,13 +148,13 @@ static chat_status open_shared(chat_server *server)
     const chat_server_options *from = &server->options;
     chat__appender_hooks hooks = *choose_hooks(server, chat__placer_is_wanted(server));
     hooks.ctx = server;
-    server->shared_store.struct_size = sizeof server->shared_store;
+    server->store_table.struct_size = sizeof server->store_table;
     chat_status status =
         chat__appender_new(server, from->record_log, from->store, &hooks, &server->appender);
     if (status == CHAT_OK)
-        status = chat__sized_take(&server->shared_store, sizeof server->shared_store, from->store);
+        status = chat__sized_take(&server->store_table, sizeof server->store_table, from->store);
     if (status == CHAT_OK)
-        status = chat__askers_new(server, &server->shared_store, (uint32_t)from->store_threads,
+        status = chat__askers_new(server, &server->store_table, (uint32_t)from->store_threads,
                                   &server->askers);
     chat_store_rules rules = {.struct_size = sizeof rules,
                               .max_devices = (uint32_t)from->max_devices,
@@ -158,7 +162,7 @@ static chat_status open_shared(chat_server *server)
                               .offline_limit = from->offline_limit,
                               .device_ttl_ms = from->device_ttl_ms};
     if (status == CHAT_OK)
-        status = server->shared_store.set_rules(server->shared_store.ctx, &rules);
+        status = server->store_table.set_rules(server->store_table.ctx, &rules);
     if (status == CHAT_OK && from->dev && mkdir(from->data, 0700) != 0 && errno != EEXIST)
         chat__server_log(server, CHAT_LOG_ERROR, "data directory %s: %s", from->data,
                          strerror(errno));
@@ -208,5 +212,6 @@ void chat__storage_close(chat_server *server)
 {
     chat__askers_free(server->askers);
     chat__appender_free(server->appender);
+    chat__store_table_free(server->table);
     chat__store_close(server->store);
 }

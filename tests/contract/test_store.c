@@ -25,7 +25,7 @@ static chat_status apply_and_flush(void *ctx, chat_store_record *records, size_t
 static chat_status open_one(embedded *e)
 {
     chat_store_rules rules = store_rules();
-    assert_int_equal(chat__store_table_new(e->files->store, &e->table), CHAT_OK);
+    assert_int_equal(chat__store_table_new(e->files->store, 0, &e->table), CHAT_OK);
     const chat_store *table = chat__store_table_of(e->table);
     return table->set_rules(table->ctx, &rules);
 }

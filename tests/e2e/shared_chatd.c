@@ -53,7 +53,7 @@ static chat_status open_parts(const chat_server_options *options, parts *out)
     store.max_devices = (uint32_t)options->max_devices;
     chat_status status = chat__store_open(&store, &report, &out->store);
     if (status == CHAT_OK)
-        status = chat__store_table_new(out->store, &out->table);
+        status = chat__store_table_new(out->store, 0, &out->table);
     if (status == CHAT_OK)
         status = chat_test_log_new(&log, &out->log);
     if (status == CHAT_OK)

@@ -42,7 +42,7 @@ static void with_store(void (*rule)(const store_world *world))
     const chat_store *table = chat_cassandra_store_table(store);
     assert_int_equal(table->set_rules(table->ctx, &rules), CHAT_OK);
     assert_int_equal(set_up(&files), 0);
-    assert_int_equal(chat__store_table_new(((fixture *)files)->store, &model), CHAT_OK);
+    assert_int_equal(chat__store_table_new(((fixture *)files)->store, 0, &model), CHAT_OK);
     const chat_store *known = chat__store_table_of(model);
     assert_int_equal(known->set_rules(known->ctx, &rules), CHAT_OK);
     store_world world = {table, known, "", 0, 1};

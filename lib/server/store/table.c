@@ -9,6 +9,7 @@
 struct chat__store_table {
     chat_store table;
     chat__store *store;
+    int is_lazy;
     pthread_mutex_t lock;       /* there is one writer at a time */
     pthread_mutex_t flush_lock; /* and one that flushes */
 };
@@ -17,6 +18,8 @@ struct chat__store_table {
 
 static chat_status flush(chat__store_table *table)
 {
+    if (table->is_lazy)
+        return CHAT_OK;
     pthread_mutex_lock(&table->flush_lock);
     chat_status status = chat__store_flush(table->store);
     pthread_mutex_unlock(&table->flush_lock);
@@ -334,7 +337,7 @@ static chat_status read_reactions(void *ctx, chat_view chat, chat_view user, uin
 
 /* --- the table --- */
 
-chat_status chat__store_table_new(chat__store *store, chat__store_table **out)
+chat_status chat__store_table_new(chat__store *store, int is_lazy, chat__store_table **out)
 {
     static const chat_store FUNCTIONS = {.struct_size = sizeof FUNCTIONS,
                                          .set_rules = set_rules,
@@ -358,6 +361,7 @@ chat_status chat__store_table_new(chat__store *store, chat__store_table **out)
     table->table = FUNCTIONS;
     table->table.ctx = table;
     table->store = store;
+    table->is_lazy = is_lazy;
     pthread_mutex_init(&table->lock, NULL);
     pthread_mutex_init(&table->flush_lock, NULL);
     *out = table;

@@ -11,9 +11,9 @@
 typedef struct chat__store_table chat__store_table;
 
 /* `store` is borrowed, until the table is freed. What a call wrote is durable when it returns, but
-   for when a device was seen. Partitions of records are below the store's n_partitions.
-   CHAT_OK, CHAT_ERR_NOMEM. */
-chat_status chat__store_table_new(chat__store *store, chat__store_table **out);
+   for when a device was seen; with `is_lazy` only when the caller has flushed. Partitions of
+   records are below the store's n_partitions. CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__store_table_new(chat__store *store, int is_lazy, chat__store_table **out);
 const chat_store *chat__store_table_of(const chat__store_table *table);
 /* NULL does nothing. */
 void chat__store_table_free(chat__store_table *table);
