@@ -161,7 +161,8 @@ static int read_files(const chat_server_options *options, chatd_backends *to)
                : code;
 }
 
-static void set_kafka(const chat_server_options *options, const chatd_backends *from,
+/* `grow`: a topic that has too few partitions gets more; a chat stays in its slot. */
+static void set_kafka(const chat_server_options *options, const chatd_backends *from, int grow,
                       chat_kafka_options *to)
 {
     chat_kafka_options_init(to);
@@ -171,6 +172,8 @@ static void set_kafka(const chat_server_options *options, const chatd_backends *
     to->is_assigned = 1;
     to->partitions = (uint32_t)options->partitions;
     to->create_topic = (uint32_t)options->kafka_create_topic;
+    if (grow)
+        to->grow_topic = options->slots > 0 ? (uint32_t)options->slots : 1;
     to->replication = (uint32_t)options->kafka_replication;
     to->min_in_sync = (uint32_t)options->kafka_min_in_sync;
     to->delivery_timeout_ms = DELIVERY_MS;
@@ -184,11 +187,11 @@ static int is_callers_fault(chat_status status)
     return status == CHAT_ERR_ARG || status == CHAT_ERR_NOT_FOUND || status == CHAT_ERR_VERSION;
 }
 
-static int open_kafka(const chat_server_options *options, chatd_backends *to)
+static int open_kafka(const chat_server_options *options, int grow, chatd_backends *to)
 {
     chat_kafka_options kafka;
     char line[LINE_BYTES];
-    set_kafka(options, to, &kafka);
+    set_kafka(options, to, grow, &kafka);
     chat_status status = chat_kafka_new(&kafka, &to->kafka);
     snprintf(line, sizeof line, "asking Kafka at %.500s for the topic %.200s",
              options->kafka_brokers, options->kafka_topic);
@@ -199,11 +202,10 @@ static int open_kafka(const chat_server_options *options, chatd_backends *to)
     if (status == CHAT_OK)
         return EXIT_GOOD;
     const char *problem = to->kafka != NULL ? chat_kafka_problem(to->kafka) : "";
-    snprintf(line, sizeof line,
-             "%.700s (`x` is the option kafka-x here, kafka.x a line of the file kafka-config)",
-             problem[0] != '\0' ? problem
-                                : "kafka-brokers, kafka-topic, kafka-replication or "
-                                  "kafka-min-in-sync is out of range");
+    chatd_kafka_words(problem[0] != '\0' ? problem
+                                         : "`brokers`, `topic`, `replication` or `min_in_sync` is "
+                                           "out of range",
+                      line, sizeof line);
     chatd_say(CHAT_LOG_ERROR, line);
     return is_callers_fault(status) ? EXIT_USAGE : EXIT_FAILED;
 }
@@ -250,7 +252,7 @@ static int open_shared(chat_server_options *options, chatd_backends *to)
     to->log = (chat_log_sink){options, write_line};
     int code = read_files(options, to);
     if (code == EXIT_GOOD)
-        code = open_kafka(options, to);
+        code = open_kafka(options, 0, to);
     if (code == EXIT_GOOD)
         code = open_cassandra(options, to);
     if (code != EXIT_GOOD)
@@ -280,6 +282,18 @@ static int migrate_cassandra(const chat_server_options *options, const chatd_bac
     return EXIT_GOOD;
 }
 
+static int migrate_kafka(const chat_server_options *options, chatd_backends *to)
+{
+    char line[LINE_BYTES];
+    int code = open_kafka(options, 1, to);
+    if (code != EXIT_GOOD)
+        return code;
+    snprintf(line, sizeof line, "topic %.200s: %u partitions", options->kafka_topic,
+             chat_kafka_table(to->kafka)->n_partitions);
+    chatd_say(CHAT_LOG_INFO, line);
+    return EXIT_GOOD;
+}
+
 int chatd_migrate(const chat_server_options *given)
 {
     chat_server_options options = *given;
@@ -295,7 +309,7 @@ int chatd_migrate(const chat_server_options *given)
     if (code == EXIT_GOOD)
         code = migrate_cassandra(&options, to);
     if (code == EXIT_GOOD && options.kafka_brokers != NULL)
-        code = open_kafka(&options, to);
+        code = migrate_kafka(&options, to);
     chatd_backends_free(to);
     return code;
 }

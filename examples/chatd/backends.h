@@ -12,6 +12,9 @@ enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 void chatd_say(chat_log_level level, const char *line);
 
+/* What libchat-kafka says of `x`, with the names of options. `cap` at least 64. */
+void chatd_kafka_words(const char *text, char *out, size_t cap);
+
 /* Open what the options name and put it into them. An exit code; free it in any case. */
 int chatd_backends_open(chat_server_options *options, chatd_backends **out);
 /* Only see whether what can be seen without other servers is right. */

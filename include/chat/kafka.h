@@ -43,8 +43,8 @@ typedef struct chat_kafka_property {
 /** Settings. Set defaults with chat_kafka_options_init() first. */
 typedef struct chat_kafka_options {
     uint32_t struct_size;  /**< sizeof of this struct */
-    uint32_t partitions;   /**< of a topic that is created: 1000; of one that is there: must agree;
-                                0: as it is, and 1000 when it is created */
+    uint32_t partitions;   /**< of a topic that is created: 1000; of one that is there: must agree
+                                (see `grow_topic`); 0: as it is, and 1000 when it is created */
     const char *brokers;   /**< "host:port,...": some of the brokers */
     const char *topic;     /**< its name */
     const char *group;     /**< consumer group; NULL: nothing is read */
@@ -64,7 +64,9 @@ typedef struct chat_kafka_options {
     const chat_log_sink *log;              /**< for lines; NULL: none */
     uint32_t is_assigned;                  /**< 1: read what `assign` of the log says, without the
                                                 group's sharing; 0 */
-    uint32_t reserved;                     /**< 0 */
+    uint32_t grow_topic; /**< give a topic that has fewer than `partitions` more: chats move to
+                              others of them. Only when this number divides both counts, so that a
+                              chat's partition stays the same by it; 0: never */
 } chat_kafka_options;
 
 /** What goes on, from the newest statistics of librdkafka. Counts are since chat_kafka_open(). */

@@ -44,7 +44,7 @@ extern "C" {
     X(tls_key, "tls-key", PATH, NULL, 0, 0, "FILE", "Private key (PEM) of the certificate.")       \
     X(shards, "shards", NUMBER, 0, 0, 256, "threads", "Threads that serve; 0: one for each CPU.")  \
     X(partitions, "partitions", NUMBER, 64, 1, 65536, "partitions",                                \
-      "Partitions of the log; fixed when the data directory is made.")                             \
+      "Partitions of the log; of a data directory for good, a topic may get more.")                \
     X(segment_bytes, "segment-bytes", NUMBER, 67108864, 1048576, 4294967296, "bytes",              \
       "Size of a segment file of the log, taken from the disk at once.")                           \
     X(state_cache_bytes, "state-cache-bytes", NUMBER, 67108864, 1048576, 1099511627776, "bytes",   \

@@ -9,6 +9,11 @@
  * later does the same: then the slot is lost here. When it is not known what became of an append
  * this server ends, and clients send again what was not answered.
  *
+ * The log may get more partitions while servers run (each knows as many as there were when it
+ * opened the log). Chats change their partition then, but not their slot: so who takes the slot
+ * over reads the old one to its end before he writes to the new one. The term of a fence says how
+ * many its writer knew, and who knows fewer does not take the slot over.
+ *
  * Two threads: one calls the log and never waits for the store, one calls the store.
  */
 #ifndef CHAT_SERVER_APPENDER_H
@@ -31,6 +36,9 @@ typedef struct chat__appender_hooks {
     void (*closed)(void *ctx, uint32_t slot);
     /* Another server has taken one of them over: records of the slot are refused. */
     void (*lost)(void *ctx, uint32_t slot);
+    /* They cannot be taken over: the log has another number of partitions than this server knows.
+       The log sink was told what to do. NULL: the server ends. */
+    void (*refused)(void *ctx, uint32_t slot);
 } chat__appender_hooks;
 
 /* Of all partitions. */

@@ -4,11 +4,14 @@
 #include "base/alloc.h"
 
 #include <inttypes.h>
-#include <string.h>
+#include <stdio.h>
 
 #define MAX_FENCES 8u
-#define TERM_BITS  12u
-#define TAG_FENCE  UINT64_C(1) /* of other appends it is a chat__sent */
+#define WHY_BYTES  320u
+#define COUNT_AT   48u /* in a term */
+#define SECOND_AT  16u
+#define MAX_SECOND UINT64_C(0xfff00000) /* the year 2105 */
+#define TAG_FENCE  UINT64_C(1)          /* of other appends it is a chat__sent */
 
 static void open_slot(chat__appender *appender, uint32_t slot)
 {
@@ -17,8 +20,8 @@ static void open_slot(chat__appender *appender, uint32_t slot)
     to->is_told = 0;
     to->n_opening = 0;
     for (uint32_t i = slot; i < appender->log.n_partitions; i += appender->server->n_shards) {
-        memset(&appender->parts[i], 0, sizeof appender->parts[i]);
-        appender->parts[i].state = CHAT__PART_OPENING;
+        appender->parts[i] =
+            (chat__part){.state = CHAT__PART_OPENING, .term = appender->parts[i].term};
         to->n_opening++;
     }
 }
@@ -112,14 +115,72 @@ void chat__appender_note_seq(chat__part *part, uint64_t seq)
         part->seq = seq;
 }
 
-/* Terms follow the clock, so that who comes later has a higher one at once; the last bits are
-   random, so that two never have the same. */
-static uint64_t term_above(const chat__appender *appender, uint64_t term)
+/*
+ * Terms say first how many partitions their writer knows, so that who knows fewer has none that is
+ * high enough. Then they follow the clock: who comes later has a higher one at once, mostly. The
+ * last bits are random, so that two never have the same.
+ */
+static uint64_t term_above(const chat__appender *appender, uint64_t term, uint64_t own)
 {
-    const uint64_t mask = ((uint64_t)1 << TERM_BITS) - 1;
-    uint64_t now = chat__server_unix_ms() << TERM_BITS;
-    uint64_t next = (term | mask) + 1;
+    const uint64_t mask = ((uint64_t)1 << SECOND_AT) - 1;
+    uint64_t count = (uint64_t)(appender->log.n_partitions - 1) << COUNT_AT;
+    uint64_t second = chat__server_unix_ms() / 1000;
+    uint64_t now = count | (second < MAX_SECOND ? second : MAX_SECOND) << SECOND_AT;
+    uint64_t next = ((term > own ? term : own) | mask) + 1;
     return (now > next ? now : next) | (appender->server->seed[0] & mask);
+}
+
+/* How many partitions the writer with this term knows; 0: nobody wrote. */
+static uint32_t count_of(uint64_t term)
+{
+    return term == 0 ? 0 : (uint32_t)(term >> COUNT_AT) + 1;
+}
+
+/* Whether all that was written under `term` in chats of this slot is in its partitions here. A chat
+   keeps its slot while that is its hash by `slots`: as long as these divide both counts. */
+static int is_all_here(const chat__appender *appender, uint64_t term)
+{
+    const chat_server *server = appender->server;
+    uint32_t n = appender->log.n_partitions, before = count_of(term);
+    int is_kept =
+        server->cluster == NULL || (n % server->n_shards == 0 && before % server->n_shards == 0);
+    return before == 0 || before == n || (before < n && is_kept);
+}
+
+static void leave_slot(chat__appender *appender, uint32_t slot)
+{
+    close_slot(appender, slot);
+    uv_mutex_lock(&appender->mutex);
+    appender->n_wanted -= appender->slots[slot].is_wanted;
+    appender->slots[slot].is_wanted = 0;
+    uv_mutex_unlock(&appender->mutex);
+}
+
+static void refuse(chat__appender *appender, uint32_t partition, uint64_t term)
+{
+    char why[WHY_BYTES];
+    uint32_t slot = chat__appender_slot_of(appender, partition);
+    uint32_t n = appender->log.n_partitions, before = count_of(term);
+    int len = snprintf(why, sizeof why,
+                       "slot %" PRIu32 " cannot run here: it was written with %" PRIu32
+                       " partitions, and partitions is %" PRIu32,
+                       slot, before, n);
+    if (before > n)
+        (void)snprintf(why + len, sizeof why - (size_t)len,
+                       ": set partitions to %" PRIu32 " and start this server again", before);
+    else
+        (void)snprintf(why + len, sizeof why - (size_t)len,
+                       ", which moves chats to other slots, for slots (%" PRIu32
+                       ") does not divide both: stop all members and set slots to a number that "
+                       "divides %" PRIu32 " and %" PRIu32,
+                       appender->server->n_shards, before, n);
+    if (appender->hooks.refused == NULL) {
+        chat__appender_fail(appender, CHAT_ERR_ARG, why);
+        return;
+    }
+    chat__server_log(appender->server, CHAT_LOG_ERROR, "%s", why);
+    leave_slot(appender, slot);
+    appender->hooks.refused(appender->hooks.ctx, slot);
 }
 
 void chat__appender_on_assigned(chat__appender *appender, const chat_log_event *event)
@@ -127,7 +188,11 @@ void chat__appender_on_assigned(chat__appender *appender, const chat_log_event *
     chat__part *part = &appender->parts[event->partition];
     if (part->state != CHAT__PART_OPENING)
         return;
-    part->term = term_above(appender, event->term);
+    if (!is_all_here(appender, event->term)) {
+        refuse(appender, event->partition, event->term);
+        return;
+    }
+    part->term = term_above(appender, event->term, part->term);
     part->state = CHAT__PART_WAITING;
     chat__appender_note_seq(part, event->seq);
     appender->store.forget(appender->store.ctx, event->partition);
@@ -142,11 +207,7 @@ void chat__appender_lose(chat__appender *appender, uint32_t partition)
                      "slot %" PRIu32 ": partition %" PRIu32
                      " of the log was taken over by another server",
                      slot, partition);
-    close_slot(appender, slot);
-    uv_mutex_lock(&appender->mutex);
-    appender->n_wanted -= appender->slots[slot].is_wanted;
-    appender->slots[slot].is_wanted = 0;
-    uv_mutex_unlock(&appender->mutex);
+    leave_slot(appender, slot);
     appender->hooks.lost(appender->hooks.ctx, slot);
 }
 
@@ -158,10 +219,15 @@ void chat__appender_on_fenced(chat__appender *appender, const chat_log_event *ev
         appender->slots[chat__appender_slot_of(appender, event->partition)].n_opening--;
         return;
     }
+    int is_opening = part->state == CHAT__PART_WAITING || part->state == CHAT__PART_FENCING;
+    if (is_opening && !is_all_here(appender, event->term)) {
+        refuse(appender, event->partition, event->term);
+        return;
+    }
     if (event->term <= part->term)
         return; /* an older one, on the way to ours */
-    if (part->state == CHAT__PART_FENCING && part->n_fences++ < MAX_FENCES) {
-        part->term = term_above(appender, event->term);
+    if (is_opening && part->n_fences++ < MAX_FENCES) {
+        part->term = term_above(appender, event->term, part->term);
         part->state = CHAT__PART_WAITING;
         return;
     }

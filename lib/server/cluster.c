@@ -329,16 +329,19 @@ static chat_status make_cluster(chat_server *server)
                                cluster->members, cluster->n_members, &cluster->map);
 }
 
-/* What must be the same for all members: who they are, too, for places follow from it. */
+/* What must be the same for all members: who they are, too, for places follow from it. Partitions
+   may differ while the log gets more, as long as that changes no chat's slot. */
 static void write_setup(const chat_server *server, char *out, size_t cap)
 {
     const chat__cluster *cluster = server->cluster;
     uint32_t check = 0;
-    size_t len = (size_t)snprintf(out, cap, "partitions=%" PRIu64, server->options.partitions);
+    size_t len = 0;
+    if (cluster == NULL || server->options.partitions % server->options.slots != 0)
+        len = (size_t)snprintf(out, cap, "partitions=%" PRIu64 " ", server->options.partitions);
     if (cluster == NULL)
         return;
     if (server->placer != NULL) {
-        (void)snprintf(out + len, cap - len, " slots=%" PRIu64 " placed", server->options.slots);
+        (void)snprintf(out + len, cap - len, "slots=%" PRIu64 " placed", server->options.slots);
         return;
     }
     for (uint32_t member = 0; member <= CHAT__LINKS_MAX_MEMBER; member++) {
@@ -349,7 +352,7 @@ static void write_setup(const chat_server *server, char *out, size_t cap)
         chat__store32le(bytes, member);
         check = chat__crc32c(check, bytes, sizeof bytes);
     }
-    (void)snprintf(out + len, cap - len, " slots=%" PRIu64 " members=%u:%08" PRIx32,
+    (void)snprintf(out + len, cap - len, "slots=%" PRIu64 " members=%u:%08" PRIx32,
                    server->options.slots, cluster->n_members + 1, check);
 }
 

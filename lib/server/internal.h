@@ -267,8 +267,9 @@ struct chat__shard {
     uint8_t is_placed;         /* the control thread says whether it runs here */
     _Atomic uint64_t wanted_term, slot_term;
     atomic_int is_slot_lost;
-    uint8_t is_opening; /* storage was asked to take the slot's partitions over */
-    uint32_t n_closes;  /* times that it was asked to leave them */
+    atomic_int is_slot_refused; /* storage cannot take it over here, ever */
+    uint8_t is_opening;         /* storage was asked to take the slot's partitions over */
+    uint32_t n_closes;          /* times that it was asked to leave them */
     atomic_uint n_closed;
     atomic_int is_slot_open; /* they are ours, up to: */
     _Atomic uint64_t slot_max_id;

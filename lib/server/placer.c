@@ -60,8 +60,9 @@ chat_status chat__placer_start(chat_server *server)
     chat__placer *placer = server->placer;
     if (placer == NULL)
         return CHAT_OK;
+    uint32_t runs_slots = server->options.gateway ? 0 : (uint32_t)server->options.partitions;
     chat_places_wish wish = {sizeof wish, (uint32_t)server->options.link_member, server->n_shards,
-                             (uint32_t)!server->options.gateway};
+                             runs_slots};
     chat_status status = placer->table.open(placer->table.ctx, &wish, chat__server_mono_ms());
     if (status == CHAT_OK)
         placer->is_open = 1;
@@ -81,6 +82,8 @@ static void place(chat_server *server, uint32_t index, const chat_places_slot *s
     chat__shard *shard = &server->shards[index];
     uint64_t running = chat__slot_term(shard);
     uint64_t wanted = atomic_load(&shard->wanted_term);
+    if (atomic_load(&shard->is_slot_refused))
+        step = slot->is_ours ? CHAT__PLAN_GIVE_UP : CHAT__PLAN_KEEP;
     if (!slot->is_ours) {
         if (running != 0 || wanted != 0)
             chat__slot_want(shard, 0, running != 0);

@@ -9,6 +9,7 @@
 typedef struct plan {
     const chat_places_picture *picture;
     uint32_t self;
+    uint32_t most; /* of `runs_slots` */
     uint32_t counts[CHAT_PLACES_MAX_MEMBERS];
     uint32_t owners[CHAT_PLACES_MAX_SLOTS]; /* index of the member, NONE: nobody who is there */
 } plan;
@@ -26,12 +27,13 @@ static int is_taker(const plan *p, uint32_t i)
     return p->picture->members[i].runs_slots != 0;
 }
 
-/* Who has the fewest, of those that take slots; the first of them. */
+/* Who has the fewest, of those that slots go to; the first of them. */
 static uint32_t poorest(const plan *p)
 {
     uint32_t best = NONE;
     for (uint32_t i = 0; i < p->picture->n_members; i++)
-        if (is_taker(p, i) && (best == NONE || p->counts[i] < p->counts[best]))
+        if (is_taker(p, i) && p->picture->members[i].runs_slots == p->most &&
+            (best == NONE || p->counts[i] < p->counts[best]))
             best = i;
     return best;
 }
@@ -51,6 +53,9 @@ static uint32_t richest(const plan *p)
 
 static void count(plan *p)
 {
+    for (uint32_t i = 0; i < p->picture->n_members; i++)
+        if (p->picture->members[i].runs_slots > p->most)
+            p->most = p->picture->members[i].runs_slots;
     for (uint32_t i = 0; i < p->picture->n_slots; i++) {
         const chat_places_slot *slot = &p->picture->slots[i];
         p->owners[i] =

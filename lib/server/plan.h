@@ -4,7 +4,9 @@
  * All members see the same picture, so each works out the plan of all and does its own part. Slots
  * that nobody has go to who has the fewest; slots move from who has the most to who has the fewest,
  * one by one, as long as these are two apart: so all have as many but for one, and nothing moves
- * that need not. Who takes no slots gives all up.
+ * that need not. Who takes no slots gives all up. The number that says that a member takes slots is
+ * how many partitions of the log it knows: slots go to those that know the most, for what these had
+ * the others cannot run.
  */
 #ifndef CHAT_SERVER_PLAN_H
 #define CHAT_SERVER_PLAN_H

@@ -244,6 +244,12 @@ void chat__slot_taken(chat__shard *shard)
     chat__server_wake_control(shard->server);
 }
 
+void chat__slot_refused(chat__shard *shard)
+{
+    atomic_store(&shard->is_slot_refused, 1);
+    chat__slot_taken(shard);
+}
+
 uint64_t chat__slot_term(const chat__shard *shard)
 {
     return atomic_load(&shard->slot_term);

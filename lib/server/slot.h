@@ -18,10 +18,11 @@ void chat__slot_want(chat__shard *shard, uint64_t term, int is_lost);
 uint64_t chat__slot_term(const chat__shard *shard);
 
 /* @thread any: storage says that the slot's partitions are ours, with ids up to `max_id`; that they
-   are left; that another server has taken one of them. */
+   are left; that another server has taken one of them; that they cannot be taken over here. */
 void chat__slot_opened(chat__shard *shard, uint64_t max_id);
 void chat__slot_closed(chat__shard *shard);
 void chat__slot_taken(chat__shard *shard);
+void chat__slot_refused(chat__shard *shard);
 
 /* The rest: @thread the shard's own. */
 /* In the first turn. */

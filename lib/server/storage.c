@@ -121,6 +121,12 @@ static void on_slot_lost(void *ctx, uint32_t slot)
     chat__slot_taken(&server->shards[slot]);
 }
 
+static void on_slot_refused(void *ctx, uint32_t slot)
+{
+    chat_server *server = ctx;
+    chat__slot_refused(&server->shards[slot]);
+}
+
 static void open_slot(chat_server *server, uint32_t slot)
 {
     chat__appender_open(server->appender, slot);
@@ -133,8 +139,9 @@ static void close_slot(chat_server *server, uint32_t slot)
 
 static const chat__appender_hooks *choose_hooks(chat_server *server, int is_placed)
 {
-    static const chat__appender_hooks FIXED = {NULL, on_opened, on_closed, on_lost};
-    static const chat__appender_hooks PLACED = {NULL, on_slot_opened, on_slot_closed, on_slot_lost};
+    static const chat__appender_hooks FIXED = {NULL, on_opened, on_closed, on_lost, NULL};
+    static const chat__appender_hooks PLACED = {NULL, on_slot_opened, on_slot_closed, on_slot_lost,
+                                                on_slot_refused};
     if (is_placed) {
         server->open_slot = open_slot;
         server->close_slot = close_slot;

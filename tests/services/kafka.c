@@ -78,6 +78,25 @@ static void wrong_settings_name_the_option(void **state)
     fails(&other, CHAT_ERR_ARG, "lower `replication`");
 }
 
+static void a_topic_gets_more_partitions_and_never_fewer(void **state)
+{
+    chat_kafka_options options = fresh("grow", 4);
+    (void)state;
+    chat_kafka_free(rig_open(&options));
+    chat_kafka_options other = options;
+    other.partitions = 8;
+    fails(&other, CHAT_ERR_ARG, "set `partitions` to 4");
+    other.grow_topic = 8;
+    fails(&other, CHAT_ERR_ARG, "`grow_topic` is 8 and must divide both");
+    other.grow_topic = 2;
+    chat_kafka *kafka = rig_open(&other);
+    assert_int_equal(8, chat_kafka_table(kafka)->n_partitions);
+    chat_kafka_free(kafka);
+    fails(&options, CHAT_ERR_ARG, "never fewer");
+    options.grow_topic = 2;
+    fails(&options, CHAT_ERR_ARG, "set `partitions` to 8");
+}
+
 static void read_ids(const chat_log *log, uint64_t first, uint64_t last, chat_log_event *out)
 {
     for (uint64_t id = first; id <= last; id++) {
@@ -343,6 +362,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest rules[] = {
         cmocka_unit_test(wrong_settings_name_the_option),
+        cmocka_unit_test(a_topic_gets_more_partitions_and_never_fewer),
         cmocka_unit_test(a_position_keeps_the_seq_and_what_was_seen),
         cmocka_unit_test(who_pauses_gets_nothing_until_he_goes_on),
         cmocka_unit_test(partitions_move_with_their_positions),

@@ -20,7 +20,7 @@ def finish(program, timeout=400):
 
 
 def test_rules(up, build):
-    assert "[  PASSED  ] 4 test(s)." in finish(start(build, up("kafka")["where"]["brokers"]))
+    assert "[  PASSED  ] 5 test(s)." in finish(start(build, up("kafka")["where"]["brokers"]))
 
 
 def test_a_broker_is_killed_and_nothing_acknowledged_is_lost(up, build):

@@ -27,7 +27,7 @@ typedef struct chat_places_wish {
     uint32_t struct_size; /**< sizeof of this struct */
     uint32_t member;      /**< number of this member, 0 to 1023; nobody else has it */
     uint32_t n_slots;     /**< 1 to CHAT_PLACES_MAX_SLOTS, the same for all members */
-    uint32_t runs_slots;  /**< 0: it claims none, as a gateway; 1 */
+    uint32_t runs_slots;  /**< 0: it claims none, as a gateway; else others see this number */
 } chat_places_wish;
 
 /** A slot. */
@@ -40,7 +40,8 @@ typedef struct chat_places_slot {
 /** A member that is there. */
 typedef struct chat_places_member {
     uint32_t member;     /**< its number */
-    uint32_t runs_slots; /**< 0: it takes none, because it is a gateway or on its way out */
+    uint32_t runs_slots; /**< 0: it takes none, because it is a gateway or on its way out; else
+                              slots go to those with the highest number */
 } chat_places_member;
 
 /** What is known. Borrowed until the next call of any function of the directory. */

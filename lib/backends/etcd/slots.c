@@ -39,7 +39,7 @@ chat_status chat__etcd_slots_new(const chat__etcd_slots_options *options, chat__
     self->ttl_ms = options->ttl_ms;
     self->member = wish->member;
     self->n_slots = wish->n_slots;
-    self->runs_slots = wish->runs_slots != 0;
+    self->runs_slots = wish->runs_slots;
     memcpy(self->prefix, options->prefix, strlen(options->prefix));
     chat__buf_init(&self->body, &allocator, MAX_BODY_BYTES);
     for (uint32_t i = 0; i < CHAT_PLACES_MAX_SLOTS; i++)

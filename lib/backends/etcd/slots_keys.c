@@ -9,6 +9,7 @@
 
 #define MS_IN_SECOND 1000u
 #define N_DIGITS     4u
+#define MAX_DIGITS   9u
 
 /* --- writing --- */
 
@@ -19,18 +20,15 @@ static const char *key_of(const chat__etcd_slots *self, const char *kind, uint32
     return out;
 }
 
-static const char *place_of(const chat__etcd_slots *self)
-{
-    return self->runs_slots ? "1" : "0";
-}
-
 static void write_join(chat__etcd_slots *self, chat__etcd_writer *writer)
 {
     char key[CHAT__ETCD_KEY_MAX];
+    char place[16];
+    (void)snprintf(place, sizeof place, "%" PRIu32, self->runs_slots);
     chat__etcd_txn_begin(writer);
     chat__etcd_txn_then(writer);
-    chat__etcd_txn_put(writer, key_of(self, "place", self->member, key),
-                       chat__view_str(place_of(self)), self->lease);
+    chat__etcd_txn_put(writer, key_of(self, "place", self->member, key), chat__view_str(place),
+                       self->lease);
     chat__etcd_txn_end(writer);
 }
 
@@ -167,6 +165,18 @@ static void take_slots(chat__etcd_slots *self, chat__etcd_cursor cursor)
             set_free(self, i);
 }
 
+/* 0: none. */
+static uint32_t place_in(const chat__etcd_kv *kv)
+{
+    uint32_t place = 0;
+    for (size_t i = 0; i < kv->value_len && i < MAX_DIGITS; i++) {
+        if (kv->value[i] < '0' || kv->value[i] > '9')
+            return 0;
+        place = place * 10 + (uint32_t)(kv->value[i] - '0');
+    }
+    return place;
+}
+
 static void take_members(chat__etcd_slots *self, chat__etcd_cursor cursor)
 {
     chat_places_member members[CHAT_PLACES_MAX_MEMBERS];
@@ -179,10 +189,11 @@ static void take_members(chat__etcd_slots *self, chat__etcd_cursor cursor)
         if (status != CHAT_OK || number > CHAT__SLOTS_MAX_MEMBER || n == CHAT_PLACES_MAX_MEMBERS)
             continue;
         /* A word of ours that comes late is said over. */
-        if (number == self->member && (kv.value_len != 1 || kv.value[0] != place_of(self)[0]))
+        uint32_t runs_slots = place_in(&kv);
+        if (number == self->member && runs_slots != self->runs_slots)
             self->is_joined = 0;
         members[n].member = number;
-        members[n++].runs_slots = kv.value_len == 1 && kv.value[0] == '1';
+        members[n++].runs_slots = runs_slots;
     }
     if (n == self->n_members && memcmp(members, self->members, n * sizeof *members) == 0)
         return;

@@ -15,7 +15,7 @@ typedef struct check {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
     uint64_t until_ms;
-    int is_created;
+    int is_created, is_grown;
 } check;
 
 static uint64_t now_ms(void)
@@ -155,19 +155,74 @@ static chat_status create(check *c)
     return status;
 }
 
+static chat_status grown(check *c, const rd_kafka_event_t *event)
+{
+    size_t n = 0;
+    const rd_kafka_topic_result_t **topics = rd_kafka_CreatePartitions_result_topics(
+        rd_kafka_event_CreatePartitions_result((rd_kafka_event_t *)event), &n);
+    rd_kafka_resp_err_t err =
+        n == 1 ? rd_kafka_topic_result_error(topics[0]) : RD_KAFKA_RESP_ERR__FAIL;
+    c->is_grown = 1;
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return CHAT_MORE; /* when all have heard of it */
+    return chat__kafka_explain(c->kafka, err,
+                               n == 1 ? rd_kafka_topic_result_error_string(topics[0]) : NULL);
+}
+
+/* CHAT_MORE: it will have as many as it should. */
+static chat_status grow(check *c, uint32_t n)
+{
+    char why[256];
+    const chat_kafka_options *options = &c->kafka->options;
+    chat_status status;
+    if (c->is_grown)
+        return CHAT_MORE;
+    if (n % options->grow_topic != 0 || options->partitions % options->grow_topic != 0)
+        return chat__kafka_say(c->kafka, CHAT_ERR_ARG,
+                               "topic %s has %u partitions and cannot get %u: `grow_topic` is %u "
+                               "and must divide both numbers",
+                               options->topic, n, options->partitions, options->grow_topic);
+    rd_kafka_NewPartitions_t *more =
+        rd_kafka_NewPartitions_new(options->topic, options->partitions, why, sizeof why);
+    if (more == NULL)
+        return chat__kafka_say(c->kafka, CHAT_ERR_ARG, "topic %s: %s: correct `partitions`",
+                               options->topic, why);
+    rd_kafka_AdminOptions_t *admin = admin_options(c);
+    rd_kafka_CreatePartitions(c->rk, &more, 1, admin, c->queue);
+    rd_kafka_event_t *event = wait_result(c, &status);
+    if (event != NULL) {
+        if (status == CHAT_OK)
+            status = grown(c, event);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_AdminOptions_destroy(admin);
+    rd_kafka_NewPartitions_destroy(more);
+    return status;
+}
+
+static chat_status check_count(check *c, uint32_t n)
+{
+    const chat_kafka_options *options = &c->kafka->options;
+    if (options->partitions == 0 || n == options->partitions)
+        return CHAT_OK;
+    if (n < options->partitions && options->grow_topic != 0)
+        return grow(c, n);
+    return chat__kafka_say(c->kafka, CHAT_ERR_ARG,
+                           "topic %s has %u partitions, `partitions` is %u: set `partitions` to "
+                           "%u. (A topic can get more, by `grow_topic`, and never fewer.)",
+                           options->topic, n, options->partitions, n);
+}
+
 /* CHAT_OK; CHAT_MORE: it has just been created and is not ready. */
-static chat_status check_partitions(const check *c, const rd_kafka_metadata_topic_t *topic)
+static chat_status check_partitions(check *c, const rd_kafka_metadata_topic_t *topic)
 {
     chat_kafka *kafka = c->kafka;
     const chat_kafka_options *options = &kafka->options;
     if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR || topic->partition_cnt == 0)
         return CHAT_MORE;
-    if (options->partitions != 0 && (uint32_t)topic->partition_cnt != options->partitions)
-        return chat__kafka_say(kafka, CHAT_ERR_ARG,
-                               "topic %s has %d partitions, `partitions` is %u: set `partitions` "
-                               "to %d. (More partitions would put chats elsewhere.)",
-                               options->topic, topic->partition_cnt, options->partitions,
-                               topic->partition_cnt);
+    chat_status status = check_count(c, (uint32_t)topic->partition_cnt);
+    if (status != CHAT_OK)
+        return status;
     for (int i = 0; i < topic->partition_cnt; i++) {
         const rd_kafka_metadata_partition_t *partition = &topic->partitions[i];
         if (partition->leader < 0)

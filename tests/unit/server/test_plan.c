@@ -151,6 +151,29 @@ static void the_last_one_gives_up_to_nobody(void **state)
     assert_int_equal(w.n_moved, 5);
 }
 
+/* As members are started again with more partitions, one after the other. */
+static void slots_go_up_and_never_down(void **state)
+{
+    world w;
+    (void)state;
+    init(&w, 12, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        w.members[i].runs_slots = 64;
+    settle(&w);
+    w.members[0].runs_slots = 0;
+    settle(&w);
+    w.members[0].runs_slots = 128;
+    settle(&w);
+    assert_int_equal(held(&w, 0), 4);
+    w.members[1].runs_slots = 0;
+    settle(&w);
+    assert_int_equal(held(&w, 0), 8);
+    assert_int_equal(held(&w, 6), 4);
+    w.members[0].runs_slots = 0; /* nobody else is left */
+    settle(&w);
+    assert_int_equal(held(&w, 6), 12);
+}
+
 static void one_that_is_not_seen_keeps_what_it_has(void **state)
 {
     world w;
@@ -201,6 +224,7 @@ int main(void)
         cmocka_unit_test(what_the_dead_had_moves_alone),
         cmocka_unit_test(who_leaves_gives_all_up),
         cmocka_unit_test(the_last_one_gives_up_to_nobody),
+        cmocka_unit_test(slots_go_up_and_never_down),
         cmocka_unit_test(one_that_is_not_seen_keeps_what_it_has),
         cmocka_unit_test(nothing_is_done_when_nothing_is_known),
         cmocka_unit_test(any_state_comes_to_balance),
