@@ -83,6 +83,30 @@ static void report_broken(chat_server *server)
                          server->options.data);
 }
 
+/* A place among the records of some batches. */
+typedef struct walk {
+    chat__batch *batch;
+    size_t at;
+} walk;
+
+static chat__append_head *next_record(walk *it)
+{
+    chat__append_head *head = NULL;
+    while (it->batch != NULL && (head = chat__batch_next_record(it->batch, &it->at)) == NULL) {
+        it->batch = it->batch->next;
+        it->at = 0;
+    }
+    return head;
+}
+
+/* Have what memory knows of the next record's chat near before its turn comes. */
+static void expect_next(chat_server *server, walk *it)
+{
+    chat__append_head *head = next_record(it);
+    if (head != NULL)
+        head->hash = chat__store_expect(server->store, chat__view(head + 1, head->chat_len));
+}
+
 static chat_status stage(chat_server *server, chat__append_head *head)
 {
     const uint8_t *bytes = (const uint8_t *)(head + 1);
@@ -90,6 +114,7 @@ static chat_status stage(chat_server *server, chat__append_head *head)
                                  .kind = head->kind,
                                  .id = head->id,
                                  .chat = chat__view(bytes, head->chat_len),
+                                 .hash = head->hash,
                                  .payload = chat__view(bytes + head->chat_len, head->payload_len)};
     chat_status status = chat__store_append(server->store, &record);
     if (status == CHAT_OK) {
@@ -106,31 +131,28 @@ static void commit(chat_server *server, chat__batch *first)
     chat_status status = chat__store_commit(server->store);
     if (status == CHAT_ERR_IO)
         report_broken(server);
-    for (chat__batch *batch = first; batch != NULL; batch = batch->next) {
-        chat__append_head *head;
-        size_t at = 0;
-        while ((head = chat__batch_next_record(batch, &at)) != NULL) {
-            if (head->is_staged)
-                head->status = status;
-            head->is_staged = 0;
-        }
+    chat__append_head *head;
+    for (walk it = {first, 0}; (head = next_record(&it)) != NULL; head->is_staged = 0) {
+        if (head->is_staged)
+            head->status = status;
     }
 }
 
 static void stage_all(chat_server *server, chat__batch *first)
 {
-    for (chat__batch *batch = first; batch != NULL; batch = batch->next) {
-        chat__append_head *head;
-        size_t at = 0;
-        while ((head = chat__batch_next_record(batch, &at)) != NULL) {
+    walk it = {first, 0}, ahead = it;
+    chat__append_head *head;
+    for (uint32_t i = 0; i < CHAT__STORE_AHEAD; i++)
+        expect_next(server, &ahead);
+    while ((head = next_record(&it)) != NULL) {
+        expect_next(server, &ahead);
+        head->status = stage(server, head);
+        if (head->status == CHAT_ERR_BUSY) { /* too much at once: make room */
+            commit(server, first);
             head->status = stage(server, head);
-            if (head->status == CHAT_ERR_BUSY) { /* too much at once: make room */
-                commit(server, first);
-                head->status = stage(server, head);
-            }
-            if (head->status == CHAT_ERR_IO)
-                report_broken(server);
         }
+        if (head->status == CHAT_ERR_IO)
+            report_broken(server);
     }
 }
 

@@ -79,6 +79,7 @@ typedef struct chat__append_head {
     uint32_t chat_len, payload_len;
     int32_t status;
     uint32_t is_staged;
+    uint32_t hash; /* see chat__store_expect() */
 } chat__append_head;
 
 typedef struct chat__mailbox {

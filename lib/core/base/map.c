@@ -97,11 +97,14 @@ static chat__map_slot *find(const chat__map *map, chat_view key, uint32_t hash)
     }
 }
 
+void *chat__map_get_hashed(const chat__map *map, chat_view key, uint32_t hash)
+{
+    return map->n_items == 0 ? NULL : find(map, key, hash)->value;
+}
+
 void *chat__map_get(const chat__map *map, chat_view key)
 {
-    if (map->n_items == 0)
-        return NULL;
-    return find(map, key, chat__map_hash(map, key))->value;
+    return map->n_items == 0 ? NULL : find(map, key, chat__map_hash(map, key))->value;
 }
 
 static chat_status grow(chat__map *map)
@@ -191,6 +194,17 @@ void chat__map_prefetch(const chat__map *map, uint32_t hash)
 {
     if (map->n_slots > 0)
         __builtin_prefetch(&map->slots[hash & (map->n_slots - 1)], 1);
+}
+
+void *chat__map_guess(const chat__map *map, uint32_t hash)
+{
+    size_t mask = map->n_slots - 1;
+    size_t i = hash & mask;
+    if (map->n_slots == 0)
+        return NULL;
+    while (map->slots[i].value != NULL && map->slots[i].hash != hash)
+        i = (i + 1) & mask;
+    return map->slots[i].value;
 }
 
 void *chat__map_next(const chat__map *map, size_t *cursor)

@@ -46,6 +46,9 @@ void *chat__map_remove(chat__map *map, chat_view key);
 /* What the map finds the key by. */
 uint32_t chat__map_hash(const chat__map *map, chat_view key);
 
+/* chat__map_get() of a key of which the hash is known. */
+void *chat__map_get_hashed(const chat__map *map, chat_view key, uint32_t hash);
+
 /* chat__map_put() of a key of which the hash is known. */
 chat_status chat__map_put_hashed(chat__map *map, chat_view key, uint32_t hash, void *value);
 
@@ -54,6 +57,9 @@ void chat__map_drop(chat__map *map, uint32_t hash, const void *value);
 
 /* Have the place of a key come near, before it is needed. */
 void chat__map_prefetch(const chat__map *map, uint32_t hash);
+
+/* The value of a key with that hash, most likely the one that is meant; NULL: there is none. */
+void *chat__map_guess(const chat__map *map, uint32_t hash);
 
 /*
  * Walk in no special order: start with `*cursor` 0, NULL at the end. Nothing may be put meanwhile;

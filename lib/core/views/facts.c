@@ -6,6 +6,7 @@
 
 #include <chat/id.h>
 
+#include <stddef.h>
 #include <string.h>
 
 /* Numbers of stores have a sign. */
@@ -176,7 +177,7 @@ chat_status chat__facts_read(chat_decoder *decoder, const chat__facts_record *re
                  {CHAT_FRAME_MARKER, read_marker}, {CHAT_FRAME_SETTING, read_setting},
                  {CHAT_FRAME_BLOCKED, read_block}, {CHAT_FRAME_NOTE, read_note}};
     chat_frame frame;
-    memset(out, 0, sizeof *out);
+    memset(out, 0, offsetof(chat__facts, users));
     read_first(out, record);
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++) {
         if (KINDS[i].kind != record->kind)

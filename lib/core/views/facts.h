@@ -40,8 +40,6 @@ typedef struct chat__facts_record {
 /* Borrowed from the record, its payload and the decoder. */
 typedef struct chat__facts {
     size_t n_users;
-    chat_view users[CHAT__FACTS_USERS_MAX]; /* each once */
-    uint8_t values[CHAT__FACTS_USERS_MAX];  /* what it makes of them; see chat__member_event */
     chat__fact what;
     chat__note_what note;
     chat_view title;
@@ -54,6 +52,9 @@ typedef struct chat__facts {
     uint64_t re_seq;
     int is_open;
     int is_blocked;
+    /* Large, and of most records nothing is in them: only n_users of each are written. */
+    chat_view users[CHAT__FACTS_USERS_MAX]; /* each once */
+    uint8_t values[CHAT__FACTS_USERS_MAX];  /* what it makes of them; see chat__member_event */
 } chat__facts;
 
 /*

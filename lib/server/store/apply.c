@@ -7,11 +7,11 @@
 #include <string.h>
 
 /* The chat in memory; loaded or made when it is not. */
-static chat_status load_chat(chat__store *store, chat_view name, int is_replay,
+static chat_status load_chat(chat__store *store, chat_view name, uint32_t hash, int is_replay,
                              chat__state_chat **out)
 {
     chat__db_chat stored;
-    *out = chat__state_find(&store->state, name);
+    *out = chat__state_find(&store->state, name, hash);
     if (*out != NULL)
         return CHAT_OK;
     chat_status status = chat__db_get_chat(&store->writer_db, name, &stored);
@@ -123,8 +123,11 @@ static chat_status stage_kind(chat__store *store, chat__state_change *change,
                               const chat__record *record, chat_view payload)
 {
     chat__facts facts;
-    chat__facts_record of = {.kind = record->kind, .id = record->id};
     int is_unknown = change->chat->staged.ordinal == 0;
+    /* A message says nothing, and there are many. */
+    if (record->kind == CHAT_FRAME_MSG && !is_unknown)
+        return CHAT_OK;
+    chat__facts_record of = {.kind = record->kind, .id = record->id};
     of.chat = chat__view(change->chat->name, change->chat->len);
     of.is_first = record->ordinal == 1 || (record->ordinal == 0 && is_unknown);
     /* Who writes in a direct chat is in it, also when its first record is damaged. */
@@ -163,8 +166,8 @@ static void release_change(chat__state *state, chat__state_change *change)
     change->meta = NULL;
 }
 
-chat_status chat__store_prepare(chat__store *store, const chat__record *record, chat_view payload,
-                                chat__state_chat **out)
+chat_status chat__store_prepare(chat__store *store, const chat__record *record, uint32_t hash,
+                                chat_view payload, chat__state_chat **out)
 {
     chat__state *state = &store->state;
     chat_status status = grow_changes(state);
@@ -173,7 +176,7 @@ chat_status chat__store_prepare(chat__store *store, const chat__record *record, 
     chat__state_change *change = &state->changes[state->n_changes];
     memset(change, 0, sizeof *change);
     change->id = record->id;
-    status = load_chat(store, record->chat, record->at > 0, &change->chat);
+    status = load_chat(store, record->chat, hash, record->at > 0, &change->chat);
     if (status == CHAT_OK)
         status = chat__state_grow_roots(state, change->chat, record->ordinal);
     if (status != CHAT_OK)
@@ -191,10 +194,9 @@ chat__root chat__store_next_skip(const chat__state_chat *chat)
 {
     const chat__root *roots = chat->roots + chat->cap_roots;
     chat__root none = {0, 0};
-    uint64_t skip = chat__chain_skip_ordinal(chat->staged.ordinal + 1);
-    /* The root with that ordinal: as many trees are in front of it as it needs itself. */
-    size_t n_trees = chat__chain_n_roots(skip);
-    return skip == 0 ? none : roots[n_trees - 1];
+    /* The one in front of it then. */
+    uint32_t n_before = chat->staged.n_roots - (chat->staged.joins ? 2 : 0);
+    return n_before == 0 ? none : roots[n_before - 1];
 }
 
 /* Move the head; `roots` has room. */
@@ -204,7 +206,7 @@ static void move_head(chat__state_chat *chat, const chat__record *record)
     chat__state_head *head = &chat->staged;
     chat__root added = {record->at, record->seq};
     if (record->ordinal == head->ordinal + 1) {
-        head->n_roots = (uint32_t)chat__chain_push(roots, head->n_roots, record->ordinal, added);
+        head->n_roots = (uint32_t)chat__chain_push(roots, head->n_roots, (int)head->joins, added);
     } else {
         /* Records before it are damaged: what is not known of the trees stays unknown. */
         uint32_t n_roots = (uint32_t)chat__chain_n_roots(record->ordinal);
@@ -212,6 +214,7 @@ static void move_head(chat__state_chat *chat, const chat__record *record)
         roots[n_roots - 1] = added;
         head->n_roots = n_roots;
     }
+    head->joins = (uint32_t)chat__chain_joins(record->ordinal + 1);
     head->at = record->at;
     head->ordinal = record->ordinal;
     head->seq = record->seq;

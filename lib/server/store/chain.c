@@ -43,12 +43,17 @@ uint64_t chat__chain_skip_ordinal(uint64_t ordinal)
     return ordinal - last;
 }
 
-size_t chat__chain_push(chat__root *roots, size_t n_roots, uint64_t ordinal, chat__root added)
+int chat__chain_joins(uint64_t ordinal)
 {
     uint64_t last;
     uint64_t before;
     (void)last_trees(ordinal - 1, &last, &before);
-    if (last > 0 && last == before)
+    return last > 0 && last == before;
+}
+
+size_t chat__chain_push(chat__root *roots, size_t n_roots, int joins, chat__root added)
+{
+    if (joins)
         n_roots -= 2;
     roots[n_roots] = added;
     return n_roots + 1;

@@ -28,11 +28,15 @@ size_t chat__chain_n_roots(uint64_t ordinal);
 /* Ordinal to which record `ordinal` skips, 0: none. */
 uint64_t chat__chain_skip_ordinal(uint64_t ordinal);
 
+/* Whether record `ordinal` joins the last two trees before it. */
+int chat__chain_joins(uint64_t ordinal);
+
 /*
- * Add record `ordinal`: `roots` are those of ordinal - 1 and have room for one more. Returns how
- * many there are now; the last is the new record, the one in front of it is where it skips to.
+ * Add a record that joins or not: `roots` are those of the one before and have room for one more.
+ * Returns how many there are now; the last is the new record, the one in front of it is where it
+ * skips to.
  */
-size_t chat__chain_push(chat__root *roots, size_t n_roots, uint64_t ordinal, chat__root added);
+size_t chat__chain_push(chat__root *roots, size_t n_roots, int joins, chat__root added);
 
 /* Where damage makes a detour necessary, once found. */
 typedef struct chat__detour {

@@ -225,6 +225,7 @@ static void load_roots(chat__db_chat *chat, const uint8_t *bytes, size_t len)
     chat__state_head *head = &chat->head;
     memset(chat->roots, 0, sizeof chat->roots);
     head->n_roots = (uint32_t)chat__chain_n_roots(head->ordinal);
+    head->joins = (uint32_t)chat__chain_joins(head->ordinal + 1);
     if (bytes != NULL && len == head->n_roots * ROOT_BYTES) {
         for (uint32_t i = 0; i < head->n_roots; i++) {
             uint64_t at = chat__load64le(bytes + i * ROOT_BYTES);

@@ -58,11 +58,11 @@ void chat__store_close_dir(chat__store *store);
 /*
  * apply.c: the views' side of a record, the same for a new one and for one that is replayed.
  * prepare: everything that may fail, by kind, chat, id, seq and (0: the next) ordinal of `record`;
- * the chat as it is staged in *out. Then either unprepare, or accept, which cannot fail. discard:
- * undo all that was accepted since the last publish.
+ * `hash`: see chat__state_find(); the chat as it is staged in *out. Then either unprepare, or
+ * accept, which cannot fail. discard: undo all that was accepted since the last publish.
  */
-chat_status chat__store_prepare(chat__store *store, const chat__record *record, chat_view payload,
-                                chat__state_chat **out);
+chat_status chat__store_prepare(chat__store *store, const chat__record *record, uint32_t hash,
+                                chat_view payload, chat__state_chat **out);
 void chat__store_unprepare(chat__store *store);
 void chat__store_accept(chat__store *store, const chat__record *record);
 void chat__store_publish(chat__store *store, uint64_t end);

@@ -19,10 +19,10 @@ static chat_status apply(chat__store *store, const chat__record *record, const u
     if (payload == NULL)
         head.kind = CHAT_FRAME_MSG;
     chat_view view = {payload, payload == NULL ? 0 : record->payload_len};
-    chat_status status = chat__store_prepare(store, &head, view, &chat);
+    chat_status status = chat__store_prepare(store, &head, 0, view, &chat);
     if (status == CHAT_ERR_ARG) {
         head.kind = CHAT_FRAME_MSG;
-        status = chat__store_prepare(store, &head, view, &chat);
+        status = chat__store_prepare(store, &head, 0, view, &chat);
     }
     if (status == CHAT_OK)
         chat__store_accept(store, &head);

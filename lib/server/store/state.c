@@ -8,10 +8,12 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define CACHE_LINE 64u
+#define AHEAD      CHAT__STATE_EXPECTED
 /* Nodes given back between two looks at the lock. */
 #define FLUSH_CHUNK 256
 /* Chats looked at to find a clean one to drop. */
-#define EVICT_TRIES 8
+#define EVICT_TRIES 16
 
 chat_status chat__state_init(chat__state *state, const chat_allocator *allocator,
                              uint32_t n_partitions, uint64_t max_bytes)
@@ -84,13 +86,13 @@ void chat__state_done(chat__state *state)
     pthread_mutex_destroy(&state->lock);
 }
 
-static void unlink_use(chat__state *state, chat__state_chat *chat)
+static void unlink_chat(chat__state *state, chat__state_chat *chat)
 {
     *(chat->newer != NULL ? &chat->newer->older : &state->newest) = chat->older;
     *(chat->older != NULL ? &chat->older->newer : &state->oldest) = chat->newer;
 }
 
-static void link_use(chat__state *state, chat__state_chat *chat)
+static void link_chat(chat__state *state, chat__state_chat *chat)
 {
     chat->newer = NULL;
     chat->older = state->newest;
@@ -99,26 +101,51 @@ static void link_use(chat__state *state, chat__state_chat *chat)
 }
 
 /* Only the writer puts and drops chats, so it looks without the lock. */
-chat__state_chat *chat__state_find(chat__state *state, chat_view name)
+chat__state_chat *chat__state_find(chat__state *state, chat_view name, uint32_t hash)
 {
-    chat__state_chat *chat = chat__map_get(&state->chats, name);
-    if (chat != NULL && chat != state->newest) {
-        unlink_use(state, chat);
-        link_use(state, chat);
-    }
+    chat__state_chat *chat = hash == 0 ? chat__map_get(&state->chats, name)
+                                       : chat__map_get_hashed(&state->chats, name, hash);
+    if (chat != NULL)
+        chat->is_used = 1;
     return chat;
 }
 
-/* Under the lock. */
+static void prefetch(const void *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i += CACHE_LINE)
+        __builtin_prefetch((const uint8_t *)bytes + i, 1);
+}
+
+/* One thing leads to the next, so each has a third of the way: the slot, the chat, its roots. */
+uint32_t chat__state_expect(chat__state *state, chat_view name)
+{
+    uint32_t n = state->n_expected++;
+    uint32_t hash = chat__map_hash(&state->chats, name);
+    uint32_t second = state->expected[(n - AHEAD / 3) % AHEAD];
+    uint32_t third = state->expected[(n - 2 * AHEAD / 3) % AHEAD];
+    state->expected[n % AHEAD] = hash;
+    chat__map_prefetch(&state->chats, hash);
+    const chat__state_chat *chat = chat__map_guess(&state->chats, second);
+    if (chat != NULL)
+        prefetch(chat, sizeof *chat + CACHE_LINE);
+    chat = chat__map_guess(&state->chats, third);
+    if (chat != NULL)
+        prefetch(chat->roots, 2 * sizeof *chat->roots * chat->cap_roots);
+    return hash;
+}
+
+/* What was used comes round once more: to move it with each use would touch its neighbours, which
+   are in no cache. Under the lock. */
 static void evict(chat__state *state)
 {
     for (int i = 0; i < EVICT_TRIES && state->n_bytes > state->max_bytes; i++) {
         chat__state_chat *chat = state->oldest;
         if (chat == NULL)
             return;
-        unlink_use(state, chat);
-        if (chat->node.epoch != 0 || chat->n_staged > 0) {
-            link_use(state, chat);
+        unlink_chat(state, chat);
+        if (chat->is_used || chat->node.epoch != 0 || chat->n_staged > 0) {
+            chat->is_used = 0;
+            link_chat(state, chat);
             continue;
         }
         (void)chat__map_remove(&state->chats, chat__view(chat->name, chat->len));
@@ -171,7 +198,7 @@ chat_status chat__state_put_chat(chat__state *state, chat_view name, const chat_
     chat_status status = chat__map_put(&state->chats, chat__view(chat->name, chat->len), chat);
     if (status == CHAT_OK) {
         state->n_bytes += chat->node.n_bytes;
-        link_use(state, chat);
+        link_chat(state, chat);
     }
     pthread_mutex_unlock(&state->lock);
     if (status != CHAT_OK) {

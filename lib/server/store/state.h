@@ -36,11 +36,12 @@ typedef struct chat__state_head {
     uint64_t ordinal;
     uint64_t seq;
     uint32_t n_roots;
+    uint32_t joins; /* whether the next record does, see chain.h */
 } chat__state_head;
 
 typedef struct chat__state_chat {
     chat__state_node node;
-    struct chat__state_chat *newer; /* in the order of use; the writer's */
+    struct chat__state_chat *newer; /* in the order of coming, see evict(); the writer's */
     struct chat__state_chat *older;
     chat__state_head head;   /* durable; under the lock */
     chat__state_head staged; /* the writer's */
@@ -49,6 +50,7 @@ typedef struct chat__state_chat {
     uint32_t n_staged;
     chat__state_meta *meta;        /* not in SQLite yet; under the lock */
     chat__state_meta *staged_meta; /* the writer's */
+    uint8_t is_used;               /* since it came or was last looked at to be dropped */
     uint8_t len;
     uint8_t name[];
 } chat__state_chat;
@@ -65,6 +67,9 @@ typedef enum chat__row_type {
     CHAT__ROW_RUN = 't',    /* user, chat, what in place of a device, see runs.c; value: seq */
     CHAT__ROW_NOTE = 'n' /* user, message's seq and what in place of a device, chat; value: seq */
 } chat__row_type;
+
+/* So many records ahead a chat is told with chat__state_expect(). */
+#define CHAT__STATE_EXPECTED 8u
 
 struct chat__state_user;
 
@@ -153,14 +158,20 @@ typedef struct chat__state {
     size_t n_changes;
     size_t cap_changes;
     uint64_t staged_max_id;
+    uint32_t expected[CHAT__STATE_EXPECTED]; /* hashes of names; a ring */
+    uint32_t n_expected;
 } chat__state;
 
 chat_status chat__state_init(chat__state *state, const chat_allocator *allocator,
                              uint32_t n_partitions, uint64_t max_bytes);
 void chat__state_done(chat__state *state);
 
-/* @writer A chat in memory, or NULL. */
-chat__state_chat *chat__state_find(chat__state *state, chat_view name);
+/* @writer A chat in memory, or NULL. `hash` of its name, 0: not known. */
+chat__state_chat *chat__state_find(chat__state *state, chat_view name, uint32_t hash);
+
+/* @writer A record of this chat comes in CHAT__STATE_EXPECTED records, most likely: have what is in
+   memory of it come into the CPU's cache meanwhile. The hash of the name. */
+uint32_t chat__state_expect(chat__state *state, chat_view name);
 
 /* @writer Put a clean chat in, with room for `head.n_roots` roots; makes room by dropping clean
    ones. CHAT_OK, CHAT_ERR_NOMEM. */

@@ -315,14 +315,14 @@ static chat_status stage(chat__store *store, chat__record *record, chat_view pay
 }
 
 /* What is not written here may be anything: as in recover.c, it is a link of its chain. */
-static chat_status prepare(chat__store *store, const chat__record *entry, chat_view payload,
-                           int is_given, chat__state_chat **out)
+static chat_status prepare(chat__store *store, const chat__record *entry,
+                           const chat__store_record *record, int is_given, chat__state_chat **out)
 {
-    chat__record head = *entry;
-    chat_status status = chat__store_prepare(store, entry, payload, out);
+    chat_status status = chat__store_prepare(store, entry, record->hash, record->payload, out);
     if (status == CHAT_ERR_ARG && is_given) {
+        chat__record head = *entry;
         head.kind = CHAT_FRAME_MSG;
-        status = chat__store_prepare(store, &head, payload, out);
+        status = chat__store_prepare(store, &head, record->hash, record->payload, out);
     }
     return chat__store_note(store, status);
 }
@@ -342,7 +342,7 @@ static chat_status append(chat__store *store, chat__store_record *record, int is
     if (store->state.n_changes % 64 == 0 && chat__state_is_full(&store->state))
         return CHAT_ERR_BUSY;
     entry.seq = is_given ? record->seq : next_seq(store, record);
-    status = prepare(store, &entry, record->payload, is_given, &chat);
+    status = prepare(store, &entry, record, is_given, &chat);
     if (status != CHAT_OK)
         return status;
     int is_behind = is_given && chat->staged.seq >= entry.seq;
@@ -357,6 +357,11 @@ static chat_status append(chat__store *store, chat__store_record *record, int is
     record->seq = entry.seq;
     record->prev = entry.prev_seq;
     return CHAT_OK;
+}
+
+uint32_t chat__store_expect(chat__store *store, chat_view chat)
+{
+    return chat__state_expect(&store->state, chat);
 }
 
 chat_status chat__store_append(chat__store *store, chat__store_record *record)

@@ -61,10 +61,18 @@ typedef struct chat__store_record {
     uint64_t id;
     chat_view chat;
     chat_view payload; /* CBOR frame of type `kind` */
+    uint32_t hash;     /* of `chat`, as chat__store_expect() said, or 0 */
     /* out */
     uint64_t seq;  /* max(previous seq of the partition + 1, id) */
     uint64_t prev; /* seq of the record before it in its chat, 0: none */
 } chat__store_record;
+
+/* Records of a batch that are known so far ahead are expected: see chat__store_expect(). */
+#define CHAT__STORE_AHEAD 8u
+
+/* @writer A record of `chat` is to be appended behind CHAT__STORE_AHEAD others: what is in memory
+   of the chat is had into the CPU's cache meanwhile. For its `hash`; nothing else depends on it. */
+uint32_t chat__store_expect(chat__store *store, chat_view chat);
 
 /*
  * @writer Stage a record for the next commit and give it its place. Copies. On an error nothing of

@@ -162,6 +162,7 @@ static void what_is_known_by_its_hash_goes_in_and_out_without_its_key(void **sta
     chat__map map;
     (void)state;
     chat__map_init(&map, NULL, N_NAMES, SEED);
+    assert_null(chat__map_guess(&map, 7));
     for (unsigned i = 0; i < N_NAMES; i++) {
         snprintf(names[i], sizeof names[i], "k%u", i);
         chat_view key = chat__view_str(names[i]);
@@ -175,6 +176,12 @@ static void what_is_known_by_its_hash_goes_in_and_out_without_its_key(void **sta
     for (unsigned i = 0; i < N_NAMES; i++)
         assert_ptr_equal(chat__map_get(&map, chat__view_str(names[i])),
                          i % 2 == 0 ? NULL : names[i]);
+    for (unsigned i = 0; i < N_NAMES; i++) {
+        uint32_t hash = chat__map_hash(&map, chat__view_str(names[i]));
+        char *want = i % 2 == 0 ? NULL : names[i];
+        assert_ptr_equal(chat__map_get_hashed(&map, chat__view_str(names[i]), hash), want);
+        assert_ptr_equal(chat__map_guess(&map, hash), want);
+    }
     assert_int_equal(map.n_items, N_NAMES / 2);
     chat__map_done(&map);
 }

@@ -12,7 +12,7 @@ static void roots_are_where_the_trees_begin(void **state)
     (void)state;
     for (uint64_t ordinal = 1; ordinal <= 5000; ordinal++) {
         chat__root added = {ordinal, ordinal};
-        n_roots = chat__chain_push(roots, n_roots, ordinal, added);
+        n_roots = chat__chain_push(roots, n_roots, chat__chain_joins(ordinal), added);
         assert_int_equal(n_roots, chat__chain_n_roots(ordinal));
         assert_true(n_roots <= 14);
         uint64_t skip = n_roots > 1 ? roots[n_roots - 2].at : 0;
