@@ -207,15 +207,17 @@ static int conn_start(bench_pool *pool, bench_conn *conn)
 {
     struct sockaddr_in source = {.sin_family = AF_INET};
     struct epoll_event event = {.events = EPOLLOUT, .data.u32 = conn->index};
+    struct sockaddr_in server = pool->server;
     int one = 1;
 
+    server.sin_port = htons(pool->ports[conn->index % pool->n_ports]);
     source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + conn->index % N_SOURCES);
     conn->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (conn->fd < 0 ||
         setsockopt(conn->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one) != 0 ||
         setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
         bind(conn->fd, (struct sockaddr *)&source, sizeof source) != 0 ||
-        (connect(conn->fd, (struct sockaddr *)&pool->server, sizeof pool->server) != 0 &&
+        (connect(conn->fd, (struct sockaddr *)&server, sizeof server) != 0 &&
          errno != EINPROGRESS) ||
         epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) != 0) {
         say_why(pool, "connection %u: connect: %s", conn->index, strerror(errno));

@@ -14,7 +14,7 @@
 #include "net/tls.h"
 #include "net/ws_deflate.h"
 
-enum { BENCH_READ_BYTES = 262144, BENCH_MAX_CONNECTING = 128 };
+enum { BENCH_READ_BYTES = 262144, BENCH_MAX_CONNECTING = 128, BENCH_MAX_PORTS = 16 };
 
 typedef enum bench_state {
     BENCH_NEW,
@@ -46,6 +46,8 @@ typedef struct bench_pool bench_pool;
 
 struct bench_pool {
     struct sockaddr_in server;
+    uint16_t ports[BENCH_MAX_PORTS]; /* of the members of a server, taken in turn */
+    uint32_t n_ports;
     chat_view secret; /* empty: no token */
     chat_encoding encoding;
     int has_deflate;         /* offered to the server */

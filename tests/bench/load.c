@@ -96,8 +96,9 @@ int usage_error(const char *what)
         "       load drain --server HOST:PORT --secret-file F [--messages N] [--pid P]\n"
         "With --tls 1 all of it by TLS, the certificate not checked; with --connecting N so many\n"
         "connect at a time.\n"
-        "Without a secret no token is sent. HOST is an IPv4 address. One JSON object is the\n"
-        "last line of the output. Exit code: 0 done, 1 failed, 2 usage.\n",
+        "Without a secret no token is sent. HOST is an IPv4 address; with several ports, PORT,PORT,\n"
+        "connections go to each in turn. One JSON object is the last line of the output.\n"
+        "Exit code: 0 done, 1 failed, 2 usage.\n",
         what);
     return 2;
 }
@@ -156,6 +157,18 @@ static int set_number(options *o, const char *name, const char *value)
     return -1;
 }
 
+static int set_ports(options *o, const char *text)
+{
+    char *rest = NULL;
+
+    for (o->n_ports = 0; o->n_ports < BENCH_MAX_PORTS; text = rest + 1) {
+        o->ports[o->n_ports++] = (uint16_t)strtoul(text, &rest, 10);
+        if (*rest != ',')
+            return *rest == 0 && rest != text ? 0 : -1;
+    }
+    return -1;
+}
+
 static int set_option(options *o, const char *name, const char *value)
 {
     const char *colon = strrchr(value, ':');
@@ -167,8 +180,7 @@ static int set_option(options *o, const char *name, const char *value)
     if (colon == NULL || (size_t)(colon - value) >= sizeof o->host)
         return -1;
     memcpy(o->host, value, (size_t)(colon - value));
-    o->port = (uint16_t)strtoul(colon + 1, NULL, 10);
-    return 0;
+    return set_ports(o, colon + 1);
 }
 
 typedef struct mode {
@@ -195,7 +207,7 @@ static int parse(options *o, int argc, char **argv)
     if (o->groups > 0 && (o->members < 3 || (o->group_rate == 0) == (o->group_window == 0)))
         return usage_error("--groups needs --members (3 at least), and --group-rate or "
                            "--group-window");
-    if (o->port == 0)
+    if (o->n_ports == 0)
         return usage_error("--server is needed");
     if (o->body_bytes < 16)
         return usage_error("--body must be 16 at least");
@@ -209,7 +221,8 @@ int open_pool(bench_pool *pool, const options *o, uint64_t n_conns)
     if (o->connecting > 0)
         pool->max_connecting = (uint32_t)o->connecting;
     pool->server.sin_family = AF_INET;
-    pool->server.sin_port = htons(o->port);
+    memcpy(pool->ports, o->ports, sizeof pool->ports);
+    pool->n_ports = o->n_ports;
     pool->secret = chat__view(o->secret, o->secret_len);
     if (o->has_tls) {
         char why[256] = "";

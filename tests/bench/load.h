@@ -22,7 +22,8 @@ struct options {
     uint64_t millis;     /* in place of `seconds` */
     uint64_t messages;   /* in the offline queue */
     char host[64];
-    uint16_t port;
+    uint16_t ports[BENCH_MAX_PORTS]; /* of the members of a server */
+    uint32_t n_ports;
     uint8_t secret[MAX_SECRET_BYTES];
     size_t secret_len;
 };

@@ -287,6 +287,7 @@ static int report(const talk_run *run, const usage *before, const usage *after)
     if (n_lost > 0 || run->pool.why[0] != 0)
         printf("not delivered in time: %" PRIu64 "; %s\n", n_lost, run->pool.why);
     printf("{\"mode\":\"talk\",\"seconds\":%.2f,\"deliveries_per_s\":%.0f,", seconds, rate);
+    printf("\"from_ns\":%" PRIu64 ",\"to_ns\":%" PRIu64 ",", before->at_ns, after->at_ns);
     print_json("sent", &run->sent);
     print_json("pairs", &run->pairs.delivered);
     print_json("groups", &run->groups.delivered);

@@ -53,13 +53,13 @@ authenticator: AllowAllAuthenticator
 authorizer: AllowAllAuthorizer
 auto_bootstrap: false
 concurrent_reads: 8
-concurrent_writes: 8
+concurrent_writes: 128
 concurrent_compactors: 1
 memtable_heap_space: 128MiB
 memtable_offheap_space: 64MiB
 file_cache_size: 64MiB
 key_cache_size: 8MiB
-native_transport_max_threads: 16
+native_transport_max_threads: 128
 """
 LOGGING = """<configuration><appender name="FILE" class="ch.qos.logback.core.FileAppender">
 <file>{home}/system.log</file><encoder><pattern>%level %date %logger %msg%n</pattern></encoder>
