@@ -6,6 +6,30 @@
 
 #include <string.h>
 
+static void end_reading(chat__store *store)
+{
+    if (store->is_reading)
+        (void)chat__sql_run(chat__db_use(&store->writer_db, CHAT__DB_COMMIT));
+    store->is_reading = 0;
+}
+
+/* The heads that a batch needs are read in one transaction: half of what a look-up costs are the
+   locks. What a flush has written since, memory may have dropped, so that begins another one. */
+static chat_status read_head(chat__store *store, chat_view name, chat__db_chat *out)
+{
+    uint64_t n_flushes = chat__store_count_flushes(store);
+    chat_status status = CHAT_OK;
+    if (store->is_reading && store->read_flushes != n_flushes)
+        end_reading(store);
+    if (!store->is_reading)
+        status = chat__sql_run(chat__db_use(&store->writer_db, CHAT__DB_BEGIN_READ));
+    if (status != CHAT_OK)
+        return status;
+    store->is_reading = 1;
+    store->read_flushes = n_flushes;
+    return chat__db_get_chat(&store->writer_db, name, out);
+}
+
 /* The chat in memory; loaded or made when it is not. */
 static chat_status load_chat(chat__store *store, chat_view name, uint32_t hash, int is_replay,
                              chat__state_chat **out)
@@ -14,7 +38,7 @@ static chat_status load_chat(chat__store *store, chat_view name, uint32_t hash, 
     *out = chat__state_find(&store->state, name, hash);
     if (*out != NULL)
         return CHAT_OK;
-    chat_status status = chat__db_get_chat(&store->writer_db, name, &stored);
+    chat_status status = read_head(store, name, &stored);
     if (status == CHAT_EMPTY)
         memset(&stored.head, 0, sizeof stored.head);
     else if (status != CHAT_OK)
@@ -294,6 +318,7 @@ void chat__store_publish(chat__store *store, uint64_t end)
         publish_one(state, &state->changes[i]);
     state->end = end;
     pthread_mutex_unlock(&state->lock);
+    end_reading(store);
     for (size_t i = 0; i < state->n_changes; i++)
         chat__alloc_free(&state->allocator, state->changes[i].rows);
     state->n_changes = 0;
@@ -302,6 +327,7 @@ void chat__store_publish(chat__store *store, uint64_t end)
 void chat__store_discard(chat__store *store)
 {
     chat__state *state = &store->state;
+    end_reading(store);
     while (state->n_changes > 0) {
         chat__state_change *change = &state->changes[--state->n_changes];
         chat__state_chat *chat = change->chat;

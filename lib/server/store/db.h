@@ -52,6 +52,7 @@ typedef enum chat__db_statement {
     CHAT__DB_PUT_META,
     CHAT__DB_PUT_PARTITION,
     CHAT__DB_BEGIN,
+    CHAT__DB_BEGIN_READ,
     CHAT__DB_COMMIT,
     CHAT__DB_ROLLBACK,
     CHAT__DB_N_STATEMENTS

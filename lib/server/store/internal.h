@@ -29,8 +29,10 @@ struct chat__store {
     chat__chain_shared chains;
     chat_decoder *decoder; /* the writer's */
     chat__db writer_db;    /* the writer's: heads that are not in memory */
-    chat__db flush_db;     /* under flush_lock */
-    chat__db read_db;      /* under read_lock */
+    int is_reading;        /* writer_db is in a transaction, since so many flushes: */
+    uint64_t read_flushes;
+    chat__db flush_db; /* under flush_lock */
+    chat__db read_db;  /* under read_lock */
     pthread_mutex_t flush_lock;
     pthread_mutex_t read_lock;
     chat__state_partition *flush_partitions; /* under flush_lock */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -208,6 +209,54 @@ static int is_run(const chat__state_node *node)
     return !node->is_chat && ((const chat__state_row *)(const void *)node)->type == CHAT__ROW_RUN;
 }
 
+/* As the tables have them. */
+static int compare_nodes(const void *a, const void *b)
+{
+    const chat__state_node *x = *(chat__state_node *const *)a;
+    const chat__state_node *y = *(chat__state_node *const *)b;
+    if (x->is_chat != y->is_chat)
+        return x->is_chat ? -1 : 1;
+    if (x->is_chat) {
+        const chat__state_chat *one = (const chat__state_chat *)(const void *)x;
+        const chat__state_chat *other = (const chat__state_chat *)(const void *)y;
+        return chat__view_compare(chat__view(one->name, one->len),
+                                  chat__view(other->name, other->len));
+    }
+    const chat__state_row *one = (const chat__state_row *)(const void *)x;
+    const chat__state_row *other = (const chat__state_row *)(const void *)y;
+    if (one->type != other->type)
+        return one->type < other->type ? -1 : 1;
+    int order = chat__view_compare(chat__state_row_user(one), chat__state_row_user(other));
+    if (order == 0)
+        order = chat__view_compare(chat__state_row_device(one), chat__state_row_device(other));
+    return order != 0 ? order
+                      : chat__view_compare(chat__state_row_chat(one), chat__state_row_chat(other));
+}
+
+/* In the order of the tables, so that each of their pages is read and written once. */
+static chat_status write_sorted(chat__store *store, chat__state_node *first)
+{
+    size_t n = 0;
+    for (const chat__state_node *node = first; node != NULL; node = node->next)
+        n++;
+    chat__state_node **nodes = chat__alloc_zero(&store->allocator, (n + 1) * sizeof *nodes);
+    if (nodes == NULL)
+        return CHAT_ERR_NOMEM;
+    n = 0;
+    for (chat__state_node *node = first; node != NULL; node = node->next)
+        nodes[n++] = node;
+    qsort(nodes, n, sizeof *nodes, compare_nodes);
+    chat_status status = CHAT_OK;
+    for (size_t i = 0; i < n && status == CHAT_OK; i++) {
+        if (is_run(nodes[i]))
+            continue;
+        status = nodes[i]->is_chat ? write_chat(store, (chat__state_chat *)(void *)nodes[i])
+                                   : write_row(store, (chat__state_row *)(void *)nodes[i]);
+    }
+    chat__alloc_free(&store->allocator, nodes);
+    return status;
+}
+
 /* Runs before what they begin at. */
 static chat_status write_nodes(chat__store *store)
 {
@@ -220,13 +269,7 @@ static chat_status write_nodes(chat__store *store)
         if (is_run(node))
             status = chat__store_write_run(store, (const chat__state_row *)(const void *)node);
     }
-    for (node = rest; node != NULL && status == CHAT_OK; node = node->next) {
-        if (is_run(node))
-            continue;
-        status = node->is_chat ? write_chat(store, (chat__state_chat *)(void *)node)
-                               : write_row(store, (chat__state_row *)(void *)node);
-    }
-    return status;
+    return status == CHAT_OK ? write_sorted(store, rest) : status;
 }
 
 static chat_status write_partitions(chat__store *store)

@@ -2,6 +2,8 @@
 /* The store's calls as its users see them, on the operating system's files. */
 #include "store_helper.h"
 
+#include <stdio.h>
+
 static void reads_back_what_was_committed_and_nothing_before(void **state)
 {
     fixture *f = *state;
@@ -138,6 +140,41 @@ static void refuses_what_is_out_of_range(void **state)
                      CHAT_ERR_ARG);
 }
 
+static uint64_t append_to(fixture *f, const char *chat, uint64_t *out_prev)
+{
+    static uint64_t id;
+    chat__store_record record = {.kind = CHAT_FRAME_MSG, .id = ++id};
+    record.chat = chat__view_str(chat);
+    assert_int_equal(chat__store_append(f->store, &record), CHAT_OK);
+    *out_prev = record.prev;
+    return record.seq;
+}
+
+/* Heads are read in one transaction for a whole batch, and it must not be an old one. */
+static void a_head_that_was_written_and_dropped_within_a_batch_is_found(void **state)
+{
+    fixture *f = *state;
+    char name[16];
+    uint64_t prev;
+    f->options.state_cache_bytes = 1u << 20;
+    reopen(f);
+    uint64_t first = append_to(f, "one", &prev);
+    assert_int_equal(chat__store_commit(f->store), CHAT_OK);
+    (void)append_to(f, "not-in-memory", &prev); /* is looked for: the transaction begins */
+    assert_int_equal(chat__store_flush(f->store), CHAT_OK);
+    for (int i = 0; i < 8000; i++) {
+        snprintf(name, sizeof name, "other-%d", i);
+        (void)append_to(f, name, &prev);
+        assert_int_equal(prev, 0);
+    }
+    uint64_t second = append_to(f, "one", &prev);
+    assert_int_equal(prev, first);
+    assert_int_equal(chat__store_commit(f->store), CHAT_OK);
+    assert_int_equal(chat__store_flush(f->store), CHAT_OK);
+    (void)append_to(f, "one", &prev);
+    assert_int_equal(prev, second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +186,7 @@ int main(void)
         TEST(a_first_device_starts_at_0_and_a_new_one_at_the_furthest),
         TEST(cursors_never_go_back),
         TEST(refuses_what_is_out_of_range),
+        TEST(a_head_that_was_written_and_dropped_within_a_batch_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
