@@ -96,8 +96,9 @@ int usage_error(const char *what)
         "       load drain --server HOST:PORT --secret-file F [--messages N] [--pid P]\n"
         "With --tls 1 all of it by TLS, the certificate not checked; with --connecting N so many\n"
         "connect at a time.\n"
-        "Without a secret no token is sent. HOST is an IPv4 address; with several ports, PORT,PORT,\n"
-        "connections go to each in turn. One JSON object is the last line of the output.\n"
+        "Without a secret no token is sent. HOST is an IPv4 address; with several ports,\n"
+        "PORT,PORT, connections go to each in turn. One JSON object is the last line of the\n"
+        "output.\n"
         "Exit code: 0 done, 1 failed, 2 usage.\n",
         what);
     return 2;
