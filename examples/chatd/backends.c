@@ -5,6 +5,9 @@
 #ifdef CHATD_HAS_ETCD
 #include <chat/etcd.h>
 #endif
+#ifdef CHATD_HAS_REDIS
+#include <chat/redis.h>
+#endif
 #ifdef CHATD_HAS_SHARED
 #include <chat/cassandra_schema.h>
 #include <chat/cassandra_store.h>
@@ -32,6 +35,7 @@ struct chatd_backends {
     struct chat_etcd_places *etcd_places;
     struct chat_kafka *kafka;
     struct chat_cassandra_store *cassandra;
+    struct chat_redis *redis;
 #ifdef CHATD_HAS_SHARED
     chat_log_sink log;
     char password[PASSWORD_BYTES];
@@ -56,6 +60,22 @@ static int is_missing(const char *option, const char *path)
     chatd_say(CHAT_LOG_ERROR, line);
     return 1;
 }
+
+#if defined CHATD_HAS_SHARED || defined CHATD_HAS_REDIS
+/* The first line of the file. */
+static int read_password(const char *option, const char *path, char out[PASSWORD_BYTES])
+{
+    if (path == NULL)
+        return EXIT_GOOD;
+    FILE *file = is_missing(option, path) ? NULL : fopen(path, "r");
+    if (file == NULL)
+        return EXIT_USAGE;
+    if (fgets(out, PASSWORD_BYTES, file) != NULL)
+        out[strcspn(out, "\r\n")] = '\0';
+    (void)fclose(file);
+    return EXIT_GOOD;
+}
+#endif
 
 #ifdef CHATD_HAS_ETCD
 static int open_etcd(chat_server_options *options, chatd_backends *to)
@@ -84,6 +104,56 @@ static int open_etcd(chat_server_options *options, chatd_backends *to)
                     "http://127.0.0.1:2379, and etcd-prefix of at most 128 visible ASCII letters"
                   : "etcd: libcurl cannot be used: out of memory");
     return status == CHAT_ERR_ARG ? EXIT_USAGE : EXIT_FAILED;
+}
+#endif
+
+#ifdef CHATD_HAS_REDIS
+static int choose_mode(const char *name, chat_redis_mode *out)
+{
+    static const char *const NAMES[] = {[CHAT_REDIS_STANDALONE] = "standalone",
+                                        [CHAT_REDIS_SHARDS] = "shards",
+                                        [CHAT_REDIS_SENTINEL] = "sentinel",
+                                        [CHAT_REDIS_CLUSTER] = "cluster"};
+    for (unsigned i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        if (name == NULL || strcmp(name, NAMES[i]) != 0)
+            continue;
+        *out = (chat_redis_mode)i;
+        return EXIT_GOOD;
+    }
+    chatd_say(CHAT_LOG_ERROR, "redis-mode: standalone, shards, sentinel or cluster is needed");
+    return EXIT_USAGE;
+}
+
+/* Whether Redis is there is seen while the server runs: it goes on without. */
+static int open_redis(const chat_server_options *options, struct chat_redis **out)
+{
+    chat_redis_options redis;
+    char password[PASSWORD_BYTES] = "", why[LINE_BYTES] = "", line[LINE_BYTES];
+    chat_redis_options_init(&redis);
+    redis.servers = options->redis;
+    redis.master = options->redis_master;
+    redis.user = options->redis_user;
+    redis.database = (uint32_t)options->redis_database;
+    redis.tls = (uint32_t)options->redis_tls;
+    redis.ca_file = options->redis_ca_file;
+    redis.presence_ttl_s = (uint32_t)options->redis_presence_ttl_s;
+    int code = choose_mode(options->redis_mode, &redis.mode);
+    if (code == EXIT_GOOD)
+        code = read_password("redis-password-file", options->redis_password_file, password);
+    if (code == EXIT_GOOD && is_missing("redis-ca-file", options->redis_ca_file))
+        code = EXIT_USAGE;
+    if (code != EXIT_GOOD)
+        return code;
+    redis.password = password[0] != '\0' ? password : NULL;
+    chat_status status = chat_redis_new(&redis, why, sizeof why, out);
+    if (status == CHAT_OK)
+        return EXIT_GOOD;
+    snprintf(line, sizeof line,
+             "redis: %.700s (`x` is the option redis-x, `servers` is redis, and `password` "
+             "redis-password-file)",
+             why[0] != '\0' ? why : chat_status_text(status));
+    chatd_say(CHAT_LOG_ERROR, line);
+    return status == CHAT_ERR_ARG || status == CHAT_ERR_TLS ? EXIT_USAGE : EXIT_FAILED;
 }
 #endif
 
@@ -136,26 +206,13 @@ static int read_properties(const char *path, chatd_backends *to)
     return code;
 }
 
-static int read_password(const char *path, chatd_backends *to)
-{
-    FILE *file =
-        path == NULL || is_missing("cassandra-password-file", path) ? NULL : fopen(path, "r");
-    if (path == NULL)
-        return EXIT_GOOD;
-    if (file == NULL)
-        return EXIT_USAGE;
-    if (fgets(to->password, sizeof to->password, file) != NULL)
-        to->password[strcspn(to->password, "\r\n")] = '\0';
-    (void)fclose(file);
-    return EXIT_GOOD;
-}
-
 /* What can be seen without asking anybody. */
 static int read_files(const chat_server_options *options, chatd_backends *to)
 {
     int code = read_properties(options->kafka_config, to);
     if (code == EXIT_GOOD)
-        code = read_password(options->cassandra_password_file, to);
+        code = read_password("cassandra-password-file", options->cassandra_password_file,
+                             to->password);
     return code == EXIT_GOOD && is_missing("cassandra-ca-file", options->cassandra_ca_file)
                ? EXIT_USAGE
                : code;
@@ -334,6 +391,12 @@ int chatd_backends_open(chat_server_options *options, chatd_backends **out)
     if (options->etcd != NULL)
         code = open_etcd(options, to);
 #endif
+#ifdef CHATD_HAS_REDIS
+    if (code == EXIT_GOOD && options->redis != NULL)
+        code = open_redis(options, &to->redis);
+    if (code == EXIT_GOOD && to->redis != NULL)
+        options->shared = chat_redis_table(to->redis);
+#endif
 #ifdef CHATD_HAS_SHARED
     if (code == EXIT_GOOD && options->kafka_brokers != NULL && options->cassandra != NULL)
         code = open_shared(options, to);
@@ -353,6 +416,12 @@ int chatd_backends_check(const chat_server_options *options)
     if (options->kafka_brokers != NULL)
         code = chatd_migrate(options);
 #endif
+#ifdef CHATD_HAS_REDIS
+    struct chat_redis *redis = NULL;
+    if (code == EXIT_GOOD && options->redis != NULL)
+        code = open_redis(options, &redis);
+    chat_redis_free(redis);
+#endif
     return code == EXIT_GOOD && is_missing("etcd-ca-file", options->etcd_ca_file) ? EXIT_USAGE
                                                                                   : code;
 }
@@ -368,6 +437,9 @@ void chatd_backends_free(chatd_backends *from)
 #ifdef CHATD_HAS_ETCD
     chat_etcd_lease_free(from->etcd);
     chat_etcd_places_free(from->etcd_places);
+#endif
+#ifdef CHATD_HAS_REDIS
+    chat_redis_free(from->redis);
 #endif
     free(from);
 }

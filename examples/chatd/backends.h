@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What chatd keeps things in when the options name other servers: etcd, Kafka, Cassandra. */
+/* What chatd keeps things in when the options name other servers: etcd, Kafka, Cassandra, Redis. */
 #ifndef CHATD_BACKENDS_H
 #define CHATD_BACKENDS_H
 

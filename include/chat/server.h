@@ -11,6 +11,7 @@
 #include <chat/backend/log.h>
 #include <chat/backend/notifier.h>
 #include <chat/backend/places.h>
+#include <chat/backend/shared.h>
 #include <chat/backend/store.h>
 #include <chat/status.h>
 
@@ -195,7 +196,26 @@ extern "C" {
       "With --migrate: of a keyspace that is missing, as in CREATE KEYSPACE; none: it must be "    \
       "there.")                                                                                    \
     X(retention_s, "retention-s", NUMBER, 157680000, 0, 630720000, "s",                            \
-      "With --migrate: how long Cassandra keeps messages; 0: for good.")
+      "With --migrate: how long Cassandra keeps messages; 0: for good.")                           \
+    X(redis, "redis", PATH, NULL, 0, 0, "HOST:PORT[,HOST:PORT]",                                   \
+      "Share who is online, and what an address may do, with others in Redis: the server, the "    \
+      "shards, the sentinels or some of the cluster.")                                             \
+    X(redis_mode, "redis-mode", PATH, "standalone", 0, 0, "TEXT",                                  \
+      "What redis names: standalone, shards, sentinel or cluster.")                                \
+    X(redis_master, "redis-master", PATH, NULL, 0, 0, "TEXT",                                      \
+      "Name by which sentinels know the primary.")                                                 \
+    X(redis_user, "redis-user", PATH, NULL, 0, 0, "TEXT",                                          \
+      "Who asks, when Redis wants to know; none: the default user.")                               \
+    X(redis_password_file, "redis-password-file", PATH, NULL, 0, 0, "FILE",                        \
+      "The first line is the password of redis-user.")                                             \
+    X(redis_database, "redis-database", NUMBER, 0, 0, 65535, "number",                             \
+      "Database of Redis; a cluster has 0 alone.")                                                 \
+    X(redis_tls, "redis-tls", SWITCH, 0, 0, 1, "", "Speak TLS to Redis.")                          \
+    X(redis_ca_file, "redis-ca-file", PATH, NULL, 0, 0, "FILE",                                    \
+      "Who signs the certificates of Redis (PEM); none: whom the system trusts.")                  \
+    X(redis_presence_ttl_s, "redis-presence-ttl-s", NUMBER, 60, 3, 86400, "s",                     \
+      "A device of which nothing was heard for so long is offline in Redis; told three times as "  \
+      "often.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {
@@ -248,6 +268,11 @@ typedef struct chat_server_options {
         chat_server_new(), which waits until both can be used, a minute at most. */
     const chat_log *record_log;
     const chat_store *store; /**< see `record_log` */
+    /** What servers share in memory; NULL: nothing. It may be missing at any time: told to it is
+        who is online and where, asked who of a member that is not reached is, and counted there
+       what an address may do at all members. Called by a thread of the server; the table is copied
+       by chat_server_new(). See redis. */
+    const chat_shared *shared;
 #define CHAT_SERVER_TYPE_PATH    const char *
 #define CHAT_SERVER_TYPE_ADDRESS const char *
 #define CHAT_SERVER_TYPE_NUMBER  uint64_t

@@ -10,17 +10,24 @@
 #include "base/map.h"
 #include "base/view.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define MAX_VISITORS 65536u
-#define KEY_BYTES    9u /* family, address */
+#define KEY_BYTES    CHAT__VISITORS_KEY_BYTES
 
 typedef struct visitor {
     struct visitor *prev, *next;
+    struct visitor *prev_owing, *next_owing;
     chat__bucket bucket;
+    uint64_t held_until_ms; /* the bucket that members share has no more */
+    uint32_t owed;          /* to it */
+    uint8_t is_owing;       /* in the list */
+    uint8_t is_asked;       /* how it ends is not known yet */
     uint8_t key[KEY_BYTES];
 } visitor;
 
@@ -32,6 +39,9 @@ struct chat__visitors {
     chat__map by_key;
     uint64_t now_ms;       /* latest: the clocks of two loops differ a little */
     visitor *first, *last; /* who came longest ago is first */
+    visitor *owing;
+    void (*wake)(void *ctx); /* NULL: this member counts alone */
+    void *wake_ctx;
 };
 
 chat_status chat__visitors_new(const chat__visitors_options *options, chat__visitors **out)
@@ -100,6 +110,82 @@ static void append(chat__visitors *visitors, visitor *one)
     visitors->last = one;
 }
 
+/* --- what is owed to a bucket that members share --- */
+
+static void leave_owing(chat__visitors *visitors, visitor *one)
+{
+    if (!one->is_owing)
+        return;
+    *(one->prev_owing != NULL ? &one->prev_owing->next_owing : &visitors->owing) = one->next_owing;
+    if (one->next_owing != NULL)
+        one->next_owing->prev_owing = one->prev_owing;
+    one->is_owing = 0;
+}
+
+/* Whether it is the first. */
+static int enter_owing(chat__visitors *visitors, visitor *one)
+{
+    if (one->is_owing || one->is_asked || one->owed == 0)
+        return 0;
+    one->is_owing = 1;
+    one->prev_owing = NULL;
+    one->next_owing = visitors->owing;
+    if (visitors->owing != NULL)
+        visitors->owing->prev_owing = one;
+    visitors->owing = one;
+    return one->next_owing == NULL;
+}
+
+void chat__visitors_share(chat__visitors *visitors, void (*wake)(void *ctx), void *ctx)
+{
+    visitors->wake = wake;
+    visitors->wake_ctx = ctx;
+}
+
+chat_status chat__visitors_next_count(chat__visitors *visitors, chat__visitors_count *out)
+{
+    pthread_mutex_lock(&visitors->mutex);
+    visitor *one = visitors->owing;
+    if (one != NULL) {
+        leave_owing(visitors, one);
+        memcpy(out->key, one->key, KEY_BYTES);
+        out->count = one->owed;
+        one->owed = 0;
+        one->is_asked = 1;
+    }
+    pthread_mutex_unlock(&visitors->mutex);
+    return one != NULL ? CHAT_OK : CHAT_EMPTY;
+}
+
+void chat__visitors_counted(chat__visitors *visitors, const chat__visitors_count *count,
+                            uint64_t wait_ms, uint64_t now_ms)
+{
+    pthread_mutex_lock(&visitors->mutex);
+    visitor *one = chat__map_get(&visitors->by_key, chat__view(count->key, KEY_BYTES));
+    if (one != NULL) {
+        one->is_asked = 0;
+        one->held_until_ms = wait_ms > 0 ? now_ms + wait_ms : 0;
+        /* What was not given is asked for with the next that is admitted. */
+        if (wait_ms > 0)
+            one->owed += count->count;
+        else
+            (void)enter_owing(visitors, one);
+    }
+    pthread_mutex_unlock(&visitors->mutex);
+}
+
+void chat__visitors_name(const chat__visitors_count *count, char out[CHAT__VISITORS_NAME_BYTES])
+{
+    uint8_t address[16] = {0};
+    char text[INET6_ADDRSTRLEN] = "";
+    int is_v4 = count->key[0] == 4;
+    memcpy(address, count->key + 1, is_v4 ? 4 : 8);
+    (void)inet_ntop(is_v4 ? AF_INET : AF_INET6, address, text, sizeof text);
+    (void)snprintf(out, CHAT__VISITORS_NAME_BYTES, "handshakes:%s", text);
+}
+
+/* --- addresses --- */
+
 /* Find or make, now the latest; NULL when out of memory. */
 static visitor *get(chat__visitors *visitors, const uint8_t key[KEY_BYTES])
 {
@@ -113,6 +199,7 @@ static visitor *get(chat__visitors *visitors, const uint8_t key[KEY_BYTES])
         one = visitors->first;
         (void)chat__map_remove(&visitors->by_key, chat__view(one->key, KEY_BYTES));
         unlink_one(visitors, one);
+        leave_owing(visitors, one);
         memset(one, 0, sizeof *one);
     } else {
         one = chat__alloc_zero(&visitors->allocator, sizeof *one);
@@ -128,11 +215,24 @@ static visitor *get(chat__visitors *visitors, const uint8_t key[KEY_BYTES])
     return one;
 }
 
+static int admit(chat__visitors *visitors, visitor *one, int *out_wakes)
+{
+    uint64_t wait_ms;
+    if (one->held_until_ms > visitors->now_ms ||
+        chat__bucket_take(&one->bucket, &visitors->rule, 1, visitors->now_ms, &wait_ms) != CHAT_OK)
+        return 0;
+    if (visitors->wake != NULL && one->owed < UINT32_MAX / 2) {
+        one->owed++;
+        *out_wakes = enter_owing(visitors, one);
+    }
+    return 1;
+}
+
 int chat__visitors_admit(chat__visitors *visitors, const struct sockaddr *address, uint64_t now_ms)
 {
     uint8_t key[KEY_BYTES];
-    uint64_t wait_ms;
     int is_admitted = 1;
+    int wakes = 0;
     if (!key_of(address, key))
         return 1;
     pthread_mutex_lock(&visitors->mutex);
@@ -140,8 +240,9 @@ int chat__visitors_admit(chat__visitors *visitors, const struct sockaddr *addres
         visitors->now_ms = now_ms;
     visitor *one = get(visitors, key);
     if (one != NULL)
-        is_admitted = chat__bucket_take(&one->bucket, &visitors->rule, 1, visitors->now_ms,
-                                        &wait_ms) == CHAT_OK;
+        is_admitted = admit(visitors, one, &wakes);
     pthread_mutex_unlock(&visitors->mutex);
+    if (wakes)
+        visitors->wake(visitors->wake_ctx);
     return is_admitted;
 }

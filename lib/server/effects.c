@@ -5,6 +5,7 @@
  */
 #include "appender.h"
 #include "askers.h"
+#include "commons.h"
 #include "herald.h"
 #include "slots.h"
 #include "tunnel.h"
@@ -99,6 +100,7 @@ static void collect_link(chat__shard *shard, const chat__effect *effect)
 void chat__shard_send_batches(chat__shard *shard)
 {
     chat__newcomers_send(shard);
+    chat__commons_send(shard);
     chat__slots_send_batches(shard);
     if (shard->appends != NULL) {
         shard->n_handed++;
@@ -169,14 +171,15 @@ static void write_log(chat__shard *shard, const chat__effect *effect)
 static void do_effect(chat__shard *shard, const chat__effect *effect)
 {
     static void (*const DO[])(chat__shard *, const chat__effect *) = {
-        [CHAT__EFFECT_WRITE] = write_peer,     [CHAT__EFFECT_CLOSE] = close_peer,
-        [CHAT__EFFECT_LINK] = collect_link,    [CHAT__EFFECT_APPEND] = collect_append,
-        [CHAT__EFFECT_LOAD_CHAT] = ask_now,    [CHAT__EFFECT_LOAD_MARKS] = ask_now,
-        [CHAT__EFFECT_LOAD_AWAY] = ask_now,    [CHAT__EFFECT_LOAD_BLOCKS] = ask_now,
-        [CHAT__EFFECT_LOAD_USER] = load_user,  [CHAT__EFFECT_LOAD_DEVICES] = ask_now,
-        [CHAT__EFFECT_FORGET] = forget_device, [CHAT__EFFECT_SEEN] = see_device,
-        [CHAT__EFFECT_READ] = ask_now,         [CHAT__EFFECT_CURSOR] = put_cursor,
-        [CHAT__EFFECT_NOTIFY] = notify,        [CHAT__EFFECT_LOG] = write_log,
+        [CHAT__EFFECT_WRITE] = write_peer,      [CHAT__EFFECT_CLOSE] = close_peer,
+        [CHAT__EFFECT_LINK] = collect_link,     [CHAT__EFFECT_APPEND] = collect_append,
+        [CHAT__EFFECT_LOAD_CHAT] = ask_now,     [CHAT__EFFECT_LOAD_MARKS] = ask_now,
+        [CHAT__EFFECT_LOAD_AWAY] = ask_now,     [CHAT__EFFECT_LOAD_BLOCKS] = ask_now,
+        [CHAT__EFFECT_LOAD_USER] = load_user,   [CHAT__EFFECT_LOAD_DEVICES] = ask_now,
+        [CHAT__EFFECT_FORGET] = forget_device,  [CHAT__EFFECT_SEEN] = see_device,
+        [CHAT__EFFECT_READ] = ask_now,          [CHAT__EFFECT_CURSOR] = put_cursor,
+        [CHAT__EFFECT_NOTIFY] = notify,         [CHAT__EFFECT_PRESENCE] = chat__commons_put,
+        [CHAT__EFFECT_WHO] = chat__commons_put, [CHAT__EFFECT_LOG] = write_log,
     };
     if (shard->server->askers != NULL && chat__question_is(effect->type))
         chat__askers_put(shard, effect);
@@ -268,6 +271,9 @@ static void take_batch(chat__shard *shard, chat__batch *batch)
         break;
     case CHAT__MAIL_TO_SOCKET:
         chat__tunnel_take_to_socket(shard, batch);
+        break;
+    case CHAT__MAIL_WHO:
+        chat__commons_take(shard, batch);
         break;
     case CHAT__MAIL_ANSWER:
         chat__askers_take(shard, batch);

@@ -50,7 +50,8 @@ typedef enum chat__mail_kind {
     CHAT__MAIL_SLOTS,     /* where slots run now (slots.h) */
     CHAT__MAIL_TO_HOME,   /* of connections whose user lives here (tunnel.h) */
     CHAT__MAIL_TO_SOCKET, /* for connections whose socket is here */
-    CHAT__MAIL_ANSWER     /* of a store that is shared (askers.h) */
+    CHAT__MAIL_ANSWER,    /* of a store that is shared (askers.h) */
+    CHAT__MAIL_WHO        /* to the thread of the commons and back (commons.h) */
 } chat__mail_kind;
 
 typedef struct chat__guest chat__guest;
@@ -287,6 +288,7 @@ struct chat__shard {
     chat__shared *shared[CHAT__SERVER_SHARED_COUNT];
     chat__batch *appends;       /* of this turn */
     chat__batch *newcomers;     /* of this turn */
+    chat__batch *commons;       /* of this turn */
     chat__batch **links;        /* of this turn, by shard */
     chat__batch *done;          /* mail that was dealt with in this turn */
     chat__batch *spare_batches; /* empty, with their buffers */
@@ -431,8 +433,9 @@ struct chat_server {
     chat_store store_table;          /* asked by both: the shared one, or `store` as a table */
     struct chat__store_table *table; /* of `store` */
     chat__jwt_key *key;
-    chat__visitors *visitors;    /* NULL: no limit */
-    struct chat__herald *herald; /* NULL: nobody is notified */
+    chat__visitors *visitors;      /* NULL: no limit */
+    struct chat__herald *herald;   /* NULL: nobody is notified */
+    struct chat__commons *commons; /* NULL: nothing is shared in memory */
     chat__committer committer;
     chat__lessee lessee;
     struct chat__links *links;     /* NULL: this server is alone */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The figures of all shards as a page of text. See metrics.h. */
 #include "metrics.h"
+#include "commons.h"
 #include "herald.h"
 #include "links.h"
 
@@ -186,6 +187,20 @@ static void put_links(page *to, const chat_server *server)
             (double)now.kept_bytes);
 }
 
+static void put_commons(page *to, const chat_server *server)
+{
+    chat__commons_figures now;
+    if (!chat__commons_figures_get(server, &now))
+        return;
+    put_one(to, "chat_shared_up", "gauge", "1: what servers share in memory can be used.",
+            (double)now.is_up);
+    put_one(to, "chat_shared_devices", "gauge", "Devices that are told there to be here.",
+            (double)now.n_devices);
+    put_one(to, "chat_shared_asks_total", "counter", "Asks to it that ended.", (double)now.n_asks);
+    put_one(to, "chat_shared_failed_total", "counter", "Those of them that failed.",
+            (double)now.n_failed);
+}
+
 chat_status chat__metrics_write(chat_server *server, chat__buf *out)
 {
     page to = {out, CHAT_OK};
@@ -195,6 +210,7 @@ chat_status chat__metrics_write(chat_server *server, chat__buf *out)
     put_shards(&to, server);
     put_notifications(&to, server);
     put_links(&to, server);
+    put_commons(&to, server);
     put_one(&to, "chat_sockets", "gauge", "Connections, those included that are not let in yet.",
             atomic_load(&server->n_connections));
     put_one(&to, "chat_log_commits_total", "counter",

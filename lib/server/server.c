@@ -4,6 +4,7 @@
  * chat_server_run() is the control thread: it starts the others, waits, and sees a drain through.
  */
 #include "cluster.h"
+#include "commons.h"
 #include "herald.h"
 #include "lessee.h"
 #include "placer.h"
@@ -138,6 +139,7 @@ static chat_status fill(chat_server *server)
                                                           make_key,
                                                           make_seed,
                                                           make_visitors,
+                                                          chat__commons_init,
                                                           init_committer,
                                                           chat__lessee_init,
                                                           chat__herald_init,
@@ -200,6 +202,7 @@ void chat_server_free(chat_server *server)
     chat__cluster_done(server);
     chat__placer_done(server);
     chat__herald_done(server);
+    chat__commons_done(server);
     chat__lessee_done(server);
     chat__visitors_free(server->visitors);
     chat__jwt_key_free(server->key);
@@ -336,7 +339,9 @@ static chat_status start_threads(chat_server *server)
     status = chat__lessee_start(server);
     if (status != CHAT_OK)
         return status;
-    status = chat__cluster_start(server);
+    status = chat__commons_start(server);
+    if (status == CHAT_OK)
+        status = chat__cluster_start(server);
     for (uint32_t i = 0; i < server->n_shards && status == CHAT_OK; i++)
         if (chat__shard_start(&server->shards[i]) != 0)
             status = CHAT_ERR_NOMEM;
@@ -352,6 +357,7 @@ static void stop_threads(chat_server *server)
         if (server->shards[i].is_running)
             uv_thread_join(&server->shards[i].thread);
     chat__cluster_stop(server);
+    chat__commons_stop(server);
     chat__storage_stop(server);
     chat__committer_stop(&server->committer);
     chat__herald_stop(server);

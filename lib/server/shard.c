@@ -334,6 +334,7 @@ void chat__shard_done(chat__shard *shard)
     chat__shard_free_batches(shard);
     chat__batch_free(allocator, shard->appends);
     chat__batch_free(allocator, shard->newcomers);
+    chat__batch_free(allocator, shard->commons);
     for (uint32_t i = 0; shard->links != NULL && i < shard->server->n_shards; i++)
         chat__batch_free(allocator, shard->links[i]);
     if (shard->has_box)

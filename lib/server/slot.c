@@ -2,6 +2,7 @@
 /* See slot.h. */
 #include "slot.h"
 #include "cluster.h"
+#include "commons.h"
 #include "lessee.h"
 #include "tunnel.h"
 
@@ -46,6 +47,7 @@ static chat_status make_node(chat__shard *shard)
     options.notify_users = server->herald != NULL ? (uint32_t)from->notify_users : 0;
     options.notify_interval_ms = (uint32_t)from->notify_interval_ms;
     options.fanout_sync_members = (uint32_t)from->fanout_sync_members;
+    options.shares_presence = server->commons != NULL;
     options.presence_count = (uint32_t)from->presence_count;
     options.max_blocked = (uint32_t)from->max_blocked;
     options.max_watched = (uint32_t)from->presence_max_watched;
@@ -157,6 +159,7 @@ static void take_down(chat__shard *shard)
 {
     close_peers(shard);
     drop_batches(shard);
+    chat__commons_drop(shard);
     chat__shared_free(shard);
     chat__node_free(shard->node);
     shard->node = NULL;

@@ -143,7 +143,8 @@ class Server:
     def __init__(self, data, secret=None, options=(), auth=None, env=None, secret_dir=None):
         self.data = pathlib.Path(data)
         self.secret = secret or secrets.token_urlsafe(48)
-        self.options = [str(option) for option in options]
+        more = os.environ.get("LIBCHAT_TEST_OPTIONS", "").split()  # of all chatd
+        self.options = [*(str(option) for option in options), *more]
         self.env = env
         self.runs = []
         self.host, self.port = "127.0.0.1", 0

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chatd over a log and a store that servers share, without other servers: the log is the one in
- * memory of libchat-testing, the store an embedded one behind <chat/backend/store.h>. For
+ * chatd over what servers share, without other servers: the log and what they share in memory are
+ * those of libchat-testing, the store an embedded one behind <chat/backend/store.h>. For
  * sanitizers and for end-to-end tests of what lies between (LIBCHAT_CHATD). Takes chatd's options.
  */
 #include <chat/server_config.h>
 #include <chat/testing_log.h>
+#include <chat/testing_shared.h>
 
 #include "store/store.h"
 #include "store/table.h"
@@ -35,6 +36,7 @@ typedef struct parts {
     chat__store_table *table;
     chat_test_log *log;
     chat_test_log_handle *handle;
+    chat_test_shared *shared;
 } parts;
 
 static chat_status open_parts(const chat_server_options *options, parts *out)
@@ -42,7 +44,10 @@ static chat_status open_parts(const chat_server_options *options, parts *out)
     chat_test_log_options log;
     chat__store_options store;
     chat__store_report report;
+    chat_test_shared_options shared;
     chat_test_log_options_init(&log);
+    chat_test_shared_options_init(&shared);
+    shared.presence_ttl_s = (uint32_t)options->redis_presence_ttl_s;
     chat__store_options_init(&store);
     log.partitions = (uint32_t)options->partitions;
     store.dir = options->data;
@@ -58,11 +63,14 @@ static chat_status open_parts(const chat_server_options *options, parts *out)
         status = chat_test_log_new(&log, &out->log);
     if (status == CHAT_OK)
         status = chat_test_log_open(out->log, "chat", CHAT_TEST_LOG_ASSIGNED, &out->handle);
+    if (status == CHAT_OK)
+        status = chat_test_shared_new(&shared, &out->shared);
     return status;
 }
 
 static void close_parts(parts *from)
 {
+    chat_test_shared_free(from->shared);
     chat_test_log_close(from->handle);
     chat_test_log_free(from->log);
     chat__store_table_free(from->table);
@@ -89,7 +97,7 @@ static chat_status serve(chat_server_options *options)
 int main(int argc, char **argv)
 {
     chat_server_config *config = NULL;
-    parts all = {NULL, NULL, NULL, NULL};
+    parts all = {NULL, NULL, NULL, NULL, NULL};
     if (chat_server_config_new(NULL, &config) != CHAT_OK ||
         chat_server_config_parse(config, argc, (const char *const *)argv) != CHAT_OK) {
         fprintf(stderr, "chatd: %s\n", chat_server_config_problem(config));
@@ -101,6 +109,7 @@ int main(int argc, char **argv)
     if (status == CHAT_OK) {
         options->record_log = chat_test_log_table(all.handle);
         options->store = chat__store_table_of(all.table);
+        options->shared = chat_test_shared_table(all.shared);
         status = serve(options);
     }
     close_parts(&all);

@@ -57,6 +57,7 @@ typedef struct chat__node_options {
     uint32_t dedupe_count;     /* 65,536: cids that are remembered */
     uint32_t max_pending;      /* 65,536: requests that wait for storage; above it: busy */
     uint32_t chat_cache_count; /* 65,536: chats whose members and blocks are remembered */
+    uint32_t shares_presence;  /* 0; 1: PRESENCE and WHO effects are done */
     uint32_t presence_count;   /* 65,536: users who are watched or whose last sight is remembered */
     uint32_t max_watched;      /* 256: users that a connection may watch */
     uint32_t device_seen_ms;   /* 86,400,000: how often storage is told of a connected device */
@@ -132,11 +133,18 @@ typedef enum chat__effect_type {
        on his `devices`; empty: none is known. `id` and `seq` in `chat` are of the newest. What
        becomes of it: chat__node_told() with `tag` and `after` as its keys, any number of times. */
     CHAT__EFFECT_NOTIFY,
+    /* `device` of `user` is connected and `kind` is 1: others may know; 0: not any more, or the
+       user hides. No answer; may be lost. */
+    CHAT__EFFECT_PRESENCE,
+    /* Which of `names`, CHAT__WHO_MAX at most, are online? Their node is not reached. Answer:
+       chat__node_who_told(conn, id). */
+    CHAT__EFFECT_WHO,
     /* One line for the operator in `text`. */
     CHAT__EFFECT_LOG
 } chat__effect_type;
 
 #define CHAT__BLOCKS_BY_OTHERS 1u
+#define CHAT__WHO_MAX          256u
 
 typedef struct chat__effect {
     chat__effect_type type;
@@ -295,6 +303,15 @@ chat_status chat__node_peer_lost(chat__node *node, uint32_t peer);
 chat_status chat__node_peer_found(chat__node *node, uint32_t peer);
 
 /* Answers to effects. Views are borrowed during the call. */
+/* `conn` and `id` of the effect; with CHAT_OK `is_online` says 1 or 0 for each of its names, which
+   are `users` again. */
+typedef struct chat__node_who {
+    chat__conn conn;
+    uint64_t id;
+    chat_view_list users;
+    const uint8_t *is_online;
+} chat__node_who;
+void chat__node_who_told(chat__node *node, chat_status status, const chat__node_who *who);
 void chat__node_appended(chat__node *node, uint64_t tag, chat_status status, uint64_t seq,
                          uint64_t prev);
 /* CHAT_ERR_NOT_FOUND: no such group, or a direct chat in which nobody has blocked. `chat` is not

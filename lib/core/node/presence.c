@@ -8,6 +8,7 @@
 #include "node/hints.h"
 #include "node/lookup.h"
 #include "node/peer.h"
+#include "node/share.h"
 
 #include "route/fanout.h"
 
@@ -138,6 +139,8 @@ chat_status chat__presence_arrive(chat__node *node, const chat__node_conn *conn)
 {
     chat_status status =
         chat_presence_renew(node->presence, chat__conn_user(conn), conn->id, node->unix_ms);
+    if (status == CHAT_OK)
+        chat__share_arrive(node, conn);
     chat__presence_tell_changes(node);
     return status;
 }
@@ -149,6 +152,7 @@ void chat__presence_leave(chat__node *node, chat__node_conn *conn)
         end_lookup(node, conn->lookups);
     chat_presence_release(node->presence, chat__conn_user(conn), conn->id,
                           node->unix_ms > silent_ms ? node->unix_ms - silent_ms : 0);
+    chat__share_leave(node, conn);
     if (conn->is_watching)
         chat_presence_unwatch(node->watched, conn->id);
     conn->is_watching = 0;
@@ -164,6 +168,7 @@ void chat__presence_on_hide(chat__node *node, chat__node_conn *conn, const chat_
         chat__request_refuse(node, conn, frame, CHAT_ERR_BUSY, chat_status_text(CHAT_ERR_BUSY));
         return;
     }
+    chat__share_hide(node, conn->user, (int)frame->hidden);
     chat__presence_tell_changes(node);
     chat_frame_init(&result, CHAT_FRAME_RESULT);
     CHAT_FRAME_SET(&result, R, r, frame->r);
@@ -356,7 +361,7 @@ static void ask_part(chat__node *node, chat__lookup *lookup, const chat_view *na
             take(node, part->node, &ask);
             return;
         }
-        status = node->is_lost[part->node] ? CHAT_ERR_TIMEOUT
+        status = node->is_lost[part->node] ? chat__share_ask(node, &ask)
                                            : chat__node_emit_link(node, part->node, &ask);
     }
     if (status != CHAT_OK)

@@ -108,6 +108,105 @@ static void without_memory_all_are_let_in(void **state)
     chat__visitors_free(visitors);
 }
 
+static void count_wakes(void *ctx)
+{
+    (*(int *)ctx)++;
+}
+
+static void assert_owes(chat__visitors *visitors, uint32_t count)
+{
+    chat__visitors_count owed = {{0}, 0};
+    chat__visitors_counted(visitors, &owed, 0, 0); /* of nobody */
+    if (count == 0) {
+        assert_int_equal(chat__visitors_next_count(visitors, &owed), CHAT_EMPTY);
+        return;
+    }
+    assert_int_equal(chat__visitors_next_count(visitors, &owed), CHAT_OK);
+    assert_int_equal(owed.count, count);
+}
+
+static chat__visitors_count take_count(chat__visitors *visitors)
+{
+    chat__visitors_count owed;
+    assert_int_equal(chat__visitors_next_count(visitors, &owed), CHAT_OK);
+    return owed;
+}
+
+/* Nothing more is asked about an address while an answer is missing. */
+static void what_is_admitted_is_owed_to_a_shared_bucket(void **state)
+{
+    int left = 1000, n_wakes = 0;
+    chat_allocator allocator = {.ctx = &left, .resize = count_resize};
+    chat__visitors *visitors = make(&allocator, 5, 0);
+    (void)state;
+    chat__visitors_share(visitors, count_wakes, &n_wakes);
+    assert_true(admit(visitors, "10.0.0.1", 5));
+    assert_true(admit(visitors, "10.0.0.1", 5));
+    assert_int_equal(n_wakes, 1);
+    chat__visitors_count owed = take_count(visitors);
+    assert_int_equal(owed.count, 2);
+    assert_true(admit(visitors, "10.0.0.1", 5));
+    assert_owes(visitors, 0);
+    chat__visitors_counted(visitors, &owed, 0, 5);
+    assert_owes(visitors, 1);
+    chat__visitors_free(visitors);
+}
+
+static void who_owes_what_is_not_given_is_refused_until_then(void **state)
+{
+    int left = 1000, n_wakes = 0;
+    chat_allocator allocator = {.ctx = &left, .resize = count_resize};
+    chat__visitors *visitors = make(&allocator, 5, 0);
+    (void)state;
+    chat__visitors_share(visitors, count_wakes, &n_wakes);
+    assert_true(admit(visitors, "10.0.0.1", 5));
+    assert_true(admit(visitors, "10.0.0.1", 5));
+    chat__visitors_count owed = take_count(visitors);
+    chat__visitors_counted(visitors, &owed, 400, 10);
+    assert_owes(visitors, 0); /* asked again with the next */
+    assert_false(admit(visitors, "10.0.0.1", 409));
+    assert_true(admit(visitors, "10.0.0.2", 409));
+    assert_owes(visitors, 1);
+    assert_true(admit(visitors, "10.0.0.1", 410));
+    assert_owes(visitors, 3);
+    chat__visitors_free(visitors);
+}
+
+static void who_is_forgotten_owes_nothing(void **state)
+{
+    int left = 1000, n_wakes = 0;
+    chat_allocator allocator = {.ctx = &left, .resize = count_resize};
+    chat__visitors *visitors = make(&allocator, 5, 1);
+    (void)state;
+    chat__visitors_share(visitors, count_wakes, &n_wakes);
+    assert_true(admit(visitors, "10.0.0.1", 5));
+    chat__visitors_count owed = take_count(visitors);
+    assert_true(admit(visitors, "10.0.0.2", 5));
+    assert_true(admit(visitors, "10.0.0.3", 5));
+    chat__visitors_counted(visitors, &owed, 1000, 5);
+    owed = take_count(visitors);
+    char name[CHAT__VISITORS_NAME_BYTES];
+    chat__visitors_name(&owed, name);
+    assert_string_equal(name, "handshakes:10.0.0.3");
+    assert_owes(visitors, 0);
+    chat__visitors_free(visitors);
+}
+
+static void a_bucket_is_named_by_what_is_counted(void **state)
+{
+    int left = 1000, n_wakes = 0;
+    char name[CHAT__VISITORS_NAME_BYTES];
+    chat_allocator allocator = {.ctx = &left, .resize = count_resize};
+    chat__visitors *visitors = make(&allocator, 5, 0);
+    (void)state;
+    chat__visitors_share(visitors, count_wakes, &n_wakes);
+    assert_true(admit(visitors, "2001:db8:1:2:3:4:5:6", 5));
+    chat__visitors_count owed = take_count(visitors);
+    chat__visitors_name(&owed, name);
+    assert_string_equal(name, "handshakes:2001:db8:1:2::");
+    chat__visitors_free(visitors);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +214,10 @@ int main(void)
         cmocka_unit_test(a_late_clock_refills_nothing),
         cmocka_unit_test(the_table_is_bounded_and_forgets_the_oldest),
         cmocka_unit_test(without_memory_all_are_let_in),
+        cmocka_unit_test(what_is_admitted_is_owed_to_a_shared_bucket),
+        cmocka_unit_test(who_owes_what_is_not_given_is_refused_until_then),
+        cmocka_unit_test(who_is_forgotten_owes_nothing),
+        cmocka_unit_test(a_bucket_is_named_by_what_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
