@@ -424,9 +424,10 @@ static int turn(chat__commons *commons)
     take_mail(commons);
     count_visitors(commons);
     chat__commons_tell_due(commons);
-    atomic_store_explicit(&commons->n_devices, commons->devices.n_items, memory_order_relaxed);
     commons->table.process(commons->table.ctx, commons->now_ms);
-    return take_events(commons);
+    int has_any = take_events(commons);
+    atomic_store_explicit(&commons->n_devices, commons->devices.n_items, memory_order_relaxed);
+    return has_any;
 }
 
 /* All devices are away; waits only for what answers. */

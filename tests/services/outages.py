@@ -127,6 +127,7 @@ def talk_through(server, tmp_path, outage):
           f"{watch.longest:.1f} s")
     assert is_right, words
     assert after > count, "nothing went on"
+    return watch.longest
 
 
 def kill_and_start(member, down_s=5):
@@ -171,3 +172,31 @@ def test_a_service_stands_still(server, tmp_path, name):
     count = N_CASSANDRA if name == "cassandra" else 3
     down_s = 6 if name == "etcd" else 30  # longer without etcd is a server that runs no slot
     talk_through(server, tmp_path, freeze([f"{name}-{i + 1}" for i in range(count)], down_s))
+
+
+REDIS = {"redis": (), "sentinel": ("--redis-mode", "sentinel", "--redis-master", "chat"),
+         "redis-cluster": ("--redis-mode", "cluster")}
+
+
+@pytest.fixture
+def over_redis(request, up, monkeypatch):
+    """The server of the other tests, whose members share presence and limits in such a Redis."""
+    found = up(request.param)["where"]
+    options = ["--redis", found.get("sentinels", found["servers"]), *REDIS[request.param],
+               "--redis-presence-ttl-s", "6", "--rate-handshakes", "1000"]
+    monkeypatch.setenv("LIBCHAT_TEST_OPTIONS", " ".join(options))
+    return request.getfixturevalue("server")
+
+
+@pytest.mark.parametrize("over_redis, outage", [
+    ("sentinel", kill_and_start("sentinel-1", 20)),
+    ("redis-cluster", kill_and_start("redis-cluster-1", 20)),
+    ("redis", freeze(["redis-1"], 30))], indirect=["over_redis"],
+    ids=["a primary under sentinels is killed", "a node of a cluster is killed", "redis stands still"])
+def test_nobody_notices_an_outage_of_redis(over_redis, tmp_path, outage):
+    longest = talk_through(over_redis, tmp_path, outage)
+    logs = [member.run.output for member in (over_redis, *over_redis.others)]
+    told = [(log.count("in memory is missing"), log.count("in memory is back")) for log in logs]
+    print(f"members said that it is missing, and back: {told}")
+    assert all(missing == back for missing, back in told) and any(missing for missing, _ in told)
+    assert longest < 3, "a service that nothing waits for"

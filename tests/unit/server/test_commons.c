@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/* Between the shards and what servers share in memory, which is slow, fails, or has lost all. */
+#include "unit.h"
+#include "commons.h"
+#include "base/view.h"
+
+#include <chat/testing_shared.h>
+
+#include <ftw.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define MAX_ASKS 256u
+
+/* What is shared, with a look at what is asked, and a server for it that does not run. */
+typedef struct script {
+    char dir[64];
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    chat_test_shared *shared;
+    const chat_shared *real;
+    chat_shared table;
+    chat_server *server;
+    int fd;
+    chat_shared_event_type event; /* to be told next, 0: none */
+    char asks[MAX_ASKS][64];
+    size_t n_asks;
+} script;
+
+static int on_fd(void *ctx)
+{
+    script *self = ctx;
+    return self->fd;
+}
+
+static uint64_t on_deadline(void *ctx)
+{
+    script *self = ctx;
+    pthread_mutex_lock(&self->mutex);
+    uint64_t at = self->event != 0 ? 0 : self->real->deadline(self->real->ctx);
+    pthread_mutex_unlock(&self->mutex);
+    return at;
+}
+
+static chat_status on_ask(void *ctx, const chat_shared_ask *ask, uint64_t now_ms)
+{
+    static const char *const names[] = {[CHAT_SHARED_ONLINE] = "online",
+                                        [CHAT_SHARED_OFFLINE] = "offline",
+                                        [CHAT_SHARED_WHO] = "who",
+                                        [CHAT_SHARED_TAKE] = "take"};
+    script *self = ctx;
+    pthread_mutex_lock(&self->mutex);
+    chat_status status = self->real->ask(self->real->ctx, ask, now_ms);
+    if (self->n_asks < MAX_ASKS)
+        snprintf(self->asks[self->n_asks++], sizeof self->asks[0], "%s %.*s/%.*s", names[ask->op],
+                 (int)ask->owner.len, ask->owner.len ? (const char *)ask->owner.data : "",
+                 (int)ask->name.len, ask->name.len ? (const char *)ask->name.data : "");
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->mutex);
+    return status;
+}
+
+static void on_process(void *ctx, uint64_t now_ms)
+{
+    script *self = ctx;
+    uint64_t count;
+    pthread_mutex_lock(&self->mutex);
+    ssize_t ignored = read(self->fd, &count, sizeof count);
+    (void)ignored;
+    self->real->process(self->real->ctx, now_ms);
+    pthread_mutex_unlock(&self->mutex);
+}
+
+static chat_status on_next_event(void *ctx, chat_shared_event *out)
+{
+    script *self = ctx;
+    chat_status status = CHAT_OK;
+    pthread_mutex_lock(&self->mutex);
+    if (self->event != 0) {
+        *out = (chat_shared_event){.struct_size = sizeof *out,
+                                   .type = self->event,
+                                   .status = CHAT_ERR_NETWORK,
+                                   .text = "somebody has pulled the plug"};
+        self->event = 0;
+    } else {
+        status = self->real->next_event(self->real->ctx, out);
+    }
+    pthread_mutex_unlock(&self->mutex);
+    return status;
+}
+
+static chat_status let_nobody_in(void *ctx, const chat_server_login *login,
+                                 chat_server_identity *out)
+{
+    (void)ctx;
+    (void)login;
+    (void)out;
+    return CHAT_ERR_AUTH;
+}
+
+static chat_status make(script *self)
+{
+    char data[96];
+    chat_server_options options;
+    chat_test_shared_options shared;
+    chat_server_options_init(&options);
+    chat_test_shared_options_init(&shared);
+    snprintf(data, sizeof data, "%s/data", self->dir);
+    options.data = data;
+    options.hooks.authenticate = let_nobody_in;
+    options.listen = "127.0.0.1:0";
+    options.shards = 1;
+    options.segment_bytes = 1 << 20;
+    options.shared = &self->table;
+    options.redis_presence_ttl_s = 3;
+    options.rate_handshakes = 10;
+    if (chat_test_shared_new(&shared, &self->shared) != CHAT_OK)
+        return CHAT_ERR_NOMEM;
+    self->real = chat_test_shared_table(self->shared);
+    return chat_server_new(&options, &self->server);
+}
+
+static int set_up(void **state)
+{
+    script *self = calloc(1, sizeof *self);
+    if (self == NULL)
+        return -1;
+    *state = self;
+    strcpy(self->dir, "/tmp/chat-unit-XXXXXX");
+    pthread_mutex_init(&self->mutex, NULL);
+    pthread_cond_init(&self->changed, NULL);
+    self->fd = eventfd(0, EFD_NONBLOCK);
+    self->table = (chat_shared){.struct_size = sizeof self->table,
+                                .ctx = self,
+                                .fd = on_fd,
+                                .deadline = on_deadline,
+                                .ask = on_ask,
+                                .process = on_process,
+                                .next_event = on_next_event};
+    if (mkdtemp(self->dir) == NULL || make(self) != CHAT_OK)
+        return -1;
+    return chat__commons_start(self->server) == CHAT_OK ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *at)
+{
+    (void)about;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+static int tear_down(void **state)
+{
+    script *self = *state;
+    chat__commons_stop(self->server);
+    chat_server_free(self->server);
+    chat_test_shared_free(self->shared);
+    nftw(self->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    close(self->fd);
+    pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->mutex);
+    free(self);
+    return 0;
+}
+
+/* --- steps --- */
+
+static void wake(script *self)
+{
+    const uint64_t one = 1;
+    assert_int_equal(write(self->fd, &one, sizeof one), sizeof one);
+}
+
+static void hold(script *self, int is_held)
+{
+    pthread_mutex_lock(&self->mutex);
+    chat_test_shared_hold(self->shared, is_held);
+    pthread_mutex_unlock(&self->mutex);
+    wake(self);
+}
+
+static void fail_with(script *self, chat_status status)
+{
+    pthread_mutex_lock(&self->mutex);
+    chat_test_shared_fail(self->shared, status);
+    pthread_mutex_unlock(&self->mutex);
+}
+
+static void tell(script *self, chat_shared_event_type event)
+{
+    pthread_mutex_lock(&self->mutex);
+    self->event = event;
+    pthread_mutex_unlock(&self->mutex);
+    wake(self);
+}
+
+static void say(script *self, int is_here, const char *device)
+{
+    chat__effect effect = {.type = CHAT__EFFECT_PRESENCE,
+                           .kind = is_here != 0,
+                           .user = chat__view_str("alice"),
+                           .device = chat__view_str(device)};
+    chat__commons_put(&self->server->shards[0], &effect);
+    chat__commons_send(&self->server->shards[0]);
+}
+
+static size_t count_asks(const script *self, const char *ask)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < self->n_asks; i++)
+        n += strcmp(self->asks[i], ask) == 0;
+    return n;
+}
+
+static void await(script *self, const char *ask, size_t n)
+{
+    pthread_mutex_lock(&self->mutex);
+    while (count_asks(self, ask) < n)
+        pthread_cond_wait(&self->changed, &self->mutex);
+    pthread_mutex_unlock(&self->mutex);
+}
+
+static size_t count(script *self, const char *ask)
+{
+    pthread_mutex_lock(&self->mutex);
+    size_t n = count_asks(self, ask);
+    pthread_mutex_unlock(&self->mutex);
+    return n;
+}
+
+static void ask_who(script *self, const char *user)
+{
+    chat_view name = chat__view_str(user);
+    chat__effect effect = {.type = CHAT__EFFECT_WHO, .conn = 7, .id = 9, .names = {&name, 1}};
+    chat__commons_put(&self->server->shards[0], &effect);
+    chat__commons_send(&self->server->shards[0]);
+}
+
+/* The mail with the answer; the last byte says whether the user is online. */
+static chat_status await_answer(script *self, int *out_is_online)
+{
+    chat__batch *answer = NULL;
+    while (answer == NULL) {
+        answer = chat__mailbox_take(&self->server->shards[0].box);
+        usleep(1000);
+    }
+    assert_int_equal(answer->kind, CHAT__MAIL_WHO);
+    chat_status status = answer->status;
+    *out_is_online = answer->bytes.data[answer->bytes.len - 1];
+    atomic_fetch_sub(&self->server->n_mail, 1);
+    chat__batch_free(&self->server->allocator, answer);
+    return status;
+}
+
+/* --- tests --- */
+
+static void devices_are_told_again_and_when_they_go(void **state)
+{
+    script *self = *state;
+    int is_online;
+    say(self, 1, "phone");
+    await(self, "online alice/phone", 2);
+    ask_who(self, "alice");
+    assert_int_equal(await_answer(self, &is_online), CHAT_OK);
+    assert_int_equal(is_online, 1);
+    say(self, 0, "phone");
+    await(self, "offline alice/phone", 1);
+    ask_who(self, "alice");
+    assert_int_equal(await_answer(self, &is_online), CHAT_OK);
+    assert_int_equal(is_online, 0);
+}
+
+/* Two at the same time would be done in any order. */
+static void one_ask_about_a_device_is_under_way(void **state)
+{
+    script *self = *state;
+    hold(self, 1);
+    say(self, 1, "phone");
+    await(self, "online alice/phone", 1);
+    say(self, 0, "phone");
+    say(self, 1, "phone");
+    say(self, 0, "phone");
+    say(self, 1, "laptop"); /* another one waits for nothing */
+    await(self, "online alice/laptop", 1);
+    assert_int_equal(count(self, "offline alice/phone"), 0);
+    hold(self, 0);
+    await(self, "offline alice/phone", 1);
+    assert_int_equal(count(self, "online alice/phone"), 1);
+}
+
+static void a_shard_takes_its_devices_with_it(void **state)
+{
+    script *self = *state;
+    say(self, 1, "phone");
+    say(self, 1, "laptop");
+    await(self, "online alice/phone", 1);
+    await(self, "online alice/laptop", 1);
+    chat__commons_drop(&self->server->shards[0]);
+    await(self, "offline alice/phone", 1);
+    await(self, "offline alice/laptop", 1);
+}
+
+static void a_server_that_stops_says_that_all_are_away(void **state)
+{
+    script *self = *state;
+    chat__commons_figures now;
+    say(self, 1, "phone");
+    await(self, "online alice/phone", 1);
+    chat__commons_stop(self->server);
+    assert_int_equal(count(self, "offline alice/phone"), 1);
+    assert_int_equal(chat__commons_figures_get(self->server, &now), 1);
+    assert_int_equal(now.n_devices, 0);
+}
+
+static void what_failed_is_told_again(void **state)
+{
+    script *self = *state;
+    chat__commons_figures now;
+    int is_online;
+    fail_with(self, CHAT_ERR_TIMEOUT);
+    say(self, 1, "phone");
+    await(self, "online alice/phone", 1);
+    ask_who(self, "alice");
+    assert_int_not_equal(await_answer(self, &is_online), CHAT_OK);
+    fail_with(self, CHAT_OK);
+    await(self, "online alice/phone", 2);
+    ask_who(self, "alice");
+    assert_int_equal(await_answer(self, &is_online), CHAT_OK);
+    assert_int_equal(is_online, 1);
+    assert_int_equal(chat__commons_figures_get(self->server, &now), 1);
+    assert_true(now.n_failed >= 2);
+}
+
+static void await_up(script *self, uint64_t is_up)
+{
+    chat__commons_figures now = {.is_up = !is_up};
+    while (now.is_up != is_up) {
+        assert_int_equal(chat__commons_figures_get(self->server, &now), 1);
+        usleep(1000);
+    }
+}
+
+static void when_a_problem_is_over_all_is_told_anew(void **state)
+{
+    script *self = *state;
+    int is_online;
+    fail_with(self, CHAT_ERR_NETWORK);
+    tell(self, CHAT_SHARED_EVENT_PROBLEM);
+    await_up(self, 0);
+    ask_who(self, "alice"); /* what is asked in vain is not asked twice */
+    assert_int_not_equal(await_answer(self, &is_online), CHAT_OK);
+    ask_who(self, "alice");
+    assert_int_not_equal(await_answer(self, &is_online), CHAT_OK);
+    assert_int_equal(count(self, "who /"), 1);
+    say(self, 1, "phone");
+    await(self, "online alice/phone", 1);
+    fail_with(self, CHAT_OK);
+    tell(self, CHAT_SHARED_EVENT_WELL);
+    await_up(self, 1);
+    await(self, "online alice/phone", 2);
+}
+
+static void handshakes_are_counted(void **state)
+{
+    script *self = *state;
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(0x0a000001)}};
+    for (int i = 0; i < 3; i++)
+        assert_true(chat__visitors_admit(self->server->visitors, (const struct sockaddr *)&in,
+                                         chat__server_mono_ms()));
+    await(self, "take handshakes:10.0.0.1/", 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(devices_are_told_again_and_when_they_go),
+        TEST(one_ask_about_a_device_is_under_way),
+        TEST(a_shard_takes_its_devices_with_it),
+        TEST(a_server_that_stops_says_that_all_are_away),
+        TEST(what_failed_is_told_again),
+        TEST(when_a_problem_is_over_all_is_told_anew),
+        TEST(handshakes_are_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
