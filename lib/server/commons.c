@@ -226,7 +226,7 @@ void chat__commons_take(chat__shard *shard, const chat__batch *batch)
     memcpy(&head, batch->bytes.data, sizeof head);
     for (uint32_t i = 0; i < head.n_names; i++)
         users[i] = next_name(&at);
-    chat__node_who who = {head.conn, head.id, {users, head.n_names}, at};
+    chat__node_who who = {head.conn, head.id, head.node, {users, head.n_names}, at};
     chat__node_who_told(shard->node, batch->status, &who);
 }
 
@@ -248,7 +248,7 @@ static chat__batch *batch_of(chat__shard *shard)
 
 void chat__commons_put(chat__shard *shard, const chat__effect *effect)
 {
-    chat__commons_head head = {effect->conn, effect->id, CHAT__COMMONS_WHO, 2};
+    chat__commons_head head = {effect->conn, effect->id, CHAT__COMMONS_WHO, effect->to_node, 2, 0};
     chat_view names[2] = {effect->user, effect->device};
     chat_view_list list = {names, 2};
     chat__batch *batch = batch_of(shard);
@@ -280,7 +280,7 @@ void chat__commons_send(chat__shard *shard)
 
 void chat__commons_drop(chat__shard *shard)
 {
-    chat__commons_head head = {0, 0, CHAT__COMMONS_ALL_AWAY, 0};
+    chat__commons_head head = {.word = CHAT__COMMONS_ALL_AWAY};
     chat__batch *batch = shard->server->commons != NULL ? batch_of(shard) : NULL;
     if (batch != NULL)
         (void)chat__buf_append(&batch->bytes, &head, sizeof head);

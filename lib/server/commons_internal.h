@@ -22,7 +22,9 @@ typedef enum chat__commons_word {
 typedef struct chat__commons_head {
     uint64_t conn, id;
     uint32_t word;
+    uint32_t node;
     uint32_t n_names;
+    uint32_t reserved;
 } chat__commons_head;
 
 /* A device that is connected, or of which it is to be said that it is not. */

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Questions that several nodes answer: presence.c keeps them, why.c asks by them too. */
+/* Questions that several nodes answer: of presence.c and why.c. */
 #ifndef CHAT_NODE_LOOKUP_H
 #define CHAT_NODE_LOOKUP_H
 
 #include "node/internal.h"
 
+/* Users whose node has not answered, for who else knows of them (share.h). */
+typedef struct chat__lookup_part {
+    struct chat__lookup_part *next;
+    uint32_t node;
+    size_t n_users;
+    chat_view users[];
+} chat__lookup_part;
+
 /* A question, asked at the nodes where the users live. */
 struct chat__lookup {
+    chat__lookup_part *parts;
     chat__lookup *prev, *next; /* of the node, oldest first */
     chat__lookup *next_of_conn;
     chat__node_conn *conn;
@@ -25,6 +34,9 @@ struct chat__lookup {
 /* A question of this connection that is open until all parts are closed, one more than the nodes
    that are asked. NULL: too many, or out of memory. */
 chat__lookup *chat__lookup_begin(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+void chat__lookup_drop(chat__node *node, chat__lookup *lookup);
+/* Wait once more as long; what nodes answer to the question as it was is for nobody. */
+void chat__lookup_renew(chat__node *node, chat__lookup *lookup);
 /* The question that a node's answer names, NULL: over. */
 chat__lookup *chat__lookup_of(const chat__node *node, const chat_frame *frame);
 /* A node has answered or could not be asked. The last one answers the client. */

@@ -136,8 +136,8 @@ typedef enum chat__effect_type {
     /* `device` of `user` is connected and `kind` is 1: others may know; 0: not any more, or the
        user hides. No answer; may be lost. */
     CHAT__EFFECT_PRESENCE,
-    /* Which of `names`, CHAT__WHO_MAX at most, are online? Their node is not reached. Answer:
-       chat__node_who_told(conn, id). */
+    /* Which of `names`, CHAT__WHO_MAX at most, are online? Their node `to_node` did not answer.
+       Answer: chat__node_who_told(conn, id). */
     CHAT__EFFECT_WHO,
     /* One line for the operator in `text`. */
     CHAT__EFFECT_LOG
@@ -303,11 +303,12 @@ chat_status chat__node_peer_lost(chat__node *node, uint32_t peer);
 chat_status chat__node_peer_found(chat__node *node, uint32_t peer);
 
 /* Answers to effects. Views are borrowed during the call. */
-/* `conn` and `id` of the effect; with CHAT_OK `is_online` says 1 or 0 for each of its names, which
-   are `users` again. */
+/* `conn`, `id` and `to_node` of the effect; with CHAT_OK `is_online` says 1 or 0 for each of its
+   names, which are `users` again. */
 typedef struct chat__node_who {
     chat__conn conn;
     uint64_t id;
+    uint32_t node;
     chat_view_list users;
     const uint8_t *is_online;
 } chat__node_who;

@@ -10,10 +10,6 @@
 #include "node/peer.h"
 #include "node/share.h"
 
-#include "route/fanout.h"
-
-#define LOOKUP_MS       5000u
-#define MAX_LOOKUPS     16u /* of a connection at the same time */
 #define BUSY_TEXT       "too many questions about presence at the same time"
 #define WATCH_FULL_TEXT "too many users are watched"
 
@@ -35,27 +31,10 @@ chat_status chat__presence_init(chat__node *node)
     return status;
 }
 
-static void end_lookup(chat__node *node, chat__lookup *lookup)
-{
-    chat__lookup **link = &lookup->conn->lookups;
-    while (*link != lookup)
-        link = &(*link)->next_of_conn;
-    *link = lookup->next_of_conn;
-    if (lookup->prev != NULL)
-        lookup->prev->next = lookup->next;
-    else
-        node->lookup_first = lookup->next;
-    if (lookup->next != NULL)
-        lookup->next->prev = lookup->prev;
-    else
-        node->lookup_last = lookup->prev;
-    chat__node_dealloc(node, lookup);
-}
-
 void chat__presence_done(chat__node *node)
 {
     while (node->lookup_first != NULL)
-        end_lookup(node, node->lookup_first);
+        chat__lookup_drop(node, node->lookup_first);
     chat_presence_free(node->presence);
     chat_presence_free(node->watched);
     node->presence = NULL;
@@ -149,7 +128,7 @@ void chat__presence_leave(chat__node *node, chat__node_conn *conn)
 {
     uint64_t silent_ms = node->mono_ms - conn->session.seen_ms;
     while (conn->lookups != NULL)
-        end_lookup(node, conn->lookups);
+        chat__lookup_drop(node, conn->lookups);
     chat_presence_release(node->presence, chat__conn_user(conn), conn->id,
                           node->unix_ms > silent_ms ? node->unix_ms - silent_ms : 0);
     chat__share_leave(node, conn);
@@ -192,7 +171,7 @@ static void answer_lookup(chat__node *node, chat__lookup *lookup)
     chat_frame_init(&out, CHAT_FRAME_RESULT);
     CHAT_FRAME_SET(&out, R, r, lookup->r);
     if (lookup->is_untold) {
-        end_lookup(node, lookup);
+        chat__lookup_drop(node, lookup);
         return;
     }
     if (lookup->status == CHAT_OK) {
@@ -206,7 +185,7 @@ static void answer_lookup(chat__node *node, chat__lookup *lookup)
         if (lookup->is_watch)
             stop_watching(node, conn);
     }
-    end_lookup(node, lookup);
+    chat__lookup_drop(node, lookup);
 }
 
 /* One node has answered, or could not be asked. */
@@ -216,15 +195,6 @@ void chat__lookup_close_part(chat__node *node, chat__lookup *lookup, chat_status
         lookup->status = status;
     if (--lookup->n_open == 0)
         answer_lookup(node, lookup);
-}
-
-chat__lookup *chat__lookup_of(const chat__node *node, const chat_frame *frame)
-{
-    chat__node_conn *conn = chat__conn_of(node, frame->conn);
-    chat__lookup *lookup = conn != NULL ? conn->lookups : NULL;
-    while (lookup != NULL && lookup->number != frame->n)
-        lookup = lookup->next_of_conn;
-    return lookup;
 }
 
 /* To whom the user has blocked. */
@@ -258,12 +228,14 @@ static void take_row(chat__node *node, const chat_frame *row)
     chat__conn_write_frame(node, lookup->conn, &out);
 }
 
-static void take_end(chat__node *node, const chat_frame *end)
+static void take_end(chat__node *node, uint32_t from_node, const chat_frame *end)
 {
     chat__lookup *lookup = chat__lookup_of(node, end);
-    if (lookup != NULL)
-        chat__lookup_close_part(
-            node, lookup, CHAT_FRAME_HAS(end, CODE) ? chat_status_from_wire(end->code) : CHAT_OK);
+    if (lookup == NULL)
+        return;
+    chat__share_answered(node, lookup, from_node);
+    chat__lookup_close_part(node, lookup,
+                            CHAT_FRAME_HAS(end, CODE) ? chat_status_from_wire(end->code) : CHAT_OK);
 }
 
 static chat_status tell_row(chat__node *node, uint32_t to_node, const chat_frame *row)
@@ -274,13 +246,6 @@ static chat_status tell_row(chat__node *node, uint32_t to_node, const chat_frame
     return CHAT_OK;
 }
 
-void chat__lookup_init_answer(chat_frame *out, chat_frame_type type, const chat_frame *ask)
-{
-    chat_frame_init(out, type);
-    CHAT_FRAME_SET(out, CONN, conn, ask->conn);
-    CHAT_FRAME_SET(out, N, n, ask->n);
-}
-
 void chat__lookup_end(chat__node *node, uint32_t to_node, const chat_frame *ask, chat_status status)
 {
     chat_frame end;
@@ -288,7 +253,7 @@ void chat__lookup_end(chat__node *node, uint32_t to_node, const chat_frame *ask,
     if (status != CHAT_OK)
         CHAT_FRAME_SET(&end, CODE, code, chat__view_str(chat_status_wire(status)));
     if (to_node == node->options.self)
-        take_end(node, &end);
+        take_end(node, to_node, &end);
     else
         (void)chat__node_emit_link(node, to_node, &end); /* it gives up in time */
 }
@@ -315,74 +280,6 @@ static void take_ask(chat__node *node, uint32_t from_node, const chat_frame *ask
             result = status == CHAT_ERR_LIMIT ? CHAT_ERR_BUSY : status;
     }
     chat__lookup_end(node, from_node, ask, result);
-}
-
-chat__lookup *chat__lookup_begin(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
-{
-    size_t n = 0;
-    for (const chat__lookup *at = conn->lookups; at != NULL; at = at->next_of_conn)
-        n++;
-    chat__lookup *lookup = n < MAX_LOOKUPS ? chat__node_alloc(node, sizeof *lookup) : NULL;
-    if (lookup == NULL)
-        return NULL;
-    lookup->conn = conn;
-    lookup->number = ++node->n_lookups;
-    lookup->r = frame->r;
-    lookup->is_watch = frame->type == CHAT_FRAME_PRESENCE_WATCH;
-    lookup->due_ms = node->mono_ms + LOOKUP_MS;
-    lookup->n_open = 1; /* until all have been asked */
-    lookup->next_of_conn = conn->lookups;
-    conn->lookups = lookup;
-    lookup->prev = node->lookup_last;
-    if (node->lookup_last != NULL)
-        node->lookup_last->next = lookup;
-    else
-        node->lookup_first = lookup;
-    node->lookup_last = lookup;
-    return lookup;
-}
-
-static void ask_part(chat__node *node, chat__lookup *lookup, const chat_view *names,
-                     const chat__route_part *part, const chat_frame *question,
-                     chat__lookup_taker *take)
-{
-    chat_frame ask = *question;
-    chat_status status = CHAT_ERR_NOMEM;
-    chat_view *users = chat__arena_get(&node->arena, part->n_stops * sizeof *users);
-    lookup->n_open++;
-    if (users != NULL) {
-        chat_view_list list = {users, part->n_stops};
-        for (size_t i = 0; i < part->n_stops; i++)
-            users[i] = names[part->stops[i].member];
-        CHAT_FRAME_SET(&ask, CONN, conn, lookup->conn->id);
-        CHAT_FRAME_SET(&ask, N, n, lookup->number);
-        CHAT_FRAME_SET(&ask, USERS, users, list);
-        if (part->node == node->options.self) {
-            take(node, part->node, &ask);
-            return;
-        }
-        status = node->is_lost[part->node] ? chat__share_ask(node, &ask)
-                                           : chat__node_emit_link(node, part->node, &ask);
-    }
-    if (status != CHAT_OK)
-        chat__lookup_close_part(node, lookup, status);
-}
-
-void chat__lookup_ask(chat__node *node, chat__lookup *lookup, chat_view_list users,
-                      const chat_frame *question, chat__lookup_taker *take)
-{
-    chat__route_plan plan;
-    chat__route_part part;
-    chat__route_stop *scratch =
-        chat__arena_get(&node->arena, (users.n_items + 1) * sizeof *scratch);
-    if (scratch == NULL) {
-        chat__lookup_close_part(node, lookup, CHAT_ERR_NOMEM);
-        return;
-    }
-    chat__route_plan_init(&plan, users.items, users.n_items, node->options.n_nodes, scratch);
-    while (chat__route_plan_next(&plan, users.n_items, &part) == CHAT_OK)
-        ask_part(node, lookup, users.items, &part, question, take);
-    chat__lookup_close_part(node, lookup, CHAT_OK);
 }
 
 static void ask_all(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
@@ -464,8 +361,11 @@ void chat__presence_blocked(chat__node *node, chat__node_conn *conn, chat_view u
 void chat__presence_do_due(chat__node *node)
 {
     while (node->lookup_first != NULL && node->lookup_first->due_ms <= node->mono_ms) {
-        node->lookup_first->status = CHAT_ERR_TIMEOUT;
-        answer_lookup(node, node->lookup_first);
+        chat__lookup *lookup = node->lookup_first;
+        if (chat__share_ask_instead(node, lookup))
+            continue;
+        lookup->status = CHAT_ERR_TIMEOUT;
+        answer_lookup(node, lookup);
     }
 }
 
@@ -481,7 +381,7 @@ chat_status chat__presence_link(chat__node *node, uint32_t from_node, const chat
         take_row(node, frame);
         return CHAT_OK;
     case CHAT_FRAME_PRESENCE_END:
-        take_end(node, frame);
+        take_end(node, from_node, frame);
         return CHAT_OK;
     case CHAT_FRAME_PRESENCE_DROP:
         for (size_t i = 0; i < frame->users.n_items; i++)

@@ -173,7 +173,7 @@ static void who_hides_is_not_told(void **state)
 static void tell(chat_status status, uint8_t is_online)
 {
     chat_view bob = chat__view_str("bob");
-    chat__node_who who = {w.who.conn, w.who.id, {&bob, 1}, &is_online};
+    chat__node_who who = {w.who.conn, w.who.id, w.who.to_node, {&bob, 1}, &is_online};
     chat__node_who_told(w.node, status, &who);
     pass_time(1);
 }
@@ -206,6 +206,79 @@ static void when_they_do_not_know_it_is_a_timeout(void **state)
     say(phone, GET);
     leave(phone);
     tell(CHAT_OK, 1);
+}
+
+/* The link is not known to be lost. */
+static void others_are_asked_when_a_node_does_not_answer(void **state)
+{
+    (void)state;
+    chat__conn phone = join(PHONE);
+    say(phone, GET);
+    pass_time(4000);
+    assert_string_equal(w.asked, "");
+    pass_time(1000);
+    assert_string_equal(w.asked, "bob ");
+    assert_null(strstr(w.written, "code"));
+    tell(CHAT_OK, 1);
+    assert_non_null(strstr(w.written, "\"user\":\"bob\",\"online\":true"));
+    assert_non_null(strstr(w.written, "{\"t\":\"result\",\"r\":7,\"count\":2}"));
+}
+
+static void others_who_do_not_answer_either_end_it(void **state)
+{
+    (void)state;
+    chat__conn phone = join(PHONE);
+    say(phone, GET);
+    pass_time(5001);
+    pass_time(5001);
+    assert_non_null(strstr(w.written, "\"code\":\"timeout\""));
+}
+
+static void when_a_link_is_lost_others_are_asked_at_once(void **state)
+{
+    (void)state;
+    chat__conn phone = join(PHONE);
+    say(phone, GET);
+    assert_string_equal(w.asked, "");
+    assert_int_equal(chat__node_peer_lost(w.node, 1 - w.self), CHAT_OK);
+    pass_time(1);
+    assert_string_equal(w.asked, "bob ");
+    tell(CHAT_OK, 0);
+    assert_non_null(strstr(w.written, "{\"t\":\"result\",\"r\":7,\"count\":2}"));
+}
+
+static void link_says(chat_frame_type type, uint64_t number)
+{
+    uint8_t bytes[256];
+    chat_frame frame;
+    size_t len = 0;
+    chat_frame_init(&frame, type);
+    CHAT_FRAME_SET(&frame, CONN, conn, w.who.conn);
+    CHAT_FRAME_SET(&frame, N, n, number);
+    if (type == CHAT_FRAME_PRESENCE_ROW) {
+        CHAT_FRAME_SET(&frame, USER, user, chat__view_str("bob"));
+        CHAT_FRAME_SET(&frame, ONLINE, online, 1);
+    }
+    assert_int_equal(chat_frame_encode(CHAT_ENCODING_CBOR, &frame, bytes, sizeof bytes, &len),
+                     CHAT_OK);
+    assert_int_equal(chat__node_link(w.node, 1 - w.self, chat__view(bytes, len)), CHAT_OK);
+    pass_time(1);
+}
+
+static void what_the_node_says_then_is_too_late(void **state)
+{
+    (void)state;
+    chat__conn phone = join(PHONE);
+    say(phone, GET);
+    pass_time(5001);
+    uint64_t before = w.who.id - 1;
+    w.written[0] = 0;
+    link_says(CHAT_FRAME_PRESENCE_ROW, before);
+    link_says(CHAT_FRAME_PRESENCE_END, before);
+    assert_string_equal(w.written, "");
+    tell(CHAT_OK, 0);
+    assert_non_null(strstr(w.written, "\"user\":\"bob\",\"online\":false"));
+    assert_non_null(strstr(w.written, "{\"t\":\"result\",\"r\":7,\"count\":2}"));
 }
 
 static void a_watch_needs_the_node_itself(void **state)
@@ -241,6 +314,10 @@ int main(void)
         TEST(who_hides_is_not_told),
         TEST(others_are_asked_about_a_node_that_is_not_reached),
         TEST(when_they_do_not_know_it_is_a_timeout),
+        TEST(others_are_asked_when_a_node_does_not_answer),
+        TEST(others_who_do_not_answer_either_end_it),
+        TEST(when_a_link_is_lost_others_are_asked_at_once),
+        TEST(what_the_node_says_then_is_too_late),
         TEST(a_watch_needs_the_node_itself),
         TEST(without_others_nothing_is_told_or_asked),
     };
