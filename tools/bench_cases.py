@@ -142,10 +142,14 @@ def hot_shard():
     group = ["--groups", 1, "--members", 256, "--group-window", 1]
     return Case("100 pairs, 1,000 messages/s, without and with a group of 256 at full rate (its "
                 "next message goes when all have the last), no disk",
-                [Run("alone", "chatd", words, VOLATILE),
+                [Run("relay alone", "floor", words),
+                 Run("relay beside", "floor", [*words, *group], relay(100, 256)),
+                 Run("alone", "chatd", words, VOLATILE),
                  Run("beside", "chatd", [*words, *group], VOLATILE)],
-                ratio(1.5, "pairs.p99_ms", "p99 of the pairs beside the group over alone",
-                      ("beside", "alone")))
+                both(ratio(1.5, "pairs.p99_ms", "p99 of the pairs beside the group over alone",
+                           ("beside", "alone")),
+                     ratio(None, "pairs.p99_ms", "the same of the bare relay",
+                           ("relay beside", "relay alone"))))
 
 
 def idle(n, n_processes=1, options=()):
