@@ -2,11 +2,17 @@
 /* See askers.h. */
 #include "askers.h"
 #include "base/alloc.h"
+#include "base/map.h"
+#include "base/view.h"
 
 /* Under way, of all shards; above it: busy. */
 #define MAX_QUESTIONS 65536u
 /* Cursors of one call. */
 #define MAX_CURSORS 256u
+/* So long a cursor waits for a newer one of the same device and chat, as long as nothing is asked
+   behind it: where a device is changes with each message, and the newest place is enough. */
+#define CURSOR_LINGER_MS 500u
+#define NS_IN_MS         UINT64_C(1000000)
 /* A cursor that could not be written is tried so often, with pauses; then its device is sent those
    messages again. */
 #define CURSOR_TRIES    5u
@@ -18,10 +24,13 @@ typedef struct asker {
     uv_mutex_t mutex;
     uv_cond_t wake;
     chat__question *first, *last;
+    chat__map cursors;  /* that are among them, by chat, user and device */
+    size_t n_queued;
+    uint64_t since_ms;  /* when the first of them came */
     uint64_t n_cursors; /* that were put */
     uint64_t n_written; /* of them written, or given up */
     uv_cond_t written;
-    int is_running, is_stopping;
+    int is_running, is_stopping, is_hurried;
 } asker;
 
 struct chat__askers {
@@ -75,8 +84,11 @@ static void wait_for_cursors(asker *self, const chat__question *question)
     for (uint32_t i = 0; question->after != NULL && i < self->all->n_threads; i++) {
         asker *other = &self->all->items[i];
         uv_mutex_lock(&other->mutex);
-        while (other != self && other->n_written < question->after[i])
+        while (other != self && other->n_written < question->after[i]) {
+            other->is_hurried = 1;
+            uv_cond_signal(&other->wake);
             uv_cond_wait(&other->written, &other->mutex);
+        }
         uv_mutex_unlock(&other->mutex);
     }
 }
@@ -140,13 +152,28 @@ static chat__question *take_cursors(asker *self, chat__question *first)
     return end;
 }
 
+/* How long nobody needs what is queued; under the mutex. */
+static uint64_t idle_ms(const asker *self)
+{
+    uint64_t past_ms = chat__server_mono_ms() - self->since_ms;
+    int has_time = self->n_queued == self->cursors.n_items && self->n_queued < MAX_CURSORS &&
+                   !self->is_hurried && !self->is_stopping;
+    return has_time && past_ms < CURSOR_LINGER_MS ? CURSOR_LINGER_MS - past_ms : 0;
+}
+
 static chat__question *wait_for_questions(asker *self)
 {
+    uint64_t wait_ms;
     uv_mutex_lock(&self->mutex);
     while (self->first == NULL && !self->is_stopping)
         uv_cond_wait(&self->wake, &self->mutex);
+    while (self->first != NULL && (wait_ms = idle_ms(self)) > 0)
+        (void)uv_cond_timedwait(&self->wake, &self->mutex, wait_ms * NS_IN_MS);
     chat__question *all = self->first;
     self->first = self->last = NULL;
+    self->n_queued = 0;
+    self->is_hurried = 0;
+    chat__map_done(&self->cursors);
     uv_mutex_unlock(&self->mutex);
     return all;
 }
@@ -183,6 +210,7 @@ chat_status chat__askers_new(chat_server *server, const chat_store *store, uint3
     for (uint32_t i = 0; i < n_threads; i++) {
         asker *self = &all->items[i];
         self->all = all;
+        chat__map_init(&self->cursors, &server->allocator, MAX_QUESTIONS, server->seed);
         if (uv_mutex_init(&self->mutex) != 0)
             return CHAT_ERR_NOMEM;
         if (uv_cond_init(&self->wake) != 0) {
@@ -237,6 +265,7 @@ void chat__askers_free(chat__askers *askers)
             chat__question_free(&allocator, self->first);
             self->first = next;
         }
+        chat__map_done(&self->cursors);
         uv_cond_destroy(&self->written);
         uv_cond_destroy(&self->wake);
         uv_mutex_destroy(&self->mutex);
@@ -261,6 +290,51 @@ static chat_status note_cursors(chat__askers *all, chat__question *question)
     return question->after != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
 }
 
+/* The copies of a question's names are one behind the other. */
+static chat_view names_of(const chat__question *question)
+{
+    const chat__effect *effect = &question->effect;
+    return chat__view(effect->chat.data,
+                      effect->chat.len + effect->user.len + effect->device.len);
+}
+
+/* Whether a cursor of the same device and chat waits, and is moved on instead. Under the mutex. */
+static int has_moved(asker *self, const chat__question *made)
+{
+    const chat__effect *effect = &made->effect;
+    chat__question *waits = effect->type == CHAT__EFFECT_CURSOR
+                                ? chat__map_get(&self->cursors, names_of(made))
+                                : NULL;
+    if (waits == NULL || !chat__view_equal(waits->effect.chat, effect->chat) ||
+        !chat__view_equal(waits->effect.user, effect->user))
+        return 0;
+    if (effect->seq > waits->effect.seq) {
+        waits->effect.seq = effect->seq;
+        waits->effect.after = effect->after;
+    }
+    return 1;
+}
+
+/* Under the mutex. Whether its thread is to look. */
+static int enqueue(asker *self, chat__question *made)
+{
+    int was_idle = self->first == NULL || idle_ms(self) > 0;
+    if (self->first == NULL)
+        self->since_ms = chat__server_mono_ms();
+    if (made->effect.type == CHAT__EFFECT_CURSOR) {
+        self->n_cursors++;
+        /* One that is not known there waits for nothing. */
+        (void)chat__map_put(&self->cursors, names_of(made), made);
+    }
+    if (self->first == NULL)
+        self->first = made;
+    else
+        self->last->next = made;
+    self->last = made;
+    self->n_queued++;
+    return was_idle && (self->n_queued == 1 || idle_ms(self) == 0);
+}
+
 void chat__askers_put(chat__shard *shard, const chat__effect *effect)
 {
     chat__askers *all = shard->server->askers;
@@ -282,16 +356,14 @@ void chat__askers_put(chat__shard *shard, const chat__effect *effect)
     made->life = shard->life;
     asker *self = &all->items[made->key % all->n_threads];
     uv_mutex_lock(&self->mutex);
-    self->n_cursors += effect->type == CHAT__EFFECT_CURSOR;
-    int was_empty = self->first == NULL;
-    if (was_empty)
-        self->first = made;
-    else
-        self->last->next = made;
-    self->last = made;
-    if (was_empty)
+    int is_moved = has_moved(self, made);
+    if (!is_moved && enqueue(self, made))
         uv_cond_signal(&self->wake);
     uv_mutex_unlock(&self->mutex);
+    if (is_moved) {
+        atomic_fetch_sub(&all->n_questions, 1);
+        chat__question_free(chat__shard_allocator(shard), made);
+    }
 }
 
 void chat__askers_take(chat__shard *shard, chat__batch *batch)
