@@ -40,6 +40,28 @@ static void done_harvest(chat__harvest *harvest)
     chat__buf_done(&harvest->bytes);
 }
 
+static chat_status init_lanes(chat__appender *appender)
+{
+    for (uint32_t i = 0; i < CHAT__APPENDER_LANES; i++) {
+        chat__lane *lane = &appender->lanes[i];
+        lane->appender = appender;
+        init_harvest(&lane->reading, &appender->server->allocator);
+        init_harvest(&lane->applying, &appender->server->allocator);
+        if (uv_cond_init(&lane->wake) != 0)
+            return CHAT_ERR_NOMEM;
+        lane->has_wake = 1;
+    }
+    return CHAT_OK;
+}
+
+static void done_lane(chat__lane *lane)
+{
+    if (lane->has_wake)
+        uv_cond_destroy(&lane->wake);
+    done_harvest(&lane->reading);
+    done_harvest(&lane->applying);
+}
+
 static chat_status init_sync(chat__appender *appender)
 {
     if (chat__mailbox_init(&appender->box) != 0)
@@ -47,12 +69,7 @@ static chat_status init_sync(chat__appender *appender)
     appender->has_box = 1;
     if (uv_mutex_init(&appender->mutex) != 0)
         return CHAT_ERR_NOMEM;
-    if (uv_cond_init(&appender->store_wake) != 0) {
-        uv_mutex_destroy(&appender->mutex);
-        return CHAT_ERR_NOMEM;
-    }
     if (uv_cond_init(&appender->open_wake) != 0) {
-        uv_cond_destroy(&appender->store_wake);
         uv_mutex_destroy(&appender->mutex);
         return CHAT_ERR_NOMEM;
     }
@@ -80,8 +97,6 @@ static chat_status fill(chat__appender *appender, const chat_log *log, const cha
                          appender->log.n_partitions, server->options.partitions);
         return CHAT_ERR_ARG;
     }
-    init_harvest(&appender->reading, allocator);
-    init_harvest(&appender->applying, allocator);
     appender->parts =
         chat__alloc_zero(allocator, appender->log.n_partitions * sizeof *appender->parts);
     appender->of_shards =
@@ -89,7 +104,8 @@ static chat_status fill(chat__appender *appender, const chat_log *log, const cha
     appender->slots =
         chat__alloc_zero(allocator, CHAT__SERVER_MAX_SHARDS * sizeof *appender->slots);
     int is_made = appender->parts != NULL && appender->of_shards != NULL && appender->slots != NULL;
-    return is_made ? init_sync(appender) : CHAT_ERR_NOMEM;
+    status = is_made ? init_lanes(appender) : CHAT_ERR_NOMEM;
+    return status == CHAT_OK ? init_sync(appender) : status;
 }
 
 chat_status chat__appender_new(chat_server *server, const chat_log *log, const chat_store *store,
@@ -140,13 +156,12 @@ void chat__appender_free(chat__appender *appender)
         chat__mailbox_done(&appender->box);
     if (appender->has_sync) {
         uv_cond_destroy(&appender->open_wake);
-        uv_cond_destroy(&appender->store_wake);
         uv_mutex_destroy(&appender->mutex);
     }
     if (appender->wake_fd >= 0)
         close(appender->wake_fd);
-    done_harvest(&appender->reading);
-    done_harvest(&appender->applying);
+    for (uint32_t i = 0; i < CHAT__APPENDER_LANES; i++)
+        done_lane(&appender->lanes[i]);
     chat__alloc_free(&allocator, appender->of_shards);
     chat__alloc_free(&allocator, appender->parts);
     chat__alloc_free(&allocator, appender->slots);
@@ -162,9 +177,12 @@ void chat__appender_wake(chat__appender *appender)
 
 chat_status chat__appender_start(chat__appender *appender)
 {
-    if (uv_thread_create(&appender->store_thread, chat__appender_store_main, appender) != 0)
-        return CHAT_ERR_NOMEM;
-    appender->is_store_running = 1;
+    for (uint32_t i = 0; i < CHAT__APPENDER_LANES; i++) {
+        chat__lane *lane = &appender->lanes[i];
+        if (uv_thread_create(&lane->thread, chat__appender_lane_main, lane) != 0)
+            return CHAT_ERR_NOMEM;
+        lane->is_running = 1;
+    }
     if (uv_thread_create(&appender->log_thread, chat__appender_log_main, appender) != 0)
         return CHAT_ERR_NOMEM;
     appender->is_log_running = 1;
@@ -232,14 +250,18 @@ void chat__appender_stop(chat__appender *appender)
 {
     atomic_store(&appender->is_stopping, 1);
     uv_mutex_lock(&appender->mutex);
-    uv_cond_signal(&appender->store_wake);
+    for (uint32_t i = 0; i < CHAT__APPENDER_LANES; i++)
+        uv_cond_signal(&appender->lanes[i].wake);
     uv_mutex_unlock(&appender->mutex);
     chat__appender_wake(appender);
     if (appender->is_log_running)
         uv_thread_join(&appender->log_thread);
-    if (appender->is_store_running)
-        uv_thread_join(&appender->store_thread);
-    appender->is_log_running = appender->is_store_running = 0;
+    appender->is_log_running = 0;
+    for (uint32_t i = 0; i < CHAT__APPENDER_LANES; i++) {
+        if (appender->lanes[i].is_running)
+            uv_thread_join(&appender->lanes[i].thread);
+        appender->lanes[i].is_running = 0;
+    }
 }
 
 void chat__appender_put(chat__appender *appender, chat__batch *batch)

@@ -14,7 +14,8 @@
  * over reads the old one to its end before he writes to the new one. The term of a fence says how
  * many its writer knew, and who knows fewer does not take the slot over.
  *
- * Two threads: one calls the log and never waits for the store, one calls the store.
+ * One thread calls the log and never waits for the store; some call the store, each for its part
+ * of the partitions.
  */
 #ifndef CHAT_SERVER_APPENDER_H
 #define CHAT_SERVER_APPENDER_H

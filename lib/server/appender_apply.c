@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread that brings what was read from the log into the store. See appender.h. */
+/* The threads that bring what was read from the log into the store. See appender.h. */
 #include "appender_internal.h"
 
 #define MIN_PAUSE_MS 50u
@@ -29,25 +29,27 @@ static int apply(chat__appender *appender, chat__harvest *harvest)
     }
 }
 
-static int wait_for_harvest(chat__appender *appender)
+static int wait_for_harvest(chat__lane *lane)
 {
+    chat__appender *appender = lane->appender;
     uv_mutex_lock(&appender->mutex);
-    while (appender->place != CHAT__HARVEST_READY && !atomic_load(&appender->is_stopping))
-        uv_cond_wait(&appender->store_wake, &appender->mutex);
-    int has_one = appender->place == CHAT__HARVEST_READY;
+    while (lane->place != CHAT__HARVEST_READY && !atomic_load(&appender->is_stopping))
+        uv_cond_wait(&lane->wake, &appender->mutex);
+    int has_one = lane->place == CHAT__HARVEST_READY;
     uv_mutex_unlock(&appender->mutex);
     return has_one;
 }
 
-void chat__appender_store_main(void *arg)
+void chat__appender_lane_main(void *arg)
 {
-    chat__appender *appender = arg;
-    while (wait_for_harvest(appender)) {
-        if (!apply(appender, &appender->applying))
+    chat__lane *lane = arg;
+    chat__appender *appender = lane->appender;
+    while (wait_for_harvest(lane)) {
+        if (!apply(appender, &lane->applying))
             return;
-        atomic_fetch_add(&appender->n_applied, appender->applying.n);
+        atomic_fetch_add(&appender->n_applied, lane->applying.n);
         uv_mutex_lock(&appender->mutex);
-        appender->place = CHAT__HARVEST_DONE;
+        lane->place = CHAT__HARVEST_DONE;
         uv_mutex_unlock(&appender->mutex);
         chat__appender_wake(appender);
     }

@@ -46,6 +46,7 @@ typedef struct chat__appender_slot {
     uint32_t n_closed;  /* the log thread's: of them told */
     uint8_t is_here;    /* the log thread's, as all that follows: its partitions are read */
     uint8_t is_told;    /* that it is open */
+    size_t n_found;     /* records of it that were read and are not applied */
 } chat__appender_slot;
 
 /* A partition of the log. */
@@ -73,11 +74,24 @@ typedef struct chat__harvest {
     size_t n;
 } chat__harvest;
 
+#define CHAT__APPENDER_LANES 4u /* calls of the store at a time */
+
 typedef enum chat__harvest_place {
     CHAT__HARVEST_FREE = 0, /* the log thread's */
-    CHAT__HARVEST_READY,    /* the store thread's */
+    CHAT__HARVEST_READY,    /* the lane's thread's */
     CHAT__HARVEST_DONE      /* applied, the log thread's again */
 } chat__harvest_place;
+
+/* The way of some partitions into the store, beside those of the others. */
+typedef struct chat__lane {
+    chat__appender *appender;
+    uv_thread_t thread;
+    uv_cond_t wake;
+    int has_wake, is_running;
+    chat__harvest_place place; /* under the mutex */
+    chat__harvest applying;
+    chat__harvest reading; /* the log thread's */
+} chat__lane;
 
 struct chat__appender {
     chat_server *server;
@@ -85,10 +99,11 @@ struct chat__appender {
     chat_store store;
     chat__mailbox box;
     uv_mutex_t mutex;
-    uv_cond_t store_wake, open_wake;
-    uv_thread_t log_thread, store_thread;
+    uv_cond_t open_wake;
+    uv_thread_t log_thread;
     int has_box, has_sync;
-    int is_log_running, is_store_running;
+    int is_log_running;
+    chat__lane lanes[CHAT__APPENDER_LANES];
     int wake_fd; /* readable: look at the box */
     atomic_int is_stopping;
     chat__appender_hooks hooks;
@@ -97,15 +112,17 @@ struct chat__appender {
     uint32_t n_wanted, n_open; /* slots */
     uint64_t max_seq;          /* of those that were opened */
     chat_status broken;        /* why it ended */
-    chat__harvest_place place;
-    chat__harvest applying;
     /* the log thread's */
-    chat__harvest reading;
     chat__flights *of_shards; /* on their way, in order */
     chat__part *parts;
     int is_paused;
     _Atomic uint64_t n_appended, n_read, n_applied, n_retries, waiting_bytes;
 };
+
+static inline chat__lane *chat__appender_lane_of(chat__appender *appender, uint32_t partition)
+{
+    return &appender->lanes[partition % CHAT__APPENDER_LANES];
+}
 
 static inline uint32_t chat__appender_slot_of(const chat__appender *appender, uint32_t partition)
 {
@@ -131,7 +148,7 @@ void chat__appender_lose(chat__appender *appender, uint32_t partition);
 
 /* @thread log */
 void chat__appender_log_main(void *arg);
-/* @thread store */
-void chat__appender_store_main(void *arg);
+/* @thread the lane's; `arg` is the lane. */
+void chat__appender_lane_main(void *arg);
 
 #endif

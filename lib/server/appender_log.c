@@ -136,7 +136,7 @@ static chat__sent *take_own(chat__part *part, uint64_t id)
 
 static void on_record(chat__appender *appender, const chat_log_record *from)
 {
-    chat__harvest *to = &appender->reading;
+    chat__harvest *to = &chat__appender_lane_of(appender, from->partition)->reading;
     chat__part *part = &appender->parts[from->partition];
     chat__found found = {.offset = from->offset};
     chat_store_record record = {.struct_size = sizeof record,
@@ -158,8 +158,8 @@ static void on_record(chat__appender *appender, const chat_log_record *from)
         return;
     }
     to->n++;
+    appender->slots[chat__appender_slot_of(appender, from->partition)].n_found++;
     atomic_fetch_add_explicit(&appender->n_read, 1, memory_order_relaxed);
-    atomic_store_explicit(&appender->waiting_bytes, to->bytes.len, memory_order_relaxed);
 }
 
 static void on_problem(chat__appender *appender, const chat_log_event *event)
@@ -210,11 +210,20 @@ static void on_event(chat__appender *appender, const chat_log_event *event)
     }
 }
 
+static int is_full(const chat__appender *appender)
+{
+    for (uint32_t i = 0; i < CHAT__APPENDER_LANES; i++) {
+        if (appender->lanes[i].reading.n >= CHAT_STORE_MAX_ROWS)
+            return 1;
+    }
+    return 0;
+}
+
 /* Whether more is there. */
 static int take_events(chat__appender *appender)
 {
     chat_log_event event = {.struct_size = sizeof event};
-    while (appender->reading.n < CHAT_STORE_MAX_ROWS) {
+    while (!is_full(appender)) {
         if (appender->log.next_event(appender->log.ctx, &event) != CHAT_OK)
             return 0;
         on_event(appender, &event);
@@ -235,20 +244,20 @@ static void settle(chat__harvest *harvest)
     }
 }
 
-static void hand_over(chat__appender *appender)
+static void hand_over(chat__lane *lane)
 {
-    if (appender->reading.n == 0)
+    if (lane->reading.n == 0)
         return;
-    uv_mutex_lock(&appender->mutex);
-    if (appender->place == CHAT__HARVEST_FREE) {
-        chat__harvest empty = appender->applying;
-        appender->applying = appender->reading;
-        appender->reading = empty;
-        settle(&appender->applying);
-        appender->place = CHAT__HARVEST_READY;
-        uv_cond_signal(&appender->store_wake);
+    uv_mutex_lock(&lane->appender->mutex);
+    if (lane->place == CHAT__HARVEST_FREE) {
+        chat__harvest empty = lane->applying;
+        lane->applying = lane->reading;
+        lane->reading = empty;
+        settle(&lane->applying);
+        lane->place = CHAT__HARVEST_READY;
+        uv_cond_signal(&lane->wake);
     }
-    uv_mutex_unlock(&appender->mutex);
+    uv_mutex_unlock(&lane->appender->mutex);
 }
 
 static void answer_own(const chat__found *found, const chat_store_record *record)
@@ -263,11 +272,12 @@ static void answer_own(const chat__found *found, const chat_store_record *record
 }
 
 /* Positions go out with the next process(); only the last of each partition counts. */
-static void take_back(chat__appender *appender)
+static void take_back(chat__lane *lane)
 {
-    chat__harvest *done = &appender->applying;
+    chat__appender *appender = lane->appender;
+    chat__harvest *done = &lane->applying;
     uv_mutex_lock(&appender->mutex);
-    int is_done = appender->place == CHAT__HARVEST_DONE;
+    int is_done = lane->place == CHAT__HARVEST_DONE;
     uv_mutex_unlock(&appender->mutex);
     if (!is_done)
         return;
@@ -275,23 +285,36 @@ static void take_back(chat__appender *appender)
     const chat__found *founds = (const chat__found *)(const void *)done->founds.data;
     for (size_t i = 0; i < done->n; i++) {
         answer_own(&founds[i], &records[i]);
+        appender->slots[chat__appender_slot_of(appender, records[i].partition)].n_found--;
         (void)appender->log.commit(appender->log.ctx, records[i].partition, founds[i].offset,
                                    records[i].seq);
     }
     done->n = 0;
     done->records.len = done->founds.len = done->bytes.len = 0;
     uv_mutex_lock(&appender->mutex);
-    appender->place = CHAT__HARVEST_FREE;
+    lane->place = CHAT__HARVEST_FREE;
     uv_mutex_unlock(&appender->mutex);
+}
+
+static void pass_on(chat__appender *appender)
+{
+    for (uint32_t i = 0; i < CHAT__APPENDER_LANES; i++) {
+        take_back(&appender->lanes[i]);
+        hand_over(&appender->lanes[i]);
+    }
 }
 
 static void bound_reading(chat__appender *appender)
 {
-    int is_full = appender->reading.bytes.len > MAX_READ_BYTES;
-    if (is_full == appender->is_paused)
+    size_t n_bytes = 0;
+    for (uint32_t i = 0; i < CHAT__APPENDER_LANES; i++)
+        n_bytes += appender->lanes[i].reading.bytes.len;
+    atomic_store_explicit(&appender->waiting_bytes, n_bytes, memory_order_relaxed);
+    int is_much = n_bytes > MAX_READ_BYTES;
+    if (is_much == appender->is_paused)
         return;
-    appender->is_paused = is_full;
-    (void)appender->log.pause(appender->log.ctx, CHAT_LOG_ALL_PARTITIONS, is_full);
+    appender->is_paused = is_much;
+    (void)appender->log.pause(appender->log.ctx, CHAT_LOG_ALL_PARTITIONS, is_much);
 }
 
 static void take_mail(chat__appender *appender)
@@ -324,13 +347,13 @@ void chat__appender_log_main(void *arg)
         append_all(appender);
         appender->log.process(appender->log.ctx);
         int has_more = take_events(appender);
-        take_back(appender);
-        hand_over(appender);
+        pass_on(appender);
         send_all_back(appender);
         chat__appender_tell_open(appender);
         bound_reading(appender);
-        wait_for_more(appender, has_more && appender->reading.n < CHAT_STORE_MAX_ROWS);
+        wait_for_more(appender, has_more && !is_full(appender));
     }
-    take_back(appender);
+    for (uint32_t i = 0; i < CHAT__APPENDER_LANES; i++)
+        take_back(&appender->lanes[i]);
     appender->log.process(appender->log.ctx);
 }

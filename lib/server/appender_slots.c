@@ -237,13 +237,10 @@ void chat__appender_on_fenced(chat__appender *appender, const chat_log_event *ev
 /* Slots whose partitions are open, once the store has what was in them. */
 void chat__appender_tell_open(chat__appender *appender)
 {
-    uv_mutex_lock(&appender->mutex);
-    int is_applied = appender->place == CHAT__HARVEST_FREE && appender->reading.n == 0;
-    uv_mutex_unlock(&appender->mutex);
-    for (uint32_t i = 0; is_applied && i < appender->server->n_shards; i++) {
+    for (uint32_t i = 0; i < appender->server->n_shards; i++) {
         chat__appender_slot *slot = &appender->slots[i];
         uint64_t max_seq = 0;
-        if (!slot->is_here || slot->is_told || slot->n_opening > 0)
+        if (!slot->is_here || slot->is_told || slot->n_opening > 0 || slot->n_found > 0)
             continue;
         for (uint32_t p = i; p < appender->log.n_partitions; p += appender->server->n_shards)
             max_seq = appender->parts[p].seq > max_seq ? appender->parts[p].seq : max_seq;
