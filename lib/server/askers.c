@@ -24,7 +24,7 @@ typedef struct asker {
     uv_mutex_t mutex;
     uv_cond_t wake;
     chat__question *first, *last;
-    chat__map cursors;  /* that are among them, by chat, user and device */
+    chat__map cursors; /* that are among them, by chat, user and device */
     size_t n_queued;
     uint64_t since_ms;  /* when the first of them came */
     uint64_t n_cursors; /* that were put */
@@ -294,17 +294,15 @@ static chat_status note_cursors(chat__askers *all, chat__question *question)
 static chat_view names_of(const chat__question *question)
 {
     const chat__effect *effect = &question->effect;
-    return chat__view(effect->chat.data,
-                      effect->chat.len + effect->user.len + effect->device.len);
+    return chat__view(effect->chat.data, effect->chat.len + effect->user.len + effect->device.len);
 }
 
 /* Whether a cursor of the same device and chat waits, and is moved on instead. Under the mutex. */
 static int has_moved(asker *self, const chat__question *made)
 {
     const chat__effect *effect = &made->effect;
-    chat__question *waits = effect->type == CHAT__EFFECT_CURSOR
-                                ? chat__map_get(&self->cursors, names_of(made))
-                                : NULL;
+    chat__question *waits =
+        effect->type == CHAT__EFFECT_CURSOR ? chat__map_get(&self->cursors, names_of(made)) : NULL;
     if (waits == NULL || !chat__view_equal(waits->effect.chat, effect->chat) ||
         !chat__view_equal(waits->effect.user, effect->user))
         return 0;

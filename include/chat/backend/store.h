@@ -182,7 +182,8 @@ typedef struct chat_store {
      * Take records, in the order of the log within each chat, and write their `prev`. Only one
      * thread of all servers does this for a partition at a time, several may for different ones;
      * who was the last to do it may be another, see `forget`. A record that can't be read, or of a
-     * newer version, is kept and means nothing. After an error any of them may be there: call again with the same.
+     * newer version, is kept and means nothing. After an error any of them may be there: call again
+     * with the same.
      */
     chat_status (*apply)(void *ctx, chat_store_record *records, size_t n);
     /** Another server may have applied records of the partition: believe nothing that is
