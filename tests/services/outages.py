@@ -59,7 +59,7 @@ def connect(server, user, device, patience=SETTLE_S):
 
 
 class Watch(threading.Thread):
-    """The longest time in which no device was answered."""
+    """The longest time in which no device was answered while one waited."""
 
     def __init__(self, devices):
         super().__init__(daemon=True)
@@ -69,7 +69,7 @@ class Watch(threading.Thread):
         count, since = -1, time.monotonic()
         while not self.is_over.wait(0.05):
             now, sent = time.monotonic(), sum(len(device.sent) for device in self.devices)
-            if sent != count:
+            if sent != count or not any(device.open for device in self.devices):
                 count, since = sent, now
             self.longest = max(self.longest, now - since)
 

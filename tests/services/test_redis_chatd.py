@@ -214,6 +214,34 @@ def test_without_redis_it_goes_on_and_says_so_once(make, redis):
     carol.close()
 
 
+def test_nothing_waits_for_a_redis_that_stands_still(make, redis):
+    limits = ("--rate-handshakes", 100, "--burst-handshakes", 1000)
+    server = make("one", redis.servers, *limits).start()
+    alice, bob = Client(server, "alice"), Client(server, "bob")
+    wait_for(lambda: redis.devices("bob") != [])
+    took = {"message": [], "question": [], "connection": []}
+
+    def measure(name, action):
+        began = time.monotonic()
+        action()
+        took[name].append(time.monotonic() - began)
+
+    services("kill", "redis-1", "--signal", "STOP")
+    try:
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            measure("message", lambda: alice.say("hello", to="bob"))
+            measure("question", lambda: ask(bob, "alice"))
+            measure("connection", lambda: Client(server, "carol").close())
+            time.sleep(0.05)
+    finally:
+        services("kill", "redis-1", "--signal", "CONT")
+    longest = {name: round(max(times) * 1000) for name, times in took.items()}
+    print(f"{len(took['message'])} of each; longest in ms: {longest}")
+    assert max(longest.values()) < 500
+    wait_for(lambda: redis.devices("alice") != [])
+
+
 @pytest.mark.parametrize("options, words", [
     (("--redis", "127.0.0.1:1"), "check host and port in `servers`.*`servers` is redis"),
     (("--redis-user", "nobody", "--redis-password-file", "PASSWORD"),
