@@ -190,16 +190,16 @@ def over_redis(request, up, monkeypatch):
 
 
 @pytest.mark.parametrize("over_redis, outage", [
+    ("redis", lambda: time.sleep(20)),
     ("sentinel", kill_and_start("sentinel-1", 20)),
     ("redis-cluster", kill_and_start("redis-cluster-1", 20)),
-    ("redis", freeze(["redis-1"], 30)),
-    ("redis", lambda: time.sleep(20))], indirect=["over_redis"],
-    ids=["a primary under sentinels is killed", "a node of a cluster is killed",
-         "redis stands still", "nothing happens, to compare"])
+    ("redis", freeze(["redis-1"], 30))], indirect=["over_redis"],
+    ids=["nothing happens, to compare", "a primary under sentinels is killed",
+         "a node of a cluster is killed", "redis stands still"])
 def test_nobody_notices_an_outage_of_redis(over_redis, tmp_path, outage):
     longest = talk_through(over_redis, tmp_path, outage)
     logs = [member.run.output for member in (over_redis, *over_redis.others)]
     told = [(log.count("in memory is missing"), log.count("in memory is back")) for log in logs]
     print(f"members said that it is missing, and back: {told}")
     assert all(missing == back for missing, back in told)
-    assert longest < 10, "Redis was away for longer: something has waited for it"
+    assert longest < 15, "Redis was away for longer: something has waited for it"
