@@ -233,26 +233,34 @@ static int compare_nodes(const void *a, const void *b)
                       : chat__view_compare(chat__state_row_chat(one), chat__state_row_chat(other));
 }
 
-/* In the order of the tables, so that each of their pages is read and written once. */
+static chat_status write_node(chat__store *store, chat__state_node *node)
+{
+    if (is_run(node))
+        return CHAT_OK;
+    return node->is_chat ? write_chat(store, (chat__state_chat *)(void *)node)
+                         : write_row(store, (chat__state_row *)(void *)node);
+}
+
+/* In the order of the tables, so that each of their pages is read and written once; in any when
+   there is no memory for that. */
 static chat_status write_sorted(chat__store *store, chat__state_node *first)
 {
+    chat_status status = CHAT_OK;
     size_t n = 0;
     for (const chat__state_node *node = first; node != NULL; node = node->next)
         n++;
     chat__state_node **nodes = chat__alloc_zero(&store->allocator, (n + 1) * sizeof *nodes);
-    if (nodes == NULL)
-        return CHAT_ERR_NOMEM;
+    if (nodes == NULL) {
+        for (chat__state_node *node = first; node != NULL && status == CHAT_OK; node = node->next)
+            status = write_node(store, node);
+        return status;
+    }
     n = 0;
     for (chat__state_node *node = first; node != NULL; node = node->next)
         nodes[n++] = node;
     qsort(nodes, n, sizeof *nodes, compare_nodes);
-    chat_status status = CHAT_OK;
-    for (size_t i = 0; i < n && status == CHAT_OK; i++) {
-        if (is_run(nodes[i]))
-            continue;
-        status = nodes[i]->is_chat ? write_chat(store, (chat__state_chat *)(void *)nodes[i])
-                                   : write_row(store, (chat__state_row *)(void *)nodes[i]);
-    }
+    for (size_t i = 0; i < n && status == CHAT_OK; i++)
+        status = write_node(store, nodes[i]);
     chat__alloc_free(&store->allocator, nodes);
     return status;
 }
