@@ -13,7 +13,7 @@ from history import Device, History, tell_log
 from test_slots import murmur2
 
 FEW, MANY, N_SLOTS = 16, 32, 8  # N_SLOTS is the cluster's
-TALK_S = 2
+TALK_S = 1
 
 
 def is_moved(chat):

@@ -25,12 +25,14 @@ static const row ROWS[] = {
     {RD_KAFKA_RESP_ERR__TRANSPORT, CHAT_ERR_NETWORK, ADVICE_BROKERS},
     {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, CHAT_ERR_NETWORK, ADVICE_BROKERS},
     {RD_KAFKA_RESP_ERR__TIMED_OUT, CHAT_ERR_NETWORK, ADVICE_BROKERS},
+    {RD_KAFKA_RESP_ERR__BAD_MSG, CHAT_ERR_NETWORK, "this is no Kafka: " ADVICE_BROKERS},
     {RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, CHAT_ERR_TIMEOUT,
      "the brokers are overloaded or cut off"},
     {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, CHAT_ERR_TIMEOUT,
      "no broker answered within `delivery_timeout_ms`"},
     {RD_KAFKA_RESP_ERR__SSL, CHAT_ERR_TLS,
-     "check kafka.ssl.ca.location, kafka.ssl.certificate.location and kafka.ssl.key.location, and "
+     "does the listener speak TLS at all (kafka.security.protocol)? Else check "
+     "kafka.ssl.ca.location, kafka.ssl.certificate.location and kafka.ssl.key.location, and "
      "that the names in `brokers` are those of the certificates"},
     {RD_KAFKA_RESP_ERR__AUTHENTICATION, CHAT_ERR_AUTH, ADVICE_SASL},
     {RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, CHAT_ERR_AUTH, ADVICE_SASL},

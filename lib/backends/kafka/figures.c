@@ -108,7 +108,9 @@ chat_status chat_kafka_get_figures(const chat_kafka *kafka, chat_kafka_figures *
 void chat__kafka_log(chat_kafka *kafka, int level, const char *facility, const char *text)
 {
     char line[1024];
-    if (kafka->sink.write == NULL)
+    /* The first come as events, too; the second are of settings that must be as they are. */
+    if (kafka->sink.write == NULL || strcmp(facility, "FAIL") == 0 ||
+        strcmp(facility, "CONFWARN") == 0)
         return;
     snprintf(line, sizeof line, "kafka: %s: %s", facility, text);
     kafka->sink.write(kafka->sink.ctx,
