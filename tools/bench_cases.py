@@ -17,6 +17,8 @@ class Run:
     options: list = dataclasses.field(default_factory=list)  # of the server
     is_tls: bool = False
     n_processes: int = 1         # servers with a generator each, at the same time
+    n_members: int = 0           # of a cluster over real services, see bench_cluster.py
+    services: tuple = ()         # that it stands on
 
 
 @dataclasses.dataclass
@@ -109,6 +111,15 @@ def snowflake(rows):
     return [("a snowflake", rows[0]["ns"]["id: next"], 10, "ns")] if rows else []
 
 
+def cluster(text, words, *runs):
+    """Members over real services; beside them chatd with its own files."""
+    return Case(text, [Run("embedded", "chatd", words),
+                       *(Run(label, "cluster", words, n_members=n, services=services)
+                         for label, n, *services in runs)],
+                both(*(ratio(None, what=f"chatd's CPU, {label}, over embedded",
+                             labels=(label, "embedded")) for label, *_ in runs)), is_big=True)
+
+
 VOLATILE, SYNC = ["--volatile"], ["--sync", "{file}"]
 PAIRS = ["--pairs", 100]
 
@@ -191,6 +202,15 @@ CASES = {
     "beside-group": beside("the same beside a group of 256 with 50 messages/s",
                            [*groups(256, 50), "--pairs", 500, "--rate", 2000], [],
                            [*SYNC, *relay(500, 256)], ratio(None)),
+    "cluster": cluster("50 pairs, a message each under way: chatd with its own files, one member "
+                       "over Kafka and Cassandra, three members with etcd and Redis too",
+                       ["talk", "--pairs", 50, "--window", 1],
+                       ("one", 1, "kafka", "cassandra"),
+                       ("three", 3, "kafka", "cassandra", "etcd:1", "redis")),
+    "cluster-rate": cluster("the same with 200 messages/s of 50 pairs",
+                            ["talk", "--pairs", 50, "--rate", 200],
+                            ("one", 1, "kafka", "cassandra"),
+                            ("three", 3, "kafka", "cassandra", "etcd:1", "redis")),
     "drain": Case("a device comes back to 10,000 messages in its offline queue",
                   [Run("chatd", "chatd", ["drain", "--messages", 10000])]),
     "idle": Case("10,000 connect (upgrade, token, hello) and are idle then", idle(10000),

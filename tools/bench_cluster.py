@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Clusters of tools/bench: chatd members over real Kafka, Cassandra and etcd, started by
-tools/services, with the CPU of each of them told apart."""
+"""Clusters of tools/bench: chatd members over real Kafka, Cassandra, etcd and Redis, started by
+tools/services, with the CPU of each of them told apart. What runs already is used and left running:
+the first minute of a JVM costs several times what it costs later."""
 
 import contextlib
 import json
@@ -33,7 +34,8 @@ def running(wanted):
     try:
         if missing:
             services("up", *missing)
-        yield json.loads(services("status", "--json"))
+        found = json.loads(services("status", "--json"))
+        yield {name.split(":")[0]: found[name.split(":")[0]] for name in wanted}
     finally:
         if missing:
             services("down", *(name.split(":")[0] for name in missing))
@@ -47,12 +49,18 @@ def members(build, found, n_members, folder):
               "replication": len(found["kafka"]["members"]),
               "cassandra_replication": len(found["cassandra"]["members"]), "members": n_members,
               **({"etcd": where["etcd"]} if n_members > 1 else {})}
+    options = ["--redis", where["redis"]] if "redis" in where else []
     os.environ.update(LIBCHAT_BIN=str(build), LIBCHAT_TEST_SHARED=json.dumps(wanted))
     sys.path.insert(0, str(ROOT / "tests/e2e"))
-    import harness  # these read the environment
-    import shared
+    try:
+        import harness  # these read the environment
+        import shared
+    except ImportError as error:
+        sys.exit(f"bench: {error}: clusters are started by the tests' own modules: run "
+                 "tools/setup test, and .venv/bin/python tools/bench")
     shared.settings.cache_clear()
-    server = harness.Server(pathlib.Path(folder, "data")).start(timeout=START_S)
+    server = harness.Server(pathlib.Path(folder, "data"), options=options)
+    server.start(timeout=START_S)
     try:
         yield server
     finally:
@@ -92,11 +100,12 @@ class Sampler(threading.Thread):
         return {name: (last[name] - first[name]) / second for name in self.groups}
 
 
-def measure_cluster(build, wanted, n_members, words, timeout, parent):
+def measure_cluster(build, run, words, timeout, parent):
     """One load on a fresh cluster: the generator's row with `cpu_us`, for each message, by name."""
     folder = tempfile.mkdtemp(prefix="chat-bench-", dir=parent)
     try:
-        with running(wanted) as found, members(build, found, n_members, folder) as server:
+        with running(run.services) as found, \
+                members(build, found, run.n_members, folder) as server:
             runs = [server, *server.others]
             groups = {"chatd": [each.run.child.pid for each in runs],
                       **{name: [each["pid"] for each in service["members"]]

@@ -66,6 +66,7 @@ def drop_keyspaces():
         session().execute(f"DROP KEYSPACE IF EXISTS {name}")
     if _made:
         session().cluster.shutdown()
+        session.cache_clear()
     _made.clear()
 
 

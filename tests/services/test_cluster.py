@@ -2,7 +2,9 @@
 """Three chatd as one server, over one Kafka topic, one Cassandra keyspace and etcd: what was sent is
 there whoever dies, and users call any member."""
 
+import json
 import secrets
+import subprocess
 import sys
 import uuid
 
@@ -70,3 +72,17 @@ def test_who_dies_takes_nothing_with_it(make_members):
     for n, user in enumerate(users):
         with cluster.connect((n + 1) % 3, user, timeout=60) as client:
             assert len(client.bodies(chat="group")) == 12
+
+
+def test_the_benchmark_of_clusters_works(up, build, tmp_path):
+    for name in ("kafka", "cassandra", "etcd"):
+        up(name)
+    out = tmp_path / "out.json"
+    done = subprocess.run([sys.executable, ROOT / "tools/bench", "--build", build, "--dir", tmp_path, "--smoke",
+                           "--json", out, "cluster"],
+                          capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {row["label"]: row for row in json.loads(out.read_text())["results"]}
+    assert all(row["deliveries_per_s"] > 0 for row in rows.values())
+    assert set(rows["one"]["cpu_us"]) == {"chatd", "kafka", "cassandra"}
+    assert set(rows["three"]["cpu_us"]) == {"chatd", "kafka", "cassandra", "etcd", "redis"}
