@@ -410,7 +410,8 @@ def suite_services(result):
 
 def suite_outages(result):
     """what users notice when a part of a cluster fails; minutes long, and only when it is named"""
-    pytest_suite("tests/services/outages.py", result, "plain")
+    for name in ("outages", "moves"):
+        pytest_suite(f"tests/services/{name}.py", result, "plain")
 
 
 ON_DEMAND = {"outages"}

@@ -35,8 +35,8 @@ def make_chatd(tmp_path, build, etcd, monkeypatch, request):
     monkeypatch.setenv("LIBCHAT_BIN", str(build))
     started = []
 
-    def make(name, *options):
-        server = Server(tmp_path / name, options=[
+    def make(name, *options, env=None):
+        server = Server(tmp_path / name, env=env, options=[
             "--shards", 2, "--etcd", etcd, "--etcd-prefix", f"{request.node.name}/",
             "--etcd-ttl-ms", TTL_MS, *options])
         started.append(server)

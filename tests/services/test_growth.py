@@ -29,20 +29,6 @@ ALICE = DIRECT.split(":")[2]
 CHATS = {ALICE: [STAYS, MOVES, DIRECT], "bob": [STAYS, MOVES, DIRECT], "carol": [STAYS, MOVES]}
 
 
-class Door:
-    """All members as one server: each connection is made to the next of them."""
-
-    def __init__(self, cluster):
-        self.servers, self.turns = cluster.servers, itertools.count()
-
-    @property
-    def url(self):
-        return self.servers[next(self.turns) % len(self.servers)].url
-
-    def token(self, user):
-        return self.servers[0].token(user)
-
-
 def set_partitions(server, count):
     server.options[server.options.index("--partitions") + 1] = str(count)
 
@@ -101,7 +87,7 @@ def test_chats_keep_their_order_when_partitions_are_added(make_members, tmp_path
     for member in range(2):
         cluster.start(member)
     cluster.expect(4, 4, timeout=60)
-    door, dice, history = Door(cluster), random.Random(11), History()
+    door, dice, history = outages.Door(cluster), random.Random(11), History()
     with outages.connect(door, ALICE, "maker") as maker:
         for chat in (STAYS, MOVES):
             maker.create(chat, "bob", "carol")
