@@ -55,7 +55,8 @@ def start(services, name, count):
     classes = jars.get(services, name, ARTIFACTS)
     ports = [(free_port(), free_port()) for _ in range(count)]
     voters = ",".join(f"{i + 1}@127.0.0.1:{control}" for i, (_, control) in enumerate(ports))
-    cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+    # Not with "-" in front, or it is taken for an option.
+    cluster = base64.urlsafe_b64encode(b"c" + secrets.token_bytes(15)).decode().rstrip("=")
     services.add(name, {"brokers": ",".join(f"127.0.0.1:{port}" for port, _ in ports)})
     say(f"starting {count} Kafka broker(s)")
     for index, (port, control) in enumerate(ports, 1):
