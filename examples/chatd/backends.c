@@ -22,7 +22,7 @@
 
 #define LINE_BYTES     1024u
 #define MAX_PROPERTIES 64u
-#define OPEN_MS        10000u
+#define OPEN_MS        30000u /* brokers that have just started take some time to agree */
 #define MIGRATE_MS     120000u
 /* An append waits for Kafka as long as it takes; what is not known after that ends the server. */
 #define DELIVERY_MS    3600000u
