@@ -306,7 +306,7 @@ static chat_status make_room(coming *c)
     uint32_t max = c->devices->rules->max_devices;
     uint32_t n_known = c->n_known;
     for (uint32_t i = 0; max > 0 && n_known >= max && i < MAX_FORGOTTEN; i++, n_known--) {
-        other found;
+        other found = {.id = {NULL, 0}};
         if (!longest_unseen(c, &last, &found))
             return CHAT_ERR_LIMIT;
         forget_other(c, &found);
