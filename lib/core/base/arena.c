@@ -54,12 +54,6 @@ void chat__arena_reset(chat__arena *arena)
     }
 }
 
-uint8_t *chat__arena_peek(chat__arena *arena, size_t *out_room)
-{
-    *out_room = arena->blocks == NULL ? 0 : arena->blocks->cap - arena->used;
-    return *out_room == 0 ? NULL : (uint8_t *)arena->blocks + HEAD_BYTES + arena->used;
-}
-
 void *chat__arena_get(chat__arena *arena, size_t bytes)
 {
     if (bytes > arena->max_bytes)

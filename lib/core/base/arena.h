@@ -25,10 +25,6 @@ void chat__arena_reset(chat__arena *arena);
 /* Aligned for any type, not zeroed. NULL when out of memory or above `max_bytes`. */
 void *chat__arena_get(chat__arena *arena, size_t bytes);
 
-/* Where chat__arena_get() would begin, and how many bytes it has there without more memory: for
-   what says its length only when it is written. */
-uint8_t *chat__arena_peek(chat__arena *arena, size_t *out_room);
-
 /* A copy of the bytes; `data` is NULL on failure (and for an empty view). */
 chat_view chat__arena_copy(chat__arena *arena, chat_view bytes);
 

@@ -12,9 +12,8 @@
 
 int chat_id_is_valid(chat_view id)
 {
-    if (id.data == NULL || id.len == 0 || id.len > CHAT_ID_MAX_BYTES)
-        return 0;
-    return chat__utf8_is_plain(id) || (chat__utf8_is_valid(id) && !chat__utf8_has_control(id));
+    return id.data != NULL && id.len > 0 && id.len <= CHAT_ID_MAX_BYTES &&
+           chat__utf8_is_valid(id) && !chat__utf8_has_control(id);
 }
 
 int chat_group_id_is_valid(chat_view id)

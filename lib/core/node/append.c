@@ -114,7 +114,7 @@ void chat__owner_append(chat__node *node, const chat_frame *submit, uint32_t n_m
 {
     chat_frame payload;
     if (submit->kind == CHAT_FRAME_SEND) {
-        chat__frame_begin(&payload, CHAT_FRAME_MSG);
+        chat_frame_init(&payload, CHAT_FRAME_MSG);
         CHAT_FRAME_SET(&payload, CID, cid, submit->cid);
         CHAT_FRAME_SET(&payload, BODY, body, submit->body);
         CHAT_FRAME_SET(&payload, COUNT, count, n_members);

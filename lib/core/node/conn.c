@@ -8,8 +8,6 @@
 #include "node/internal.h"
 #include "base/alloc.h"
 
-#include "wire/wire.h"
-
 #include <string.h>
 
 #define SLOT_BITS 32u
@@ -442,7 +440,7 @@ void chat__node_receive(chat__node *node, chat__conn id, chat_view message)
         refuse_bytes(node, conn, CHAT_ERR_LIMIT, NULL);
         return;
     }
-    chat__frame_begin(&frame, (chat_frame_type)0);
+    chat_frame_init(&frame, (chat_frame_type)0);
     chat_status status =
         chat_frame_decode(node->decoder, (chat_encoding)conn->encoding, message, &frame);
     if (status == CHAT_OK && chat_frame_direction(frame.type) != 'c' &&

@@ -12,8 +12,6 @@
 #include "node/resume.h"
 #include "node/trail.h"
 
-#include "wire/wire.h"
-
 #include <string.h>
 
 static int is_record_type(uint64_t type)
@@ -138,7 +136,7 @@ static void answer_origin(chat__node *node, const chat_frame *push)
     request_is_over(node, conn);
     if (conn == NULL)
         return;
-    chat__frame_begin(&out, push->kind == CHAT_FRAME_MSG ? CHAT_FRAME_SENT : CHAT_FRAME_RESULT);
+    chat_frame_init(&out, push->kind == CHAT_FRAME_MSG ? CHAT_FRAME_SENT : CHAT_FRAME_RESULT);
     if (push->kind == CHAT_FRAME_MARKER) {
         CHAT_FRAME_SET(&out, CHAT, chat, push->of);
         CHAT_FRAME_SET(&out, SEQ, seq, push->read_seq);
@@ -257,7 +255,7 @@ void chat__deliver_answer(chat__node *node, const chat_frame *answer)
 static void emit_receipt(chat__node *node, const chat__node_conn *conn, const chat__msg *msg)
 {
     chat_frame out;
-    chat__frame_begin(&out, CHAT_FRAME_DELIVERED);
+    chat_frame_init(&out, CHAT_FRAME_DELIVERED);
     CHAT_FRAME_SET(&out, TO, to, msg->from);
     CHAT_FRAME_SET(&out, CHAT, chat, msg->chat);
     CHAT_FRAME_SET(&out, USER, user, chat__conn_user(conn));
@@ -270,18 +268,19 @@ static void emit_receipt(chat__node *node, const chat__node_conn *conn, const ch
         (void)chat__node_emit_link(node, to_node, &out); /* the next receipt covers it */
 }
 
-void chat__deliver_receipt(chat__node *node, chat_frame *delivered)
+void chat__deliver_receipt(chat__node *node, const chat_frame *delivered)
 {
+    chat_frame out = *delivered;
     chat__user *user = chat__map_get(&node->users, delivered->to);
     if (user != NULL && chat__hide_is_in(node, user, delivered->user, delivered->chat))
         return;
-    delivered->type = CHAT_FRAME_RECEIPT;
-    delivered->has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_TO);
+    out.type = CHAT_FRAME_RECEIPT;
+    out.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_TO);
     for (chat__node_conn *conn = user != NULL ? user->conns : NULL; conn != NULL;
          conn = conn->next) {
         if (conn->session.state != CHAT__SESSION_HELLO &&
             conn->session.unsent_bytes <= node->limits.max_unsent_bytes)
-            chat__conn_write_frame(node, conn, delivered);
+            chat__conn_write_frame(node, conn, &out);
     }
 }
 

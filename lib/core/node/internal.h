@@ -7,7 +7,6 @@
 
 #include "base/arena.h"
 #include "base/bucket.h"
-#include "base/buf.h"
 #include "base/heap.h"
 #include "base/map.h"
 #include "base/pool.h"
@@ -244,10 +243,9 @@ struct chat__node {
     chat_decoder *decoder;     /* for what comes from outside */
     chat_decoder *row_decoder; /* for payloads, while an outside frame is in use */
     chat__arena arena;
-    chat__pool pool;          /* what comes and goes with a message: ops, msgs, cids */
-    chat__buf effects;        /* see effects.c */
-    size_t effects_at;        /* taken out up to here */
-    chat__effect last_effect; /* not in `effects` yet; type 0: there is none */
+    chat__pool pool; /* what comes and goes with a message: ops, msgs, cids */
+    chat__effect *effects;
+    size_t n_effects, next_effect, effects_cap;
     chat__heap timers;
     chat__node_conn **slots; /* by connection number */
     uint32_t *generations;
@@ -288,12 +286,8 @@ struct chat__node {
     chat__trail *trail;
 };
 
-/* --- effects.c --- */
-int chat__node_has_effects(const chat__node *node);
-/* All were taken out: begin anew. */
-void chat__node_forget_effects(chat__node *node);
-/* A zeroed effect at the end of the queue, to be filled in before the next; NULL when out of
-   memory. Writes, links, appends and cursors have only the first fields: see node.h. */
+/* --- node.c --- */
+/* A zeroed effect at the end of the queue; NULL when out of memory. */
 chat__effect *chat__node_emit(chat__node *node, chat__effect_type type);
 /* Encode into the arena; an empty view on failure. */
 chat_view chat__node_encode(chat__node *node, chat_encoding encoding, const chat_frame *frame);
@@ -303,8 +297,6 @@ chat__effect *chat__node_emit_about(chat__node *node, chat__effect_type type, ch
 /* Send a frame to another node. CHAT_OK, CHAT_ERR_NOMEM. */
 chat_status chat__node_emit_link(chat__node *node, uint32_t to_node, const chat_frame *frame);
 void chat__node_log(chat__node *node, const char *text);
-
-/* --- node.c --- */
 void *chat__node_alloc(chat__node *node, size_t bytes);
 void chat__node_dealloc(chat__node *node, void *ptr);
 /* `extra` bytes of storage; NULL when out of memory or above max_pending. */
@@ -463,8 +455,7 @@ void chat__deliver_live(chat__node *node, chat__node_conn *conn, const chat__liv
 /* A message came while the user is away. */
 void chat__deliver_away(chat__node *node, chat_view user, const chat__msg *msg);
 void chat__deliver_answer(chat__node *node, const chat_frame *answer);
-/* Makes a receipt of the frame. */
-void chat__deliver_receipt(chat__node *node, chat_frame *delivered);
+void chat__deliver_receipt(chat__node *node, const chat_frame *delivered);
 void chat__deliver_acked(chat__node *node, chat__node_conn *conn, uint64_t n);
 /* The client has the gap of the chat up to `seq`. */
 void chat__deliver_filled(chat__node *node, chat__node_conn *conn, chat_view chat, uint64_t seq);

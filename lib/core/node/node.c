@@ -17,7 +17,8 @@
 #include <string.h>
 
 #define NEVER           UINT64_MAX
-#define EFFECTS_MAX     ((size_t)1 << 20)
+#define EFFECTS_MIN     64u
+#define EFFECTS_MAX     (1u << 20)
 #define ARENA_MAX_BYTES (256u << 20)
 /* A node frame carries a client's frame and a little more. */
 #define NODE_FRAME_EXTRA 65536u
@@ -91,7 +92,6 @@ chat_status chat__node_new(const chat__node_options *options, chat__node **out)
     take_limits(node, options);
     chat__pool_init(&node->pool, &node->allocator);
     chat__arena_init(&node->arena, &node->allocator, ARENA_MAX_BYTES);
-    chat__buf_init(&node->effects, &node->allocator, EFFECTS_MAX * sizeof(chat__effect));
     chat__heap_init(&node->timers, &node->allocator, options->max_connections);
     chat__map_init(&node->users, &node->allocator, options->max_connections, options->seed);
     chat__map_init(&node->rooms, &node->allocator, SIZE_MAX, options->seed);
@@ -155,7 +155,7 @@ void chat__node_free(chat__node *node)
     chat_decoder_free(node->decoder);
     chat_decoder_free(node->row_decoder);
     chat__alloc_free(&allocator, node->is_lost);
-    chat__buf_done(&node->effects);
+    chat__alloc_free(&allocator, node->effects);
     chat__alloc_free(&allocator, node);
 }
 
@@ -167,6 +167,94 @@ void *chat__node_alloc(chat__node *node, size_t bytes)
 void chat__node_dealloc(chat__node *node, void *ptr)
 {
     chat__alloc_free(&node->allocator, ptr);
+}
+
+/* --- effects --- */
+
+chat__effect *chat__node_emit(chat__node *node, chat__effect_type type)
+{
+    if (node->n_effects == node->effects_cap) {
+        size_t cap = node->effects_cap == 0 ? EFFECTS_MIN : node->effects_cap * 2;
+        chat__effect *effects = NULL;
+        if (cap <= EFFECTS_MAX)
+            effects = chat__alloc_resize(&node->allocator, node->effects, cap * sizeof *effects);
+        if (effects == NULL)
+            return NULL;
+        node->effects = effects;
+        node->effects_cap = cap;
+    }
+    chat__effect *effect = &node->effects[node->n_effects++];
+    memset(effect, 0, sizeof *effect);
+    effect->type = type;
+    return effect;
+}
+
+/* An empty view stays empty. */
+static int copy_view(chat__node *node, chat_view from, chat_view *out)
+{
+    *out = chat__arena_copy(&node->arena, from);
+    return out->len == from.len;
+}
+
+chat__effect *chat__node_emit_about(chat__node *node, chat__effect_type type, chat_view chat,
+                                    chat_view user, chat_view device)
+{
+    if (!copy_view(node, chat, &chat) || !copy_view(node, user, &user) ||
+        !copy_view(node, device, &device))
+        return NULL;
+    chat__effect *effect = chat__node_emit(node, type);
+    if (effect == NULL)
+        return NULL;
+    effect->chat = chat;
+    effect->user = user;
+    effect->device = device;
+    return effect;
+}
+
+chat_status chat__node_next_effect(chat__node *node, chat__effect *out)
+{
+    while (node->next_effect == node->n_effects) {
+        if (!chat__fanout_serve(node))
+            return CHAT_EMPTY;
+    }
+    *out = node->effects[node->next_effect++];
+    return CHAT_OK;
+}
+
+chat_view chat__node_encode(chat__node *node, chat_encoding encoding, const chat_frame *frame)
+{
+    chat_view none = {NULL, 0};
+    size_t cap = chat_frame_size_bound(encoding, frame);
+    uint8_t *bytes = chat__arena_get(&node->arena, cap);
+    size_t len = 0;
+    chat_status status = CHAT_ERR_NOMEM;
+    if (bytes != NULL && encoding == CHAT_ENCODING_CBOR)
+        status = chat__frame_encode_own(frame, bytes, cap, &len);
+    else if (bytes != NULL)
+        status = chat_frame_encode(encoding, frame, bytes, cap, &len);
+    if (status != CHAT_OK)
+        return none;
+    return chat__view(bytes, len);
+}
+
+chat_status chat__node_emit_link(chat__node *node, uint32_t to_node, const chat_frame *frame)
+{
+    if (node->is_lost[to_node])
+        return CHAT_OK; /* it finds out when it is found */
+    chat_view bytes = chat__node_encode(node, CHAT_ENCODING_CBOR, frame);
+    chat__effect *effect = bytes.len > 0 ? chat__node_emit(node, CHAT__EFFECT_LINK) : NULL;
+    if (effect == NULL)
+        return CHAT_ERR_NOMEM;
+    effect->to_node = to_node;
+    effect->bytes = bytes;
+    return CHAT_OK;
+}
+
+void chat__node_log(chat__node *node, const char *text)
+{
+    chat__effect *effect = chat__node_emit(node, CHAT__EFFECT_LOG);
+    if (effect != NULL)
+        effect->text = text;
 }
 
 /* --- operations that wait for storage --- */
@@ -240,8 +328,9 @@ static void close_drained(chat__node *node)
 void chat__node_begin(chat__node *node, uint64_t mono_ms, uint64_t unix_ms)
 {
     /* Effects that nobody took stay; what they point at stays with them. */
-    if (!chat__node_has_effects(node)) {
-        chat__node_forget_effects(node);
+    if (node->next_effect == node->n_effects) {
+        node->n_effects = 0;
+        node->next_effect = 0;
         chat__arena_reset(&node->arena);
         free_dead(node);
     }
@@ -299,7 +388,7 @@ void chat__node_drain(chat__node *node, uint32_t retry_after_ms)
 
 int chat__node_is_idle(const chat__node *node)
 {
-    return node->n_ops == 0 && node->n_submitted == 0 && !chat__node_has_effects(node) &&
+    return node->n_ops == 0 && node->n_submitted == 0 && node->next_effect == node->n_effects &&
            node->first_fan == NULL && (!node->is_draining || node->n_conns == 0);
 }
 

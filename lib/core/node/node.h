@@ -146,28 +146,24 @@ typedef enum chat__effect_type {
 #define CHAT__BLOCKS_BY_OTHERS 1u
 #define CHAT__WHO_MAX          256u
 
-/* Only the fields of its type are set. Those of the frequent types come first: see effects.c. */
 typedef struct chat__effect {
     chat__effect_type type;
-    uint32_t to_node;
+    chat_status status;
     chat__conn conn;
-    chat_view bytes;
-    uint64_t share; /* WRITE: not 0: the same `bytes` as of all others with this number */
-    /* up to here WRITE and LINK */
     uint64_t tag;
     uint64_t id;
-    chat_view chat;
-    uint32_t kind;
-    uint32_t partition;
-    /* APPEND */
-    chat_view user;
-    chat_view device;
     uint64_t seq;
     uint64_t after;
-    /* CURSOR */
     uint64_t before;
+    uint64_t share; /* WRITE: not 0: the same `bytes` as of all others with this number */
+    uint32_t kind;
     uint32_t limit;
-    chat_status status;
+    uint32_t partition;
+    uint32_t to_node;
+    chat_view chat;
+    chat_view user;
+    chat_view device;
+    chat_view bytes;
     chat_view_list names;
     chat_view_list devices;
     const char *text;

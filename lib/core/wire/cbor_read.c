@@ -18,8 +18,6 @@ enum { UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE };
 #define SIMPLE_TRUE  21u
 #define SIMPLE_BYTE  24u
 #define SIMPLE_MIN   32u
-/* Numbers below are in the first byte of an item. */
-#define SHORT_KEYS 24u
 
 typedef struct reader {
     const uint8_t *at;
@@ -269,56 +267,11 @@ static chat_status read_value(reader *in, uint64_t key, fields *to)
     }
 }
 
-static void note(fields *to, uint64_t bit, chat_status status)
-{
-    to->seen |= bit;
-    if (status == CHAT_OK)
-        to->good |= bit;
-    if (status == CHAT_ERR_ARG)
-        to->bad |= bit;
-}
-
-/* What nearly all pairs are: a key of one byte that is new, and a definite text or a number as the
-   table has it. CHAT_EMPTY: it is something else, and nothing was taken. */
-static inline chat_status read_common_pair(reader *in, fields *to)
-{
-    reader at = *in;
-    head item;
-    if (left(&at) < 2 || *at.at >= SHORT_KEYS)
-        return CHAT_EMPTY;
-    unsigned key = *at.at++;
-    const chat__wire_field *field = &chat__wire_fields[key];
-    uint64_t bit = CHAT_FIELD_BIT(key);
-    chat_status status = CHAT_OK;
-    if ((to->seen & bit) != 0 || read_head(&at, &item) != CHAT_OK || item.info == INDEFINITE)
-        return CHAT_EMPTY;
-    if (item.major == TEXT && field->kind != CHAT__WIRE_NONE && field->kind <= CHAT__WIRE_TEXT) {
-        chat_view text = chat__view(at.at, (size_t)item.value);
-        if (item.value > left(&at))
-            return CHAT_EMPTY;
-        at.at += text.len;
-        *chat__wire_text_at(to->frame, field) = text;
-        status = in->is_own ? CHAT_OK : chat__wire_check_text(field, text);
-    } else if (item.major == UNSIGNED &&
-               (field->kind == CHAT__WIRE_U64 || field->kind == CHAT__WIRE_UINT)) {
-        *chat__wire_number_at(to->frame, field) = item.value;
-        status = chat__wire_check_number(field, item.value);
-    } else {
-        return CHAT_EMPTY;
-    }
-    in->at = at.at;
-    note(to, bit, status);
-    return status == CHAT_ERR_ARG ? CHAT_OK : status;
-}
-
 /* One key and its value. */
 static chat_status read_pair(reader *in, fields *to)
 {
     head key;
-    chat_status status = read_common_pair(in, to);
-    if (status != CHAT_EMPTY)
-        return status;
-    status = read_head(in, &key);
+    chat_status status = read_head(in, &key);
     if (status != CHAT_OK)
         return status;
     if (key.major != UNSIGNED || key.value >= CHAT__WIRE_N_KEYS) {
@@ -331,8 +284,12 @@ static chat_status read_pair(reader *in, fields *to)
         to->bad |= 1;
         return skip(in, 1);
     }
+    to->seen |= bit;
     status = read_value(in, key.value, to);
-    note(to, bit, status);
+    if (status == CHAT_OK)
+        to->good |= bit;
+    if (status == CHAT_ERR_ARG)
+        to->bad |= bit;
     return status == CHAT_ERR_ARG ? CHAT_OK : status;
 }
 

@@ -20,37 +20,35 @@ typedef struct writer {
     int is_full;
 } writer;
 
-static void put_long_head(writer *to, uint8_t major, uint64_t value)
+static size_t head_len(uint64_t value)
 {
-    size_t len = value <= 0xff ? 2 : value <= 0xffff ? 3 : value <= 0xffffffff ? 5 : 9;
+    return value < 24 ? 1 : value <= 0xff ? 2 : value <= 0xffff ? 3 : value <= 0xffffffff ? 5 : 9;
+}
+
+static inline void put_head(writer *to, uint8_t major, uint64_t value)
+{
+    size_t len = head_len(value);
     uint8_t *at = to->at;
     if ((size_t)(to->end - at) < len) {
         to->is_full = 1;
         return;
     }
     to->at += len;
-    if (len == 9) {
-        at[0] = major | 27;
-        chat__store64be(at + 1, value);
-    } else if (len == 5) {
-        at[0] = major | 26;
-        chat__store32be(at + 1, (uint32_t)value);
+    if (len == 1) {
+        at[0] = (uint8_t)(major | value);
+    } else if (len == 2) {
+        at[0] = major | 24;
+        at[1] = (uint8_t)value;
     } else if (len == 3) {
         at[0] = major | 25;
         chat__store16be(at + 1, (uint16_t)value);
+    } else if (len == 5) {
+        at[0] = major | 26;
+        chat__store32be(at + 1, (uint32_t)value);
     } else {
-        at[0] = major | 24;
-        at[1] = (uint8_t)value;
+        at[0] = major | 27;
+        chat__store64be(at + 1, value);
     }
-}
-
-/* Keys, types and lengths of names are one byte. */
-static inline void put_head(writer *to, uint8_t major, uint64_t value)
-{
-    if (value < 24 && to->at != to->end)
-        *to->at++ = (uint8_t)(major | value);
-    else
-        put_long_head(to, major, value);
 }
 
 static inline void put_text(writer *to, chat_view text)
@@ -96,7 +94,7 @@ chat_status chat__wire_cbor_write(const chat_frame *frame, uint8_t *out, size_t 
 {
     writer to = {out, out + cap, 0};
     uint64_t has = frame->has & chat__frame_allowed(frame->type);
-    put_head(&to, MAP, chat__count_bits(has) + 1u);
+    put_head(&to, MAP, (uint64_t)__builtin_popcountll(has) + 1);
     put_head(&to, UNSIGNED, 0);
     put_head(&to, UNSIGNED, frame->type);
     for (; has != 0 && !to.is_full; has &= has - 1) {

@@ -6,6 +6,15 @@
 
 #include <chat/id.h>
 
+/* Whether it is printable ASCII: most ids are, and then no look at characters is needed. */
+static int is_plain(chat_view text)
+{
+    unsigned odd = 0;
+    for (size_t i = 0; i < text.len; i++)
+        odd |= (uint8_t)(text.data[i] - 0x20u) >= 0x5fu;
+    return odd == 0;
+}
+
 static int is_direct_or_group(chat_view chat)
 {
     chat_view members[2];
@@ -13,7 +22,16 @@ static int is_direct_or_group(chat_view chat)
         return chat_direct_members(chat, members) == CHAT_OK;
     if (chat__view_starts_with(chat, "me:"))
         return chat_self_user(chat, members) == CHAT_OK;
+    if (chat.len > 0 && chat.len <= CHAT_ID_MAX_BYTES && is_plain(chat))
+        return 1;
     return chat_group_id_is_valid(chat);
+}
+
+static int is_id(chat_view id)
+{
+    if (id.len == 0 || id.len > CHAT_ID_MAX_BYTES)
+        return 0;
+    return is_plain(id) || chat_id_is_valid(id);
 }
 
 static int is_text(chat_view text, size_t max)
@@ -27,7 +45,7 @@ chat_status chat__wire_check_text(const chat__wire_field *field, chat_view text)
 {
     int is_good = field->kind == CHAT__WIRE_TEXT   ? is_text(text, field->max)
                   : field->kind == CHAT__WIRE_CHAT ? is_direct_or_group(text)
-                                                   : chat_id_is_valid(text);
+                                                   : is_id(text);
     if (is_good)
         return CHAT_OK;
     return chat__utf8_is_valid(text) ? CHAT_ERR_ARG : CHAT_ERR_SYNTAX;
@@ -46,7 +64,7 @@ static int is_good_list(const chat__wire_field *field, const chat_view_list *lis
     if (list->n_items > field->max)
         return 0;
     for (size_t i = 0; i < list->n_items; i++) {
-        if (!chat_id_is_valid(list->items[i]))
+        if (!is_id(list->items[i]))
             return 0;
     }
     return 1;

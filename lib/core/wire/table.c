@@ -32,12 +32,23 @@ enum {
         N_TYPES
 };
 
-const uint8_t chat__wire_places[CHAT__WIRE_N_NUMBERS] = {
+#define N_NUMBERS 256u
+#define NO_PLACE  0
+
+/* By number: place + 1. */
+static const uint8_t PLACES[N_NUMBERS] = {
 #define TYPE_INDEX(NAME, number, json, direction, required, optional, text)                        \
     [number] = PLACE_##NAME + 1,
     CHAT_FRAME_TABLE(TYPE_INDEX)
 #undef TYPE_INDEX
 };
+
+const chat__wire_type *chat__wire_type_of(uint32_t number)
+{
+    if (number >= N_NUMBERS || PLACES[number] == NO_PLACE)
+        return NULL;
+    return &chat__wire_types[PLACES[number] - 1];
+}
 
 const chat__wire_type *chat__wire_type_named(chat_view name)
 {

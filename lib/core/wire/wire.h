@@ -55,18 +55,8 @@ typedef struct chat__wire_type {
 /* All types in the order of the table, closed by a row with number 0. */
 extern const chat__wire_type chat__wire_types[];
 
-/* By number: place in the table + 1, 0: none. */
-#define CHAT__WIRE_N_NUMBERS 256u
-extern const uint8_t chat__wire_places[CHAT__WIRE_N_NUMBERS];
-
-/* NULL: not in the table. */
-static inline const chat__wire_type *chat__wire_type_of(uint32_t number)
-{
-    if (number >= CHAT__WIRE_N_NUMBERS || chat__wire_places[number] == 0)
-        return NULL;
-    return &chat__wire_types[chat__wire_places[number] - 1];
-}
-
+/* NULL: not in the table. Constant time. */
+const chat__wire_type *chat__wire_type_of(uint32_t number);
 /* By name in JSON; NULL: not in the table. */
 const chat__wire_type *chat__wire_type_named(chat_view name);
 /* Key of a field by its name in JSON, 0: not in the table. */
@@ -75,14 +65,6 @@ uint32_t chat__wire_key_named(chat_view name);
 /* Masks of a type, 0 for an unknown one. */
 uint64_t chat__frame_required(uint32_t type);
 uint64_t chat__frame_allowed(uint32_t type);
-
-/* Begin a frame that is filled in right here: a field that is not in `has` is not set at all. */
-static inline void chat__frame_begin(chat_frame *frame, chat_frame_type type)
-{
-    frame->struct_size = (uint32_t)sizeof *frame;
-    frame->type = (uint32_t)type;
-    frame->has = 0;
-}
 
 /* Whether it counts in the device's stream: `msg`, `chat`, `change` or `note` without `r`. */
 static inline int chat__frame_is_stream(const chat_frame *frame)

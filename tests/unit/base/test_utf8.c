@@ -128,23 +128,6 @@ static void a_bad_byte_is_found_at_any_place(void **state)
     assert_false(chat__utf8_has_control(chat__view(NULL, 0)));
 }
 
-static void plain_is_what_is_printable_ascii_at_any_place(void **state)
-{
-    uint8_t text[20];
-    (void)state;
-    for (size_t len = 1; len <= sizeof text; len++) {
-        for (size_t at = 0; at < len; at++) {
-            for (unsigned byte = 0; byte < 256; byte++) {
-                memset(text, byte < 0x80 ? '~' : ' ', sizeof text);
-                text[at] = (uint8_t)byte;
-                assert_int_equal(chat__utf8_is_plain(chat__view(text, len)),
-                                 byte >= 0x20 && byte < 0x7f);
-            }
-        }
-    }
-    assert_true(chat__utf8_is_plain(chat__view(NULL, 0)));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,7 +135,6 @@ int main(void)
         cmocka_unit_test(all_boundaries_of_4_bytes_are_judged_right),
         cmocka_unit_test(every_code_point_but_the_surrogates_is_valid),
         cmocka_unit_test(a_bad_byte_is_found_at_any_place),
-        cmocka_unit_test(plain_is_what_is_printable_ascii_at_any_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
