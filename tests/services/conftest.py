@@ -20,6 +20,16 @@ def services(*args, env=None, is_ok=True):
     return done
 
 
+def primary_of(found, name):
+    """A server of this Redis that is a primary now; it may have been a replica at the start."""
+    for index, address in enumerate(found["where"]["servers"].split(","), 1):
+        role = subprocess.run(["redis-cli", "-p", address.rsplit(":", 1)[1], "ROLE"], text=True,
+                              capture_output=True, timeout=10, check=False).stdout
+        if role.startswith("master"):
+            return f"{name}-{index}"
+    raise AssertionError(f"{name} has no primary")
+
+
 @pytest.fixture(scope="session")
 def up():
     """up("cassandra") starts a service and gives what `status` says of it."""

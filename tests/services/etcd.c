@@ -122,7 +122,8 @@ typedef struct watcher {
     chat__etcd_members *members;
     chat__etcd_http *http;
     chat__etcd_members_event event;
-    char told[64]; /* addresses of those who are there */
+    char told[64];                         /* addresses of those who are there */
+    const chat_lease *kept[LEASE_HOLDERS]; /* alive, while it waits */
 } watcher;
 
 static void watch_turn(watcher *v, uint64_t now_ms)
@@ -153,8 +154,8 @@ static int is_news(watcher *v)
     return 1;
 }
 
-/* The next news; `lease` is kept alive meanwhile. */
-static void next_of(watcher *v, const lease_world *world, const chat_lease *lease)
+/* The next news; leases are kept alive meanwhile. */
+static void next_of(watcher *v, const lease_world *world)
 {
     uint64_t end_ms = time_now(NULL).mono_ms + 10 * TTL_MS;
     for (;;) {
@@ -163,17 +164,17 @@ static void next_of(watcher *v, const lease_world *world, const chat_lease *leas
         watch_turn(v, now_ms);
         if (chat__etcd_members_next_event(v->members, &v->event) == CHAT_OK && is_news(v))
             return;
-        if (lease != NULL)
-            lease->process(lease->ctx, world->now(world->ctx));
+        for (size_t i = 0; i < LEASE_HOLDERS && v->kept[i] != NULL; i++)
+            v->kept[i]->process(v->kept[i]->ctx, world->now(world->ctx));
         struct pollfd wait = {chat__etcd_http_fd(v->http), POLLIN, 0};
         (void)poll(&wait, 1, 10);
     }
 }
 
-static void expect(watcher *v, const lease_world *world, const chat_lease *lease,
-                   chat__etcd_members_event_type type, const char *address)
+static void expect(watcher *v, const lease_world *world, chat__etcd_members_event_type type,
+                   const char *address)
 {
-    next_of(v, world, lease);
+    next_of(v, world);
     assert_int_equal(v->event.type, type);
     if (address != NULL)
         assert_string_equal(v->event.member->address, address);
@@ -200,19 +201,22 @@ static void watch_members(const lease_world *world)
     chat_lease two;
     assert_int_equal(chat__etcd_http_new(&of_http, &v.http), CHAT_OK);
     assert_int_equal(chat__etcd_members_new(&options, &v.members), CHAT_OK);
-    expect(&v, world, NULL, CHAT__ETCD_MEMBERS_KNOWN, NULL);
+    expect(&v, world, CHAT__ETCD_MEMBERS_KNOWN, NULL);
     open_lease(world, 0, "1.1.1.1:1", &one);
-    expect(&v, world, &one, CHAT__ETCD_MEMBER_IS, "1.1.1.1:1");
+    v.kept[0] = &one;
+    expect(&v, world, CHAT__ETCD_MEMBER_IS, "1.1.1.1:1");
     assert_string_equal(v.event.member->name, "n\"\\");
     assert_int_equal(v.event.member->n_numbers, 1);
     open_lease(world, 1, "2.2.2.2:2", &two);
-    expect(&v, world, &two, CHAT__ETCD_MEMBER_IS, "2.2.2.2:2");
+    v.kept[1] = &two;
+    expect(&v, world, CHAT__ETCD_MEMBER_IS, "2.2.2.2:2");
     assert_non_null(restart);
     assert_int_equal(system(restart), 0); /* killed, and back with what it had */
     two.release(two.ctx, world->now(world->ctx));
-    expect(&v, world, &two, CHAT__ETCD_MEMBER_LEFT, "2.2.2.2:2");
+    expect(&v, world, CHAT__ETCD_MEMBER_LEFT, "2.2.2.2:2");
+    v.kept[0] = NULL;
     world->kill(world->ctx, 0);
-    expect(&v, world, NULL, CHAT__ETCD_MEMBER_LEFT, "1.1.1.1:1");
+    expect(&v, world, CHAT__ETCD_MEMBER_LEFT, "1.1.1.1:1");
     chat__etcd_members_free(v.members);
     chat__etcd_http_free(v.http);
 }
