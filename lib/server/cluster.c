@@ -337,7 +337,8 @@ static void write_setup(const chat_server *server, char *out, size_t cap)
     uint32_t check = 0;
     size_t len = 0;
     if (cluster == NULL || server->options.partitions % server->options.slots != 0)
-        len = (size_t)snprintf(out, cap, "partitions=%" PRIu64 " ", server->options.partitions);
+        len = (size_t)snprintf(out, cap, "partitions=%" PRIu64 "%s", server->options.partitions,
+                               cluster != NULL ? " " : "");
     if (cluster == NULL)
         return;
     if (server->placer != NULL) {
