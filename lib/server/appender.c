@@ -146,14 +146,8 @@ void chat__appender_free(chat__appender *appender)
     /* What waits to be appended is on its way of its shard, too. */
     for (uint32_t i = 0; appender->of_shards != NULL && i < CHAT__SERVER_MAX_SHARDS; i++)
         free_flights(appender, &appender->of_shards[i]);
-    chat__batch *batch = appender->has_box ? chat__mailbox_take(&appender->box) : NULL;
-    while (batch != NULL) {
-        chat__batch *next = batch->next;
-        chat__batch_free(&allocator, batch);
-        batch = next;
-    }
     if (appender->has_box)
-        chat__mailbox_done(&appender->box);
+        chat__mailbox_done(&appender->box, &allocator);
     if (appender->has_sync) {
         uv_cond_destroy(&appender->open_wake);
         uv_mutex_destroy(&appender->mutex);

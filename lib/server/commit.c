@@ -35,7 +35,7 @@ chat_status chat__committer_init(chat__committer *committer, chat_server *server
     committer->has_sync = 1;
     return CHAT_OK;
 no_flush_box:
-    chat__mailbox_done(&committer->box);
+    chat__mailbox_done(&committer->box, &committer->server->allocator);
 no_box:
     uv_mutex_destroy(&committer->log_lock);
 no_log_lock:
@@ -47,24 +47,13 @@ no_log_wake:
     return CHAT_ERR_NOMEM;
 }
 
-static void drop(chat__committer *committer, chat__mailbox *box)
-{
-    chat__batch *batch = chat__mailbox_take(box);
-    while (batch != NULL) {
-        chat__batch *next = batch->next;
-        chat__batch_free(&committer->server->allocator, batch);
-        batch = next;
-    }
-    chat__mailbox_done(box);
-}
-
 void chat__committer_done(chat__committer *committer)
 {
     if (!committer->has_sync)
         return;
     committer->has_sync = 0;
-    drop(committer, &committer->box);
-    drop(committer, &committer->flush_box);
+    chat__mailbox_done(&committer->box, &committer->server->allocator);
+    chat__mailbox_done(&committer->flush_box, &committer->server->allocator);
     uv_mutex_destroy(&committer->log_lock);
     uv_cond_destroy(&committer->state_wake);
     uv_cond_destroy(&committer->log_wake);

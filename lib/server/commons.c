@@ -93,29 +93,17 @@ chat_status chat__commons_init(chat_server *server)
     return CHAT_OK;
 }
 
-static void free_batches(chat__commons *commons)
-{
-    const chat_allocator *allocator = &commons->server->allocator;
-    chat__batch *batch = commons->has_box ? chat__mailbox_take(&commons->box) : NULL;
-    while (batch != NULL) {
-        chat__batch *next = batch->next;
-        chat__batch_free(allocator, batch);
-        batch = next;
-    }
-    for (uint32_t i = 0; i < CHAT__COMMONS_FLIGHTS; i++)
-        if (commons->flights[i].kind == CHAT__COMMONS_QUESTION)
-            chat__batch_free(allocator, commons->flights[i].question);
-}
-
 void chat__commons_done(chat_server *server)
 {
     chat__commons *commons = server->commons;
     if (commons == NULL)
         return;
-    free_batches(commons);
+    for (uint32_t i = 0; i < CHAT__COMMONS_FLIGHTS; i++)
+        if (commons->flights[i].kind == CHAT__COMMONS_QUESTION)
+            chat__batch_free(&server->allocator, commons->flights[i].question);
     chat__commons_devices_done(commons);
     if (commons->has_box)
-        chat__mailbox_done(&commons->box);
+        chat__mailbox_done(&commons->box, &server->allocator);
     if (commons->wake_fd >= 0)
         close(commons->wake_fd);
     chat__alloc_free(&server->allocator, commons);

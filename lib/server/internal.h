@@ -90,7 +90,8 @@ typedef struct chat__mailbox {
 
 /* 0 or a libuv error. */
 int chat__mailbox_init(chat__mailbox *box);
-void chat__mailbox_done(chat__mailbox *box);
+/* Frees what is in it, too. */
+void chat__mailbox_done(chat__mailbox *box, const chat_allocator *allocator);
 /* @thread any. Whether it was empty. Takes the batch. */
 int chat__mailbox_put(chat__mailbox *box, chat__batch *batch);
 /* @thread any. All that is there, oldest first, or NULL. */

@@ -20,11 +20,6 @@ int chat__mailbox_init(chat__mailbox *box)
     return uv_mutex_init(&box->mutex);
 }
 
-void chat__mailbox_done(chat__mailbox *box)
-{
-    uv_mutex_destroy(&box->mutex);
-}
-
 int chat__mailbox_put(chat__mailbox *box, chat__batch *batch)
 {
     batch->next = NULL;
@@ -68,6 +63,16 @@ void chat__batch_free(const chat_allocator *allocator, chat__batch *batch)
     chat__question_free(allocator, batch->question);
     chat__buf_done(&batch->bytes);
     chat__alloc_free(allocator, batch);
+}
+
+void chat__mailbox_done(chat__mailbox *box, const chat_allocator *allocator)
+{
+    while (box->first != NULL) {
+        chat__batch *next = box->first->next;
+        chat__batch_free(allocator, box->first);
+        box->first = next;
+    }
+    uv_mutex_destroy(&box->mutex);
 }
 
 chat__batch *chat__shard_batch(chat__shard *shard, chat__mail_kind kind)

@@ -323,12 +323,6 @@ void chat__shard_done(chat__shard *shard)
         chat__peer_close_all(shard);
     }
     close_loop(shard);
-    chat__batch *batch = shard->has_box ? chat__mailbox_take(&shard->box) : NULL;
-    while (batch != NULL) {
-        chat__batch *next = batch->next;
-        chat__batch_free(allocator, batch);
-        batch = next;
-    }
     settle_mail(shard);
     chat__slots_done(shard);
     chat__shard_free_batches(shard);
@@ -338,7 +332,7 @@ void chat__shard_done(chat__shard *shard)
     for (uint32_t i = 0; shard->links != NULL && i < shard->server->n_shards; i++)
         chat__batch_free(allocator, shard->links[i]);
     if (shard->has_box)
-        chat__mailbox_done(&shard->box);
+        chat__mailbox_done(&shard->box, allocator);
     shard->has_box = 0;
     chat__alloc_free(allocator, shard->links);
     chat__peers_free(shard);
