@@ -16,6 +16,7 @@ typedef struct check {
     rd_kafka_queue_t *queue;
     uint64_t until_ms;
     int is_created, is_grown;
+    uint32_t topic_min; /* its min.insync.replicas; UINT32_MAX: not known */
 } check;
 
 static uint64_t now_ms(void)
@@ -90,21 +91,6 @@ static const rd_kafka_metadata_topic_t *find_topic(const check *c,
     return NULL;
 }
 
-/* The result of a question to the controller; NULL and a problem when none comes. */
-static rd_kafka_event_t *wait_result(check *c, chat_status *out_status)
-{
-    rd_kafka_event_t *event = rd_kafka_queue_poll(c->queue, left_ms(c) + TRY_MS);
-    if (event == NULL) {
-        *out_status = chat__kafka_explain(c->kafka, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
-        return NULL;
-    }
-    *out_status = CHAT_OK;
-    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        *out_status = chat__kafka_explain(c->kafka, rd_kafka_event_error(event),
-                                          rd_kafka_event_error_string(event));
-    return event;
-}
-
 static rd_kafka_AdminOptions_t *admin_options(const check *c)
 {
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(c->rk, RD_KAFKA_ADMIN_OP_ANY);
@@ -113,25 +99,51 @@ static rd_kafka_AdminOptions_t *admin_options(const check *c)
     return options;
 }
 
-static chat_status created(check *c, const rd_kafka_event_t *event)
+/* Wait for the result of a question to the controller, and see what it says. */
+static chat_status finish(check *c, rd_kafka_AdminOptions_t *admin,
+                          chat_status (*see)(check *c, rd_kafka_event_t *event))
 {
-    size_t n = 0;
-    const rd_kafka_topic_result_t **topics = rd_kafka_CreateTopics_result_topics(
-        rd_kafka_event_CreateTopics_result((rd_kafka_event_t *)event), &n);
+    chat_status status = CHAT_OK;
+    rd_kafka_event_t *event = rd_kafka_queue_poll(c->queue, left_ms(c) + TRY_MS);
+    if (event == NULL)
+        status = chat__kafka_explain(c->kafka, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
+    else if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        status = chat__kafka_explain(c->kafka, rd_kafka_event_error(event),
+                                     rd_kafka_event_error_string(event));
+    else
+        status = see(c, event);
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_AdminOptions_destroy(admin);
+    return status;
+}
+
+/* What became of the topic, the only one that was asked for; `fine` is no error. */
+static chat_status see_topic(check *c, const rd_kafka_topic_result_t **topics, size_t n,
+                             rd_kafka_resp_err_t fine)
+{
     if (n != 1)
         return chat__kafka_explain(c->kafka, RD_KAFKA_RESP_ERR__FAIL, NULL);
     rd_kafka_resp_err_t err = rd_kafka_topic_result_error(topics[0]);
-    c->is_created = 1;
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        return CHAT_OK; /* another node was quicker */
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR || err == fine)
+        return CHAT_OK;
     return chat__kafka_explain(c->kafka, err, rd_kafka_topic_result_error_string(topics[0]));
+}
+
+static chat_status created(check *c, rd_kafka_event_t *event)
+{
+    size_t n = 0;
+    const rd_kafka_topic_result_t **topics =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n);
+    c->is_created = n == 1;
+    /* Another node may have been quicker. */
+    return see_topic(c, topics, n, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS);
 }
 
 static chat_status create(check *c)
 {
     char why[256], number[16];
     const chat_kafka_options *options = &c->kafka->options;
-    chat_status status;
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
         options->topic, (int)(options->partitions > 0 ? options->partitions : DEFAULT_PARTITIONS),
         (int)options->replication, why, sizeof why);
@@ -144,29 +156,19 @@ static chat_status create(check *c)
     (void)rd_kafka_NewTopic_set_config(topic, "min.insync.replicas", number);
     rd_kafka_AdminOptions_t *admin = admin_options(c);
     rd_kafka_CreateTopics(c->rk, &topic, 1, admin, c->queue);
-    rd_kafka_event_t *event = wait_result(c, &status);
-    if (event != NULL) {
-        if (status == CHAT_OK)
-            status = created(c, event);
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_AdminOptions_destroy(admin);
+    chat_status status = finish(c, admin, created);
     rd_kafka_NewTopic_destroy(topic);
     return status;
 }
 
-static chat_status grown(check *c, const rd_kafka_event_t *event)
+static chat_status grown(check *c, rd_kafka_event_t *event)
 {
     size_t n = 0;
-    const rd_kafka_topic_result_t **topics = rd_kafka_CreatePartitions_result_topics(
-        rd_kafka_event_CreatePartitions_result((rd_kafka_event_t *)event), &n);
-    rd_kafka_resp_err_t err =
-        n == 1 ? rd_kafka_topic_result_error(topics[0]) : RD_KAFKA_RESP_ERR__FAIL;
+    const rd_kafka_topic_result_t **topics =
+        rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &n);
     c->is_grown = 1;
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return CHAT_MORE; /* when all have heard of it */
-    return chat__kafka_explain(c->kafka, err,
-                               n == 1 ? rd_kafka_topic_result_error_string(topics[0]) : NULL);
+    chat_status status = see_topic(c, topics, n, RD_KAFKA_RESP_ERR_NO_ERROR);
+    return status == CHAT_OK ? CHAT_MORE : status; /* when all have heard of it */
 }
 
 /* CHAT_MORE: it will have as many as it should. */
@@ -174,7 +176,6 @@ static chat_status grow(check *c, uint32_t n)
 {
     char why[256];
     const chat_kafka_options *options = &c->kafka->options;
-    chat_status status;
     if (c->is_grown)
         return CHAT_MORE;
     if (n % options->grow_topic != 0 || options->partitions % options->grow_topic != 0)
@@ -189,13 +190,7 @@ static chat_status grow(check *c, uint32_t n)
                                options->topic, why);
     rd_kafka_AdminOptions_t *admin = admin_options(c);
     rd_kafka_CreatePartitions(c->rk, &more, 1, admin, c->queue);
-    rd_kafka_event_t *event = wait_result(c, &status);
-    if (event != NULL) {
-        if (status == CHAT_OK)
-            status = grown(c, event);
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_AdminOptions_destroy(admin);
+    chat_status status = finish(c, admin, grown);
     rd_kafka_NewPartitions_destroy(more);
     return status;
 }
@@ -239,28 +234,27 @@ static chat_status check_partitions(check *c, const rd_kafka_metadata_topic_t *t
     return CHAT_OK;
 }
 
-static chat_status describe_configs(check *c, uint32_t *out_min)
+static chat_status described(check *c, rd_kafka_event_t *event)
 {
-    chat_status status;
+    size_t n = 0, n_entries = 0;
+    const rd_kafka_ConfigResource_t **found =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &n);
+    const rd_kafka_ConfigEntry_t **entries =
+        n == 1 ? rd_kafka_ConfigResource_configs(found[0], &n_entries) : NULL;
+    for (size_t i = 0; i < n_entries; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "min.insync.replicas") == 0 &&
+            rd_kafka_ConfigEntry_value(entries[i]) != NULL)
+            c->topic_min = (uint32_t)strtoul(rd_kafka_ConfigEntry_value(entries[i]), NULL, 10);
+    return CHAT_OK;
+}
+
+static chat_status describe_configs(check *c)
+{
     rd_kafka_ConfigResource_t *about =
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, c->kafka->options.topic);
     rd_kafka_AdminOptions_t *admin = admin_options(c);
     rd_kafka_DescribeConfigs(c->rk, &about, 1, admin, c->queue);
-    rd_kafka_event_t *event = wait_result(c, &status);
-    if (event != NULL && status == CHAT_OK) {
-        size_t n = 0, n_entries = 0;
-        const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(
-            rd_kafka_event_DescribeConfigs_result(event), &n);
-        const rd_kafka_ConfigEntry_t **entries =
-            n == 1 ? rd_kafka_ConfigResource_configs(found[0], &n_entries) : NULL;
-        for (size_t i = 0; i < n_entries; i++)
-            if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "min.insync.replicas") == 0 &&
-                rd_kafka_ConfigEntry_value(entries[i]) != NULL)
-                *out_min = (uint32_t)strtoul(rd_kafka_ConfigEntry_value(entries[i]), NULL, 10);
-    }
-    if (event != NULL)
-        rd_kafka_event_destroy(event);
-    rd_kafka_AdminOptions_destroy(admin);
+    chat_status status = finish(c, admin, described);
     rd_kafka_ConfigResource_destroy(about);
     return status;
 }
@@ -269,16 +263,16 @@ static chat_status describe_configs(check *c, uint32_t *out_min)
 static chat_status check_in_sync(check *c)
 {
     chat_kafka *kafka = c->kafka;
-    uint32_t min = UINT32_MAX;
+    c->topic_min = UINT32_MAX;
     if (kafka->options.read_only || kafka->options.min_in_sync <= 1)
         return CHAT_OK;
-    if (describe_configs(c, &min) != CHAT_OK || min >= kafka->options.min_in_sync)
+    if (describe_configs(c) != CHAT_OK || c->topic_min >= kafka->options.min_in_sync)
         return CHAT_OK;
     return chat__kafka_say(kafka, CHAT_ERR_ARG,
                            "topic %s has min.insync.replicas=%u, `min_in_sync` is %u: an "
                            "acknowledged record could be lost with one broker. Raise the topic's "
                            "min.insync.replicas, or lower `min_in_sync`",
-                           kafka->options.topic, min, kafka->options.min_in_sync);
+                           kafka->options.topic, c->topic_min, kafka->options.min_in_sync);
 }
 
 static chat_status missing(check *c)
