@@ -102,28 +102,31 @@ chat_status chat__etcd_slots_write(chat__etcd_slots *self)
 
 /* --- reading --- */
 
-/* The number at the end of a key. */
-static uint32_t number_of(const char *key)
+/* Digits as a number; UINT32_MAX: something else, or too many. */
+static uint32_t number_in(const uint8_t *text, size_t len)
 {
-    size_t len = strlen(key);
     uint32_t number = 0;
-    for (size_t i = len < N_DIGITS ? len : len - N_DIGITS; i < len; i++) {
-        if (key[i] < '0' || key[i] > '9')
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9' || len > MAX_DIGITS)
             return UINT32_MAX;
-        number = number * 10 + (uint32_t)(key[i] - '0');
+        number = number * 10 + (uint32_t)(text[i] - '0');
     }
     return number;
 }
 
+/* The number at the end of a key. */
+static uint32_t number_of(const char *key)
+{
+    size_t len = strlen(key);
+    size_t n = len < N_DIGITS ? 0 : N_DIGITS;
+    return number_in((const uint8_t *)key + len - n, n);
+}
+
 static uint32_t member_in(const chat__etcd_kv *kv)
 {
-    uint32_t member = 0;
-    for (size_t i = 0; i < kv->value_len; i++) {
-        if (kv->value[i] < '0' || kv->value[i] > '9' || member > CHAT__SLOTS_MAX_MEMBER)
-            return CHAT__SLOTS_MAX_MEMBER + 1; /* somebody, nobody that we know */
-        member = member * 10 + (uint32_t)(kv->value[i] - '0');
-    }
-    return member;
+    uint32_t member = number_in(kv->value, kv->value_len);
+    /* Else somebody, nobody that we know. */
+    return member <= CHAT__SLOTS_MAX_MEMBER ? member : CHAT__SLOTS_MAX_MEMBER + 1;
 }
 
 static void set_slot(chat__etcd_slots *self, uint32_t number, const chat_places_slot *now)
@@ -168,13 +171,8 @@ static void take_slots(chat__etcd_slots *self, chat__etcd_cursor cursor)
 /* 0: none. */
 static uint32_t place_in(const chat__etcd_kv *kv)
 {
-    uint32_t place = 0;
-    for (size_t i = 0; i < kv->value_len && i < MAX_DIGITS; i++) {
-        if (kv->value[i] < '0' || kv->value[i] > '9')
-            return 0;
-        place = place * 10 + (uint32_t)(kv->value[i] - '0');
-    }
-    return place;
+    uint32_t place = number_in(kv->value, kv->value_len);
+    return place != UINT32_MAX ? place : 0;
 }
 
 static void take_members(chat__etcd_slots *self, chat__etcd_cursor cursor)
