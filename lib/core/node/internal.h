@@ -294,6 +294,8 @@ chat_view chat__node_encode(chat__node *node, chat_encoding encoding, const chat
 /* The same with copies of views; NULL also when one of them could not be copied. */
 chat__effect *chat__node_emit_about(chat__node *node, chat__effect_type type, chat_view chat,
                                     chat_view user, chat_view device);
+/* Copies that live as long as the effects of the turn. CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__node_copy_list(chat__node *node, chat_view_list from, chat_view_list *out);
 /* Send a frame to another node. CHAT_OK, CHAT_ERR_NOMEM. */
 chat_status chat__node_emit_link(chat__node *node, uint32_t to_node, const chat_frame *frame);
 void chat__node_log(chat__node *node, const char *text);

@@ -196,6 +196,18 @@ static int copy_view(chat__node *node, chat_view from, chat_view *out)
     return out->len == from.len;
 }
 
+chat_status chat__node_copy_list(chat__node *node, chat_view_list from, chat_view_list *out)
+{
+    chat_view *items = chat__arena_get(&node->arena, (from.n_items + 1) * sizeof *items);
+    for (size_t i = 0; items != NULL && i < from.n_items; i++) {
+        if (!copy_view(node, from.items[i], &items[i]))
+            items = NULL;
+    }
+    out->items = items;
+    out->n_items = from.n_items;
+    return items != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
+}
+
 chat__effect *chat__node_emit_about(chat__node *node, chat__effect_type type, chat_view chat,
                                     chat_view user, chat_view device)
 {

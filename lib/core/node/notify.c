@@ -156,20 +156,6 @@ static int is_known(away *user, uint64_t id)
     return 0;
 }
 
-/* In the arena. */
-static int copy_names(chat__node *node, const chat_view *names, size_t n, chat_view_list *out)
-{
-    chat_view *items = chat__arena_get(&node->arena, (n + 1) * sizeof *items);
-    for (size_t i = 0; items != NULL && i < n; i++) {
-        items[i] = chat__arena_copy(&node->arena, names[i]);
-        if (items[i].len != names[i].len)
-            items = NULL;
-    }
-    out->items = items;
-    out->n_items = n;
-    return items != NULL;
-}
-
 /* Not told, or not now. */
 static void leave_out(chat__node *node, chat__event event, chat_view user,
                       const chat__missed *missed)
@@ -191,8 +177,8 @@ static void emit(chat__node *node, const away *user, const chat__missed *missed,
     for (size_t i = 0; is_many && i < n; i++)
         names[i] = chat__view(user->names[i], user->name_lens[i]);
     chat__effect *effect = NULL;
-    if (copy_names(node, names, n, &authors) &&
-        copy_names(node, devices.items, devices.n_items, &to))
+    if (chat__node_copy_list(node, (chat_view_list){names, n}, &authors) == CHAT_OK &&
+        chat__node_copy_list(node, devices, &to) == CHAT_OK)
         effect = chat__node_emit_about(node, CHAT__EFFECT_NOTIFY, missed->chat, name, none);
     if (effect == NULL) {
         leave_out(node, CHAT__EVENT_SUPPRESSED, name, missed);

@@ -69,20 +69,16 @@ static int is_for_others(const chat__node *node, const chat_frame *ask)
 
 static chat_status emit(chat__node *node, const chat__node_who *question)
 {
-    chat_view_list users = question->users;
-    chat_view *names = chat__arena_get(&node->arena, (users.n_items + 1) * sizeof *names);
-    for (size_t i = 0; names != NULL && i < users.n_items; i++) {
-        names[i] = chat__arena_copy(&node->arena, users.items[i]);
-        if (names[i].len != users.items[i].len)
-            names = NULL;
-    }
-    chat__effect *effect = names != NULL ? chat__node_emit(node, CHAT__EFFECT_WHO) : NULL;
+    chat_view_list names;
+    chat__effect *effect = NULL;
+    if (chat__node_copy_list(node, question->users, &names) == CHAT_OK)
+        effect = chat__node_emit(node, CHAT__EFFECT_WHO);
     if (effect == NULL)
         return CHAT_ERR_NOMEM;
     effect->conn = question->conn;
     effect->id = question->id;
     effect->to_node = question->node;
-    effect->names = (chat_view_list){names, users.n_items};
+    effect->names = names;
     return CHAT_OK;
 }
 
