@@ -18,6 +18,8 @@
 #define TURNS_PER_TTL 3u     /* so often is a device told */
 #define BURST_S       10u    /* of a bucket without a burst (base/bucket.h) */
 
+_Static_assert(CHAT__WHO_MAX <= CHAT_SHARED_MAX_USERS, "a question of a node is one of the table");
+
 /* --- life --- */
 
 static void wake(void *ctx)
@@ -167,21 +169,23 @@ static void answer(chat__commons *commons, chat__batch *question, chat_status st
     chat__shard_post(&commons->server->shards[question->from], question);
 }
 
-static chat_view next_name(const uint8_t **at)
+/* A head and its names, CHAT_SHARED_MAX_USERS at most; what is behind them. */
+static const uint8_t *read_names(const uint8_t *at, chat__commons_head *head, chat_view *names)
 {
-    chat_view name = chat__view(*at + 1, **at);
-    *at += 1 + name.len;
-    return name;
+    memcpy(head, at, sizeof *head);
+    at += sizeof *head;
+    for (uint32_t i = 0; i < head->n_names; i++) {
+        names[i] = chat__view(at + 1, *at);
+        at += 1 + names[i].len;
+    }
+    return at;
 }
 
 static void ask_who(chat__commons *commons, chat__batch *question)
 {
     chat__commons_head head;
     chat_view users[CHAT_SHARED_MAX_USERS];
-    const uint8_t *at = question->bytes.data + sizeof head;
-    memcpy(&head, question->bytes.data, sizeof head);
-    for (uint32_t i = 0; i < head.n_names; i++)
-        users[i] = next_name(&at);
+    (void)read_names(question->bytes.data, &head, users);
     chat__commons_flight flight = {.kind = CHAT__COMMONS_QUESTION, .question = question};
     chat_shared_ask ask = {
         .struct_size = sizeof ask, .op = CHAT_SHARED_WHO, .users = users, .n_users = head.n_names};
@@ -208,12 +212,9 @@ void chat__commons_take(chat__shard *shard, const chat__batch *batch)
 {
     chat__commons_head head;
     chat_view users[CHAT_SHARED_MAX_USERS];
-    const uint8_t *at = batch->bytes.data + sizeof head;
     if (shard->node == NULL)
         return;
-    memcpy(&head, batch->bytes.data, sizeof head);
-    for (uint32_t i = 0; i < head.n_names; i++)
-        users[i] = next_name(&at);
+    const uint8_t *at = read_names(batch->bytes.data, &head, users);
     chat__node_who who = {head.conn, head.id, head.node, {users, head.n_names}, at};
     chat__node_who_told(shard->node, batch->status, &who);
 }
@@ -292,13 +293,10 @@ static void take_question(chat__commons *commons, const chat__batch *mail, chat_
 static void take_batch(chat__commons *commons, const chat__batch *mail)
 {
     chat__commons_head head;
+    chat_view names[CHAT_SHARED_MAX_USERS];
     const uint8_t *end = mail->bytes.data + mail->bytes.len;
     for (const uint8_t *from = mail->bytes.data, *at = from; from < end; from = at) {
-        chat_view names[2] = {{NULL, 0}, {NULL, 0}};
-        memcpy(&head, from, sizeof head);
-        at = from + sizeof head;
-        for (uint32_t i = 0; i < head.n_names; i++)
-            names[i & 1] = next_name(&at);
+        at = read_names(from, &head, names);
         if (head.word == CHAT__COMMONS_WHO)
             take_question(commons, mail, chat__view(from, (size_t)(at - from)));
         else if (head.word == CHAT__COMMONS_ALL_AWAY)

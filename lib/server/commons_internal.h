@@ -29,20 +29,15 @@ typedef struct chat__commons_head {
 
 /* A device that is connected, or of which it is to be said that it is not. */
 typedef struct chat__commons_device {
-    struct chat__commons_device *prev, *next;
-    uint64_t due_ms; /* to be said again */
+    chat__due due; /* to be said again; in a list unless it flies */
     uint32_t shard;
     uint8_t is_here;
     uint8_t is_told_here; /* what was said last, or is under way */
     uint8_t is_flying;    /* an ask is under way */
-    uint8_t is_due;       /* in the list `due`, else `told` unless it flies */
+    uint8_t is_due;       /* in the list `due`, else in `told` */
     uint8_t user_len, device_len;
     uint8_t bytes[]; /* user, 0, device: the key */
 } chat__commons_device;
-
-typedef struct chat__commons_list {
-    chat__commons_device *first, *last;
-} chat__commons_list;
 
 typedef enum chat__commons_kind {
     CHAT__COMMONS_FREE = 0,
@@ -75,7 +70,7 @@ struct chat__commons {
     uint64_t renew_ms;
     uint64_t warned_ms;
     chat__map devices;
-    chat__commons_list due, told; /* in the order of due_ms */
+    chat__due_list due, told; /* devices */
     chat__commons_flight flights[CHAT__COMMONS_FLIGHTS];
     uint32_t first_free, n_flights;
     char here[CHAT__COMMONS_VALUE_BYTES]; /* where devices are told to be */

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/view.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define KEY_BYTES (2 * CHAT_ID_MAX_BYTES + 1)
@@ -17,23 +18,22 @@ static chat_view key_of(const chat__commons_device *device)
     return chat__view(device->bytes, (size_t)device->user_len + 1 + device->device_len);
 }
 
+static chat__commons_device *device_of(chat__due *due)
+{
+    return (chat__commons_device *)(void *)((uint8_t *)due - offsetof(chat__commons_device, due));
+}
+
 static void unlink_one(chat__commons *commons, chat__commons_device *device)
 {
-    chat__commons_list *list = device->is_due ? &commons->due : &commons->told;
-    *(device->prev != NULL ? &device->prev->next : &list->first) = device->next;
-    *(device->next != NULL ? &device->next->prev : &list->last) = device->prev;
-    device->prev = device->next = NULL;
+    chat__due_remove(device->is_due ? &commons->due : &commons->told, &device->due);
     device->is_due = 0;
 }
 
-static void append(chat__commons *commons, chat__commons_device *device, int is_due)
+/* To be said now. */
+static void put_due(chat__commons *commons, chat__commons_device *device)
 {
-    chat__commons_list *list = is_due ? &commons->due : &commons->told;
-    device->is_due = (uint8_t)is_due;
-    device->prev = list->last;
-    device->next = NULL;
-    *(list->last != NULL ? &list->last->next : &list->first) = device;
-    list->last = device;
+    device->is_due = 1;
+    chat__due_add(&commons->due, &device->due, commons->now_ms);
 }
 
 static void forget(chat__commons *commons, chat__commons_device *device)
@@ -75,7 +75,7 @@ static chat__commons_device *make(chat__commons *commons, uint32_t shard, chat_v
         chat__alloc_free(&commons->server->allocator, device);
         return NULL;
     }
-    append(commons, device, 1);
+    put_due(commons, device);
     return device;
 }
 
@@ -86,7 +86,7 @@ static void want(chat__commons *commons, chat__commons_device *device, int is_he
     if (device->is_flying || device->is_due)
         return;
     unlink_one(commons, device);
-    append(commons, device, 1);
+    put_due(commons, device);
 }
 
 void chat__commons_say(chat__commons *commons, uint32_t shard, int is_here, chat_view user,
@@ -118,8 +118,10 @@ void chat__commons_say_away(chat__commons *commons, uint32_t shard)
 
 void chat__commons_say_again(chat__commons *commons)
 {
-    while (commons->told.first != NULL)
-        want(commons, commons->told.first, commons->told.first->is_here);
+    while (commons->told.first != NULL) {
+        chat__commons_device *device = device_of(commons->told.first);
+        want(commons, device, device->is_here);
+    }
 }
 
 /* --- asking --- */
@@ -143,17 +145,16 @@ static void settle(chat__commons *commons, chat__commons_device *device)
         forget(commons, device);
         return;
     }
-    device->due_ms = commons->now_ms + commons->renew_ms;
-    append(commons, device, 0);
+    chat__due_add(&commons->told, &device->due, commons->now_ms + commons->renew_ms);
 }
 
 void chat__commons_tell_due(chat__commons *commons)
 {
-    while (commons->told.first != NULL && commons->told.first->due_ms <= commons->now_ms)
-        want(commons, commons->told.first, 1);
+    while (commons->told.first != NULL && commons->told.first->at_ms <= commons->now_ms)
+        want(commons, device_of(commons->told.first), 1);
     while (commons->due.first != NULL && !commons->is_full &&
            commons->n_flights < CHAT__COMMONS_FLIGHTS / 2) {
-        chat__commons_device *device = commons->due.first;
+        chat__commons_device *device = device_of(commons->due.first);
         int is_here = device->is_here;
         /* It came and went before anybody was told. */
         chat_status status = is_here || device->is_told_here ? ask(commons, device) : CHAT_EMPTY;
@@ -172,12 +173,12 @@ void chat__commons_told(chat__commons *commons, chat__commons_device *device)
 {
     device->is_flying = 0;
     if (device->is_here != device->is_told_here)
-        append(commons, device, 1);
+        put_due(commons, device);
     else
         settle(commons, device);
 }
 
 uint64_t chat__commons_due_ms(const chat__commons *commons)
 {
-    return commons->told.first != NULL ? commons->told.first->due_ms : UINT64_MAX;
+    return commons->told.first != NULL ? commons->told.first->at_ms : UINT64_MAX;
 }

@@ -127,7 +127,7 @@ typedef struct chat__out {
     chat__buf bytes;
 } chat__out;
 
-/* A place in a list of connections that have the same time to live. */
+/* A place in a list of things that have the same time to live. */
 typedef struct chat__due {
     struct chat__due *prev, *next;
     uint64_t at_ms;
