@@ -9,7 +9,7 @@
 #include <sys/random.h>
 
 #define CACHE_LINE 64u
-#define AHEAD      CHAT__STATE_EXPECTED
+#define AHEAD      CHAT__STORE_AHEAD
 /* Nodes given back between two looks at the lock. */
 #define FLUSH_CHUNK 256
 /* Chats looked at to find a clean one to drop. */

@@ -11,6 +11,7 @@
 
 #include "base/map.h"
 #include "store/chain.h"
+#include "store/store.h"
 
 /* Part of each thing that can be dirty. */
 typedef struct chat__state_node {
@@ -67,9 +68,6 @@ typedef enum chat__row_type {
     CHAT__ROW_RUN = 't',    /* user, chat, what in place of a device, see runs.c; value: seq */
     CHAT__ROW_NOTE = 'n' /* user, message's seq and what in place of a device, chat; value: seq */
 } chat__row_type;
-
-/* So many records ahead a chat is told with chat__state_expect(). */
-#define CHAT__STATE_EXPECTED 8u
 
 struct chat__state_user;
 
@@ -158,7 +156,7 @@ typedef struct chat__state {
     size_t n_changes;
     size_t cap_changes;
     uint64_t staged_max_id;
-    uint32_t expected[CHAT__STATE_EXPECTED]; /* hashes of names; a ring */
+    uint32_t expected[CHAT__STORE_AHEAD]; /* hashes of names; a ring */
     uint32_t n_expected;
 } chat__state;
 
@@ -169,7 +167,7 @@ void chat__state_done(chat__state *state);
 /* @writer A chat in memory, or NULL. `hash` of its name, 0: not known. */
 chat__state_chat *chat__state_find(chat__state *state, chat_view name, uint32_t hash);
 
-/* @writer A record of this chat comes in CHAT__STATE_EXPECTED records, most likely: have what is in
+/* @writer A record of this chat comes in CHAT__STORE_AHEAD records, most likely: have what is in
    memory of it come into the CPU's cache meanwhile. The hash of the name. */
 uint32_t chat__state_expect(chat__state *state, chat_view name);
 
