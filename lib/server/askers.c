@@ -316,7 +316,6 @@ static int has_moved(asker *self, const chat__question *made)
 /* Under the mutex. Whether its thread is to look. */
 static int enqueue(asker *self, chat__question *made)
 {
-    int was_idle = self->first == NULL || idle_ms(self) > 0;
     if (self->first == NULL)
         self->since_ms = chat__server_mono_ms();
     if (made->effect.type == CHAT__EFFECT_CURSOR) {
@@ -330,7 +329,7 @@ static int enqueue(asker *self, chat__question *made)
         self->last->next = made;
     self->last = made;
     self->n_queued++;
-    return was_idle && (self->n_queued == 1 || idle_ms(self) == 0);
+    return self->n_queued == 1 || idle_ms(self) == 0;
 }
 
 void chat__askers_put(chat__shard *shard, const chat__effect *effect)
