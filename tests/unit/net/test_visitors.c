@@ -113,6 +113,20 @@ static void count_wakes(void *ctx)
     (*(int *)ctx)++;
 }
 
+typedef struct sharing {
+    int left, n_wakes;
+    chat_allocator allocator;
+} sharing;
+
+/* Five handshakes a second, counted in a bucket that members share. */
+static chat__visitors *share(sharing *with, uint32_t max)
+{
+    *with = (sharing){.left = 1000, .allocator = {.ctx = &with->left, .resize = count_resize}};
+    chat__visitors *visitors = make(&with->allocator, 5, max);
+    chat__visitors_share(visitors, count_wakes, &with->n_wakes);
+    return visitors;
+}
+
 static void assert_owes(chat__visitors *visitors, uint32_t count)
 {
     chat__visitors_count owed = {{0}, 0};
@@ -135,14 +149,12 @@ static chat__visitors_count take_count(chat__visitors *visitors)
 /* Nothing more is asked about an address while an answer is missing. */
 static void what_is_admitted_is_owed_to_a_shared_bucket(void **state)
 {
-    int left = 1000, n_wakes = 0;
-    chat_allocator allocator = {.ctx = &left, .resize = count_resize};
-    chat__visitors *visitors = make(&allocator, 5, 0);
+    sharing with;
+    chat__visitors *visitors = share(&with, 0);
     (void)state;
-    chat__visitors_share(visitors, count_wakes, &n_wakes);
     assert_true(admit(visitors, "10.0.0.1", 5));
     assert_true(admit(visitors, "10.0.0.1", 5));
-    assert_int_equal(n_wakes, 1);
+    assert_int_equal(with.n_wakes, 1);
     chat__visitors_count owed = take_count(visitors);
     assert_int_equal(owed.count, 2);
     assert_true(admit(visitors, "10.0.0.1", 5));
@@ -154,11 +166,9 @@ static void what_is_admitted_is_owed_to_a_shared_bucket(void **state)
 
 static void who_owes_what_is_not_given_is_refused_until_then(void **state)
 {
-    int left = 1000, n_wakes = 0;
-    chat_allocator allocator = {.ctx = &left, .resize = count_resize};
-    chat__visitors *visitors = make(&allocator, 5, 0);
+    sharing with;
+    chat__visitors *visitors = share(&with, 0);
     (void)state;
-    chat__visitors_share(visitors, count_wakes, &n_wakes);
     assert_true(admit(visitors, "10.0.0.1", 5));
     assert_true(admit(visitors, "10.0.0.1", 5));
     chat__visitors_count owed = take_count(visitors);
@@ -174,11 +184,9 @@ static void who_owes_what_is_not_given_is_refused_until_then(void **state)
 
 static void who_is_forgotten_owes_nothing(void **state)
 {
-    int left = 1000, n_wakes = 0;
-    chat_allocator allocator = {.ctx = &left, .resize = count_resize};
-    chat__visitors *visitors = make(&allocator, 5, 1);
+    sharing with;
+    chat__visitors *visitors = share(&with, 1);
     (void)state;
-    chat__visitors_share(visitors, count_wakes, &n_wakes);
     assert_true(admit(visitors, "10.0.0.1", 5));
     chat__visitors_count owed = take_count(visitors);
     assert_true(admit(visitors, "10.0.0.2", 5));
@@ -194,12 +202,10 @@ static void who_is_forgotten_owes_nothing(void **state)
 
 static void a_bucket_is_named_by_what_is_counted(void **state)
 {
-    int left = 1000, n_wakes = 0;
+    sharing with;
     char name[CHAT__VISITORS_NAME_BYTES];
-    chat_allocator allocator = {.ctx = &left, .resize = count_resize};
-    chat__visitors *visitors = make(&allocator, 5, 0);
+    chat__visitors *visitors = share(&with, 0);
     (void)state;
-    chat__visitors_share(visitors, count_wakes, &n_wakes);
     assert_true(admit(visitors, "2001:db8:1:2:3:4:5:6", 5));
     chat__visitors_count owed = take_count(visitors);
     chat__visitors_name(&owed, name);

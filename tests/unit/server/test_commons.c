@@ -2,11 +2,11 @@
 /* Between the shards and what servers share in memory, which is slow, fails, or has lost all. */
 #include "unit.h"
 #include "commons.h"
+#include "small.h"
 #include "base/view.h"
 
 #include <chat/testing_shared.h>
 
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 
 /* What is shared, with a look at what is asked, and a server for it that does not run. */
 typedef struct script {
-    char dir[64];
+    small place;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     chat_test_shared *shared;
@@ -93,28 +93,12 @@ static chat_status on_next_event(void *ctx, chat_shared_event *out)
     return status;
 }
 
-static chat_status let_nobody_in(void *ctx, const chat_server_login *login,
-                                 chat_server_identity *out)
-{
-    (void)ctx;
-    (void)login;
-    (void)out;
-    return CHAT_ERR_AUTH;
-}
-
 static chat_status make(script *self)
 {
-    char data[96];
     chat_server_options options;
     chat_test_shared_options shared;
-    chat_server_options_init(&options);
+    small_options(&self->place, &options);
     chat_test_shared_options_init(&shared);
-    snprintf(data, sizeof data, "%s/data", self->dir);
-    options.data = data;
-    options.hooks.authenticate = let_nobody_in;
-    options.listen = "127.0.0.1:0";
-    options.shards = 1;
-    options.segment_bytes = 1 << 20;
     options.shared = &self->table;
     options.redis_presence_ttl_s = 3;
     options.rate_handshakes = 10;
@@ -130,7 +114,6 @@ static int set_up(void **state)
     if (self == NULL)
         return -1;
     *state = self;
-    strcpy(self->dir, "/tmp/chat-unit-XXXXXX");
     pthread_mutex_init(&self->mutex, NULL);
     pthread_cond_init(&self->changed, NULL);
     self->fd = eventfd(0, EFD_NONBLOCK);
@@ -141,17 +124,9 @@ static int set_up(void **state)
                                 .ask = on_ask,
                                 .process = on_process,
                                 .next_event = on_next_event};
-    if (mkdtemp(self->dir) == NULL || make(self) != CHAT_OK)
+    if (small_make(&self->place) != 0 || make(self) != CHAT_OK)
         return -1;
     return chat__commons_start(self->server) == CHAT_OK ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *at)
-{
-    (void)about;
-    (void)kind;
-    (void)at;
-    return remove(path);
 }
 
 static int tear_down(void **state)
@@ -160,7 +135,7 @@ static int tear_down(void **state)
     chat__commons_stop(self->server);
     chat_server_free(self->server);
     chat_test_shared_free(self->shared);
-    nftw(self->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    small_remove(&self->place);
     close(self->fd);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->mutex);

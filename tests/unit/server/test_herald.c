@@ -2,8 +2,8 @@
 /* Between the shards and a notifier that is slow, fails, or answers later. */
 #include "unit.h"
 #include "herald.h"
+#include "small.h"
 
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 /* A notifier that does what the test says, and a server for it that does not run. */
 typedef struct script {
-    char dir[64];
+    small place;
     chat_notifier notifier;
     chat_notifier_sink sink;
     chat_server *server;
@@ -57,26 +57,10 @@ static void on_close(void *ctx)
     self->n_closed++;
 }
 
-static chat_status let_nobody_in(void *ctx, const chat_server_login *login,
-                                 chat_server_identity *out)
-{
-    (void)ctx;
-    (void)login;
-    (void)out;
-    return CHAT_ERR_AUTH;
-}
-
 static chat_status make(script *self)
 {
-    char data[96];
     chat_server_options options;
-    chat_server_options_init(&options);
-    snprintf(data, sizeof data, "%s/data", self->dir);
-    options.data = data;
-    options.hooks.authenticate = let_nobody_in;
-    options.listen = "127.0.0.1:0";
-    options.shards = 1;
-    options.segment_bytes = 1 << 20;
+    small_options(&self->place, &options);
     options.notifier = &self->notifier;
     return chat_server_new(&options, &self->server);
 }
@@ -87,26 +71,17 @@ static int set_up(void **state)
     if (self == NULL)
         return -1;
     *state = self;
-    strcpy(self->dir, "/tmp/chat-unit-XXXXXX");
     pthread_mutex_init(&self->mutex, NULL);
     pthread_cond_init(&self->changed, NULL);
     self->notifier = (chat_notifier){sizeof self->notifier, 0, self, on_open, on_notify, on_close};
-    return mkdtemp(self->dir) != NULL && make(self) == CHAT_OK ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *at)
-{
-    (void)about;
-    (void)kind;
-    (void)at;
-    return remove(path);
+    return small_make(&self->place) == 0 && make(self) == CHAT_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
     script *self = *state;
     chat_server_free(self->server);
-    nftw(self->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    small_remove(&self->place);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->mutex);
     free(self);

@@ -2,10 +2,10 @@
 /* The server with a lease that the test speaks for: numbers reach the shards, are lost, change. */
 #include "lessee.h"
 #include "metrics.h"
+#include "small.h"
 #include "unit.h"
 
 #include <chat/id.h>
-#include <ftw.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #define MAX_SAID   16
 
 typedef struct script {
-    char dir[64];
+    small place;
     chat_lease lease;
     int fd;
     pthread_mutex_t mutex;
@@ -105,26 +105,11 @@ static void on_line(void *ctx, chat_log_level level, const char *line)
     pthread_mutex_unlock(&self->mutex);
 }
 
-static chat_status let_nobody_in(void *ctx, const chat_server_login *login,
-                                 chat_server_identity *out)
-{
-    (void)ctx;
-    (void)login;
-    (void)out;
-    return CHAT_ERR_AUTH;
-}
-
 static chat_status make(script *self)
 {
-    char data[96];
     chat_server_options options;
-    chat_server_options_init(&options);
-    snprintf(data, sizeof data, "%s/data", self->dir);
-    options.data = data;
-    options.hooks.authenticate = let_nobody_in;
-    options.listen = "127.0.0.1:0";
+    small_options(&self->place, &options);
     options.shards = N_SHARDS;
-    options.segment_bytes = 1 << 20;
     options.lease = &self->lease;
     options.log = (chat_log_sink){self, on_line};
     return chat_server_new(&options, &self->server);
@@ -136,27 +121,18 @@ static int set_up(void **state)
     if (self == NULL)
         return -1;
     *state = self;
-    strcpy(self->dir, "/tmp/chat-unit-XXXXXX");
     pthread_mutex_init(&self->mutex, NULL);
     self->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     self->lease = (chat_lease){sizeof self->lease, 0,          self,          on_open,   on_fd,
                                on_deadline,        on_process, on_next_event, on_release};
-    return self->fd >= 0 && mkdtemp(self->dir) != NULL ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *at)
-{
-    (void)about;
-    (void)kind;
-    (void)at;
-    return remove(path);
+    return self->fd >= 0 && small_make(&self->place) == 0 ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
     script *self = *state;
     chat_server_free(self->server);
-    nftw(self->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    small_remove(&self->place);
     close(self->fd);
     pthread_mutex_destroy(&self->mutex);
     free(self);
