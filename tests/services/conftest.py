@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -18,6 +19,13 @@ def services(*args, env=None, is_ok=True):
     if is_ok:
         assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def figures(server):
+    """What /metrics says, by name with labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
 
 
 def primary_of(found, name):

@@ -109,22 +109,27 @@ def settle(server, devices):
     assert has_all(devices, marks), "not everybody has everything"
 
 
-def talk_through(server, tmp_path, outage):
-    """Devices talk before, in and after the outage; nothing may be lost, doubled or out of order."""
+def talk_through(server, tmp_path, outage, before_s=BEFORE_S, after_s=AFTER_S):
+    """Devices talk before, in and after the outage; nothing may be lost, doubled or out of order.
+    The first of CHATS makes the groups, and reads all in the end."""
     dice, history = random.Random(7), History()
-    with connect(server, "alice", "maker") as maker:
-        maker.create("team", "bob", "carol")
+    first, *others = CHATS
+    with connect(server, first, "maker") as maker:
+        for chat in CHATS[first]:
+            if not chat.startswith("dm:"):
+                maker.create(chat, *others)
     devices = [Device(server, history, user, f"{user}-{i}", CHATS[user], dice.random())
                for user in CHATS for i in range(2)]
     watch = Watch(devices)
     for each in (*devices, watch):
         each.start()
     try:
-        time.sleep(BEFORE_S)
+        time.sleep(before_s)
         count = sum(len(device.sent) for device in devices)
         watch.longest = 0.0
         outage()
-        time.sleep(AFTER_S)
+        over = sum(len(device.sent) for device in devices)
+        time.sleep(after_s)
         settle(server, devices)
         after = sum(len(device.sent) for device in devices)
     finally:
@@ -135,14 +140,14 @@ def talk_through(server, tmp_path, outage):
             each.join(30)
     assert not any(device.failure for device in devices)
     history.tell("log", {"t": "end"})
-    with connect(server, "alice", "reader") as alice:
-        for chat in CHATS["alice"]:
-            tell_log(history, alice, chat)
+    with connect(server, first, "reader") as reader:
+        for chat in CHATS[first]:
+            tell_log(history, reader, chat)
     is_right, words = history.judge(str(tmp_path / "history.jsonl"))
     print(f"{words.strip()}; {count} answered before, {after - count} from then on; longest silence "
           f"{watch.longest:.1f} s")
     assert is_right, words
-    assert after > count, "nothing went on"
+    assert after > over, "nothing went on"
     return watch.longest
 
 

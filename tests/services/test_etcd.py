@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from conftest import ROOT, services
+from conftest import ROOT, figures, services
 
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from client import Client  # noqa: E402
@@ -57,12 +57,6 @@ def keys(etcd, prefix):
         found = json.load(a).get("kvs", [])
     return {base64.b64decode(kv["key"]).decode(): base64.b64decode(kv["value"]).decode()
             for kv in found}
-
-
-def figures(server):
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer:
-        lines = answer.read().decode().splitlines()
-    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
 
 
 def number_of(message_id):

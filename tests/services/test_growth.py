@@ -2,14 +2,12 @@
 """A topic gets more partitions while users talk: chats move to others of them, and keep their order."""
 
 import itertools
-import random
 import subprocess
 import time
 
 from conftest import ROOT
 import outages
 from test_cluster import make_members  # noqa: F401  (a fixture)
-from history import Device, History, tell_log
 from test_slots import murmur2
 
 FEW, MANY, N_SLOTS = 16, 32, 8  # N_SLOTS is the cluster's
@@ -95,30 +93,4 @@ def test_chats_keep_their_order_when_partitions_are_added(make_members, tmp_path
     for member in range(2):
         cluster.start(member)
     cluster.expect(4, 4, timeout=60)
-    door, dice, history = outages.Door(cluster), random.Random(11), History()
-    with outages.connect(door, ALICE, "maker") as maker:
-        for chat in (STAYS, MOVES):
-            maker.create(chat, "bob", "carol")
-    devices = [Device(door, history, user, f"{user}-{i}", CHATS[user], dice.random())
-               for user in CHATS for i in range(2)]
-    for each in devices:
-        each.start()
-    try:
-        time.sleep(TALK_S)
-        grow(cluster)
-        count = sum(len(device.sent) for device in devices)
-        time.sleep(TALK_S)
-        outages.settle(door, devices)
-    finally:
-        for each in devices:
-            each.stop.set()
-        for each in devices:
-            each.join(30)
-    assert not any(device.failure for device in devices)
-    assert sum(len(device.sent) for device in devices) > count, "nothing went on"
-    history.tell("log", {"t": "end"})
-    with outages.connect(door, ALICE, "reader") as alice:
-        for chat in CHATS[ALICE]:
-            tell_log(history, alice, chat)
-    is_right, words = history.judge(str(tmp_path / "history.jsonl"))
-    assert is_right, words
+    outages.talk_through(outages.Door(cluster), tmp_path, lambda: grow(cluster), TALK_S, TALK_S)

@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from conftest import ROOT, primary_of, services
+from conftest import ROOT, figures, primary_of, services
 
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 import shared  # noqa: E402
@@ -70,11 +69,6 @@ def make(tmp_path, build, monkeypatch):
         server.finish()
 
 
-def metrics(server):
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
-        return dict(re.findall(r"^(chat_shared\w+) (\S+)$", answer.read().decode(), re.M))
-
-
 def test_devices_appear_stay_and_go(make, redis):
     server = make("one", redis.servers, "--metrics", "on").start()
     phone = Client(server, "alice", "phone")
@@ -82,7 +76,7 @@ def test_devices_appear_stay_and_go(make, redis):
     wait_for(lambda: redis.devices("alice") == ["laptop", "phone"])
     assert redis.place("alice", "phone") == f"0@127.0.0.1:{server.port}"
     assert redis.ask("GET", "user:{alice}:presence") == ["online"]
-    assert metrics(server)["chat_shared_devices"] == "2"
+    assert figures(server)["chat_shared_devices"] == "2"
     time.sleep(2 * TTL_S)  # longer than it lives when nobody says it again
     assert redis.devices("alice") == ["laptop", "phone"]
     assert 0 < int(redis.ask("TTL", "user:{alice}:presence")[0]) <= TTL_S
@@ -205,11 +199,11 @@ def test_without_redis_it_goes_on_and_says_so_once(make, redis):
         time.sleep(0.05)
     carol = Client(server, "carol")
     assert longest < 0.5
-    assert metrics(server)["chat_shared_up"] == "0"
+    assert figures(server)["chat_shared_up"] == "0"
     services("start", "redis-1")
     server.run.wait_line("what servers share in memory is back", 20)
     wait_for(lambda: redis.devices("carol") != [] and redis.devices("alice") != [])
-    assert metrics(server)["chat_shared_up"] == "1"
+    assert figures(server)["chat_shared_up"] == "1"
     assert len(re.findall("is missing", server.run.output)) == 1
     carol.close()
 
@@ -230,7 +224,7 @@ def test_nothing_waits_for_redis(make, up, service, sent, options):
     limits = ("--rate-handshakes", 100, "--burst-handshakes", 1000, "--metrics", "on")
     server = make("one", where.get("sentinels", where["servers"]), *options, *limits).start()
     alice, bob = Client(server, "alice"), Client(server, "bob")
-    wait_for(lambda: int(metrics(server)["chat_shared_asks_total"]) > 2)
+    wait_for(lambda: int(figures(server)["chat_shared_asks_total"]) > 2)
     took = {"message": [], "question": [], "connection": []}
     services("kill", member, "--signal", sent)
     try:
@@ -249,7 +243,7 @@ def test_nothing_waits_for_redis(make, up, service, sent, options):
     print(f"{member}: {len(took['message'])} of each; longest in ms: {longest}")
     assert max(longest.values()) < 1000
     server.run.wait_line("what servers share in memory is missing")
-    wait_for(lambda: metrics(server)["chat_shared_up"] == "1", 30)
+    wait_for(lambda: figures(server)["chat_shared_up"] == "1", 30)
 
 
 @pytest.mark.parametrize("options, words", [
