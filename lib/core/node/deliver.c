@@ -271,13 +271,12 @@ static void emit_receipt(chat__node *node, const chat__node_conn *conn, const ch
 void chat__deliver_receipt(chat__node *node, const chat_frame *delivered)
 {
     chat_frame out = *delivered;
-    chat__user *user = chat__map_get(&node->users, delivered->to);
-    if (user != NULL && chat__hide_is_in(node, user, delivered->user, delivered->chat))
+    chat__node_conn *conn = chat__hide_conn(chat__map_get(&node->users, delivered->to));
+    if (conn != NULL && chat__hide_holds(node, conn, delivered->user, delivered->chat, delivered))
         return;
     out.type = CHAT_FRAME_RECEIPT;
     out.has &= ~CHAT_FIELD_BIT(CHAT_FIELD_KEY_TO);
-    for (chat__node_conn *conn = user != NULL ? user->conns : NULL; conn != NULL;
-         conn = conn->next) {
+    for (; conn != NULL; conn = conn->next) {
         if (conn->session.state != CHAT__SESSION_HELLO &&
             conn->session.unsent_bytes <= node->limits.max_unsent_bytes)
             chat__conn_write_frame(node, conn, &out);

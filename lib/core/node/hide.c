@@ -12,7 +12,8 @@
 
 #define BLOCKERS_MAX 16384u
 #define BLOCKERS_MIN 4u
-#define MAX_WAITING  16u /* requests of a connection */
+#define MAX_WAITING  16u /* frames of a connection */
+#define MAX_HINTS    8u  /* of those, as far as nobody is told that there are too many */
 
 enum { NOT_KNOWN, KNOWN, TOO_MANY };
 
@@ -84,15 +85,6 @@ int chat__hide_is(const chat__node *node, const chat__user *user, chat_view othe
     return has(user, place_of(user, hash), hash);
 }
 
-int chat__hide_is_in(chat__node *node, chat__user *user, chat_view other, chat_view chat)
-{
-    chat_view members[2];
-    if (!chat__hide_is(node, user, other) || chat_direct_members(chat, members) != CHAT_OK)
-        return 0;
-    learn(node, user);
-    return 1;
-}
-
 int chat__hide_refuses(chat__node *node, chat__node_conn *conn, const chat__op *op,
                        const chat_frame *about)
 {
@@ -118,8 +110,9 @@ void chat__hide_learn(chat__node *node, chat__node_conn *conn)
     learn(node, conn->user);
 }
 
-/* At the end of those of the connection. */
-static chat_status put_waiting(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+/* At the end of those of the connection, if they are fewer than `max`. */
+static chat_status put_waiting(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                               size_t max)
 {
     size_t n = 0;
     chat__op **link = &conn->waiting;
@@ -127,7 +120,7 @@ static chat_status put_waiting(chat__node *node, chat__node_conn *conn, const ch
         n++;
     chat_view bytes = chat__node_encode(node, CHAT_ENCODING_CBOR, frame);
     chat__op *op = NULL;
-    if (n < MAX_WAITING && bytes.len > 0)
+    if (n < max && bytes.len > 0)
         op = chat__op_new(node, CHAT__OP_WAIT, bytes.len);
     if (op == NULL)
         return CHAT_ERR_BUSY;
@@ -142,9 +135,34 @@ int chat__hide_must_wait(chat__node *node, chat__node_conn *conn, const chat_fra
     if (user->knows_blockers != NOT_KNOWN)
         return 0;
     if ((user->asking == 0 && ask(node, user) != CHAT_OK) ||
-        put_waiting(node, conn, frame) != CHAT_OK)
+        put_waiting(node, conn, frame, MAX_WAITING) != CHAT_OK)
         chat__request_busy(node, conn, frame);
     return 1;
+}
+
+int chat__hide_holds(chat__node *node, chat__node_conn *conn, chat_view other, chat_view chat,
+                     const chat_frame *hint)
+{
+    chat_view members[2];
+    if (!chat__hide_is(node, conn->user, other) || chat_direct_members(chat, members) != CHAT_OK)
+        return 0;
+    learn(node, conn->user);
+    if (conn->user->asking != 0)
+        (void)put_waiting(node, conn, hint, MAX_HINTS); /* else the next one comes soon */
+    return 1;
+}
+
+int chat__hide_follows(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    return conn->waiting != NULL && put_waiting(node, conn, frame, MAX_WAITING) == CHAT_OK;
+}
+
+chat__node_conn *chat__hide_conn(const chat__user *user)
+{
+    chat__node_conn *conn = user != NULL ? user->conns : NULL;
+    while (conn != NULL && conn->session.state == CHAT__SESSION_HELLO)
+        conn = conn->next;
+    return conn;
 }
 
 void chat__hide_leave(chat__node *node, chat__node_conn *conn)
@@ -189,19 +207,35 @@ static chat_status set_all(chat__node *node, chat__user *user, const chat_view *
     return CHAT_OK;
 }
 
-/* The requests that waited, in order. */
-static void answer_waiting(chat__node *node, chat__node_conn *conn, chat_status status)
+/* What waited, as if it came now; without an answer of storage, what needs it is not passed on. */
+static void take_waiting(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
+                         chat_status status)
+{
+    int is_hint = frame->type == CHAT_FRAME_TYPING || frame->type == CHAT_FRAME_TYPING_PUSH ||
+                  frame->type == CHAT_FRAME_DELIVERED;
+    if (frame->type == CHAT_FRAME_PING)
+        chat__request_pong(node, conn, frame);
+    else if (status < 0 && !is_hint)
+        chat__request_refuse(node, conn, frame, status, chat_status_text(status));
+    else if (!is_hint)
+        chat__presence_ask(node, conn, frame);
+    else if (status >= 0 && frame->type == CHAT_FRAME_TYPING)
+        chat__typing_on_client(node, conn, frame);
+    else if (status >= 0 && frame->type == CHAT_FRAME_TYPING_PUSH)
+        chat__typing_on_push(node, frame);
+    else if (status >= 0)
+        chat__deliver_receipt(node, frame);
+}
+
+/* In order. */
+static void take_all_waiting(chat__node *node, chat__node_conn *conn, chat_status status)
 {
     while (conn->waiting != NULL) {
         chat_frame frame;
         chat__op *op = conn->waiting;
         conn->waiting = op->next;
-        if (chat__frame_decode_own(node->row_decoder, op->bytes, &frame) != CHAT_OK)
-            frame.type = 0;
-        if (frame.type != 0 && status >= 0)
-            chat__presence_ask(node, conn, &frame);
-        else if (frame.type != 0)
-            chat__request_refuse(node, conn, &frame, status, chat_status_text(status));
+        if (chat__frame_decode_own(node->row_decoder, op->bytes, &frame) == CHAT_OK)
+            take_waiting(node, conn, &frame, status);
         chat__op_free(node, op);
     }
 }
@@ -225,7 +259,7 @@ void chat__hide_loaded(chat__node *node, chat__op *op, chat_status status, const
     else if (status == CHAT_OK)
         status = set_all(node, user, users, n_users);
     for (chat__node_conn *conn = user->conns; conn != NULL; conn = conn->next)
-        answer_waiting(node, conn, status);
+        take_all_waiting(node, conn, status);
 }
 
 void chat__hide_learn_again(chat__node *node)

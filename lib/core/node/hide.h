@@ -22,8 +22,14 @@ void chat__hide_take(chat__node *node, chat_view user, chat_view from, int is_bl
 void chat__hide_learn_again(chat__node *node);
 /* Whether `other` is hidden from `user`. As long as it is not known, everybody is. */
 int chat__hide_is(const chat__node *node, const chat__user *user, chat_view other);
-/* The same for what happens in `chat`: groups are none of it. */
-int chat__hide_is_in(chat__node *node, chat__user *user, chat_view other, chat_view chat);
+/* Whether `hint`, which is about `other` and what happens in `chat`, must not pass now: for he is
+   hidden, or, kept for then, until that is known. Groups are none of it. */
+int chat__hide_holds(chat__node *node, chat__node_conn *conn, chat_view other, chat_view chat,
+                     const chat_frame *hint);
+/* Whether `frame` was put behind what waits so. */
+int chat__hide_follows(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+/* A connection of the user that has said hello, NULL: he has none, or is none. */
+chat__node_conn *chat__hide_conn(const chat__user *user);
 /* Whether it was: a question about a direct chat (`op`'s bytes) with one who hides. */
 int chat__hide_refuses(chat__node *node, chat__node_conn *conn, const chat__op *op,
                        const chat_frame *about);

@@ -89,7 +89,7 @@ typedef struct chat__node_conn {
     chat__behind *last_behind;
     chat__gap *gaps;          /* not filled yet */
     chat__lookup *lookups;    /* questions about presence that are not answered */
-    struct chat__op *waiting; /* requests about presence, until it is known who hides */
+    struct chat__op *waiting; /* what needs to be known who hides, see hide.c */
     chat__typing *typing;     /* what was passed on lately, may be NULL */
     uint32_t turn_bytes;      /* written in turn `turn` */
     uint32_t turn;
@@ -363,6 +363,7 @@ void chat__request_refuse_for(chat__node *node, chat__node_conn *conn, const cha
                               chat_status status, const char *text, uint64_t retry_ms);
 void chat__request_busy(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
 /* A frame with the request's number, to refuse or answer from an op. */
+void chat__request_pong(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
 void chat__request_about(const chat__op *op, chat_frame *out);
 void chat__request_result(chat__node *node, chat__node_conn *conn, const chat__op *op, size_t count,
                           int has_more);

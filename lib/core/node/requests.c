@@ -390,7 +390,7 @@ static void on_ack(chat__node *node, chat__node_conn *conn, const chat_frame *fr
     chat__deliver_acked(node, conn, frame->n);
 }
 
-static void on_ping(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+void chat__request_pong(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
     chat_frame pong;
     chat_frame_init(&pong, CHAT_FRAME_PONG);
@@ -398,6 +398,13 @@ static void on_ping(chat__node *node, chat__node_conn *conn, const chat_frame *f
         CHAT_FRAME_SET(&pong, R, r, frame->r);
     CHAT_FRAME_SET(&pong, TS, ts, node->unix_ms);
     chat__conn_write_frame(node, conn, &pong);
+}
+
+/* Whoever has the answer knows that what he said before was taken. */
+static void on_ping(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    if (!chat__hide_follows(node, conn, frame))
+        chat__request_pong(node, conn, frame);
 }
 
 void chat__request(chat__node *node, chat__node_conn *conn, const chat_frame *frame)

@@ -65,14 +65,15 @@ void chat__typing_on_client(chat__node *node, chat__node_conn *conn, const chat_
         chat__request_refuse(node, conn, frame, status, why);
         return;
     }
-    if (!may_pass(node, conn, chat))
-        return;
     if (chat_direct_members(chat, members) == CHAT_OK) {
         chat_view_list peer = {&members[chat__view_equal(members[0], user)], 1};
-        if (!chat__hide_is_in(node, conn->user, peer.items[0], chat))
+        if (!chat__hide_holds(node, conn, peer.items[0], chat, frame) &&
+            may_pass(node, conn, chat))
             push(node, chat, user, peer);
         return;
     }
+    if (!may_pass(node, conn, chat))
+        return;
     chat_frame out;
     uint32_t owner = chat__node_of_chat(chat, node->options.n_partitions, node->options.n_nodes);
     chat_frame_init(&out, CHAT_FRAME_TYPING_ASK);
@@ -134,13 +135,12 @@ void chat__typing_on_push(chat__node *node, const chat_frame *frame)
     CHAT_FRAME_SET(&out, CHAT, chat, frame->chat);
     CHAT_FRAME_SET(&out, USER, user, frame->user);
     for (size_t i = 0; i < frame->users.n_items; i++) {
-        chat__user *user = NULL;
+        chat__node_conn *conn = NULL;
         if (!chat__view_equal(frame->users.items[i], frame->user))
-            user = chat__map_get(&node->users, frame->users.items[i]);
-        if (user != NULL && chat__hide_is_in(node, user, frame->user, frame->chat))
+            conn = chat__hide_conn(chat__map_get(&node->users, frame->users.items[i]));
+        if (conn != NULL && chat__hide_holds(node, conn, frame->user, frame->chat, frame))
             continue;
-        for (chat__node_conn *conn = user != NULL ? user->conns : NULL; conn != NULL;
-             conn = conn->next)
+        for (; conn != NULL; conn = conn->next)
             chat__conn_write_hint(node, conn, &out);
     }
 }

@@ -7,6 +7,8 @@
 #define SEND(cid)  "{\"t\":\"send\",\"to\":\"%s\",\"cid\":\"" cid "\",\"body\":\"hi\"}"
 #define WATCH      "{\"t\":\"presence.watch\",\"r\":3,\"users\":[\"%s\"]}"
 #define GET        "{\"t\":\"presence.get\",\"r\":4,\"users\":[\"%s\"]}"
+#define TYPING     "{\"t\":\"typing\",\"to\":\"%s\"}"
+#define PING       "{\"t\":\"ping\",\"r\":7}"
 #define IS_BLOCKED "this user has blocked you"
 
 /* --- tests --- */
@@ -81,6 +83,92 @@ static void requests_wait_in_order_until_it_is_known_who_hides(void **state)
     assert_written(BOB, "\"online\":true");
     say(ALICE, "{\"t\":\"presence.hide\",\"r\":6,\"hidden\":true}");
     assert_silence(BOB);
+}
+
+/* Bob comes back, and storage does not say yet who has blocked him. */
+static void join_unknown(void)
+{
+    w.held_type = CHAT__EFFECT_LOAD_BLOCKS;
+    chat__node_closed(w.nodes[1], w.conns[BOB]);
+    join(BOB, w.bob);
+    assert_written(BOB, "welcome");
+    assert_int_equal(w.n_questions, 1);
+}
+
+static void what_he_types_waits_and_the_ping_behind_it(void **state)
+{
+    (void)state;
+    join_unknown();
+    say(BOB, TYPING);
+    assert_silence(ALICE);
+    say(BOB, PING);
+    assert_silence(BOB);
+    release_question();
+    assert_written(ALICE, "\"t\":\"typing\"");
+    assert_written(BOB, "\"t\":\"pong\",\"r\":7");
+}
+
+static void what_others_type_waits(void **state)
+{
+    (void)state;
+    join_unknown();
+    say(ALICE, TYPING);
+    assert_silence(BOB);
+    say(BOB, "{\"t\":\"typing\",\"chat\":\"team\"}"); /* a group hides nobody */
+    release_question();
+    assert_written(BOB, "\"t\":\"typing\"");
+}
+
+static void receipts_wait(void **state)
+{
+    (void)state;
+    join_unknown();
+    say(BOB, SEND("c1"));
+    assert_written(ALICE, "\"body\":\"hi\"");
+    say(ALICE, "{\"t\":\"ack\",\"n\":1}");
+    assert_silence(BOB);
+    release_question();
+    assert_written(BOB, "\"state\":\"delivered\"");
+}
+
+static void what_waited_is_not_passed_on_by_who_is_blocked(void **state)
+{
+    (void)state;
+    say(ALICE, BLOCK);
+    join_unknown();
+    say(BOB, TYPING);
+    say(ALICE, TYPING);
+    release_question();
+    assert_silence(ALICE);
+    assert_silence(BOB);
+}
+
+static void hints_do_not_keep_a_question_from_waiting(void **state)
+{
+    (void)state;
+    join_unknown();
+    for (int i = 0; i < 20; i++)
+        say(ALICE, TYPING), pass_time(3000);
+    say(BOB, GET);
+    assert_silence(BOB);
+    release_question();
+    assert_written(BOB, "\"t\":\"result\",\"r\":4");
+}
+
+static void without_an_answer_hints_are_dropped_and_pings_are_not(void **state)
+{
+    (void)state;
+    w.load_status = CHAT_ERR_IO;
+    join_unknown();
+    say(BOB, TYPING);
+    say(BOB, PING);
+    release_question();
+    assert_silence(ALICE);
+    assert_written(BOB, "\"t\":\"pong\"");
+    w.load_status = CHAT_OK;
+    w.held_type = 0;
+    say(BOB, TYPING); /* asks */
+    assert_written(ALICE, "\"t\":\"typing\"");
 }
 
 static void a_question_that_fails_is_asked_again_by_the_next(void **state)
@@ -205,6 +293,12 @@ int main(void)
         TEST(a_chat_that_is_asked_for_meanwhile_is_asked_for_again),
         TEST(who_is_asked_for_meanwhile_is_asked_for_again),
         TEST(requests_wait_in_order_until_it_is_known_who_hides),
+        TEST(what_he_types_waits_and_the_ping_behind_it),
+        TEST(what_others_type_waits),
+        TEST(receipts_wait),
+        TEST(what_waited_is_not_passed_on_by_who_is_blocked),
+        TEST(hints_do_not_keep_a_question_from_waiting),
+        TEST(without_an_answer_hints_are_dropped_and_pings_are_not),
         TEST(a_question_that_fails_is_asked_again_by_the_next),
         TEST(who_leaves_while_he_is_asked_for_is_forgotten),
         TEST(a_watcher_is_told_at_once_and_again),
