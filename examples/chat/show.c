@@ -231,7 +231,10 @@ void show_row(FILE *out, const struct cli *cli, const chat_frame *frame)
 void show_presence(FILE *out, const chat_frame *frame)
 {
     show_text(out, frame->user);
-    fputs(frame->online ? " online" : " offline", out);
+    fputs(frame->online                 ? " online"
+          : CHAT_FRAME_HAS(frame, CODE) ? " is not reached now"
+                                        : " offline",
+          out);
     if (!frame->online && CHAT_FRAME_HAS(frame, TS)) {
         fputs(", last seen ", out);
         show_date(out, frame->ts);

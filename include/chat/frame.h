@@ -179,8 +179,8 @@ extern "C" {
       "Stream. `from` did `what` to the message `re`; with `r` a row of `history`, `reactions`.")  \
     X(MEMBER, 43, "member", SERVER, F(R) | F(CHAT) | F(USER) | F(ROLE), 0,                         \
       "A row of `chat.members`.")                                                                  \
-    X(PRESENCE, 45, "presence", SERVER, F(USER) | F(ONLINE), F(R) | F(TS),                         \
-      "`user` is online, or was last seen at `ts`; with `r` a row.")                               \
+    X(PRESENCE, 45, "presence", SERVER, F(USER) | F(ONLINE), F(R) | F(TS) | F(CODE),               \
+      "`user` is online, or was last seen at `ts`; with `r` a row. `code`: why it is not known.")  \
     X(MARKER, 46, "marker", SERVER, F(OF) | F(READ_SEQ),                                           \
       F(CHAT) | F(FROM) | F(ID) | F(TS) | F(SEQ) | F(PREV),                                        \
       "Stream. I have read the chat `of` up to `read_seq`, here or on another device.")            \

@@ -193,6 +193,26 @@ def test_a_member_that_died_loses_who_called_the_other(cluster):
     cluster.members[1].runs.clear()
 
 
+def test_who_lives_on_a_dead_member_is_asked_for_and_watched(cluster):
+    """An answer at once; and the watch goes to whoever runs the slot next."""
+    here, away = user_at(0, "here"), user_at(1, "away")
+    with cluster.connect(0, here) as client:
+        cluster.members[1].kill()
+        cluster.members[0].run.wait_line("member 1 is lost")
+        for kind in ("presence.get", "presence.watch"):
+            rows, answer = client.request(kind, users=[here, away])
+            assert answer["t"] == "result" and answer["count"] == 2
+            assert {row["user"]: (row["online"], row.get("code")) for row in rows} == {
+                here: (True, None), away: (False, "timeout")}
+        start = len(cluster.members[0].run.lines)
+        cluster.members[1].runs.clear()
+        cluster.start(1)
+        cluster.wait_up((start, 0))
+        assert "code" not in client.expect("presence", user=away, online=False)
+        with cluster.connect(1, away):
+            client.expect("presence", user=away, online=True)
+
+
 def test_a_cut_wire_is_not_noticed(cluster):
     with cluster.connect(0, user_at(1, "a")) as one, cluster.connect(1, user_at(0, "b")) as two:
         for n in range(20):

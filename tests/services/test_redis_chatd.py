@@ -136,7 +136,8 @@ def who_is_left(clients):
 
 def ask(client, *users):
     rows, answer = client.request("presence.get", users=list(users))
-    return {row["user"]: row["online"] for row in rows}, answer
+    assert answer["t"] == "result" and answer["count"] == len(users)
+    return {row["user"]: row["online"] for row in rows}, rows
 
 
 @pytest.mark.parametrize("has_redis", [True, False])
@@ -154,14 +155,19 @@ def test_who_lives_on_a_member_that_is_not_reached(make, redis, tmp_path, has_re
     first.run.wait_line("member 1 is lost")
     asker = who_is_left(askers)
     began = time.monotonic()
-    found, answer = ask(asker, *users)
+    found, rows = ask(asker, *users)
+    watched, _ = asker.request("presence.watch", users=list(users))
     took = time.monotonic() - began
+    unknown = {row["user"] for row in watched if row.get("code") == "timeout"}
     second.run.signal(signal.SIGCONT)
     assert took < 1
     if has_redis:
-        assert answer["t"] == "result" and [user for user in users if found[user]] == away
+        assert [user for user in users if found[user]] == away
+        assert unknown >= set(away)
     else:
-        assert answer["code"] == "timeout"
+        assert {row["user"] for row in rows if row.get("code") == "timeout"} == unknown
+    for user in unknown:  # the member is back, with its slot, and says how each is
+        asker.expect("presence", user=user)
     for client in there:
         client.close()
 

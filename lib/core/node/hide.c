@@ -207,24 +207,41 @@ static chat_status set_all(chat__node *node, chat__user *user, const chat_view *
     return CHAT_OK;
 }
 
+static void take_hint(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    switch (frame->type) {
+    case CHAT_FRAME_TYPING:
+        chat__typing_on_client(node, conn, frame);
+        return;
+    case CHAT_FRAME_TYPING_PUSH:
+        chat__typing_on_push(node, frame);
+        return;
+    default:
+        chat__deliver_receipt(node, frame);
+        return;
+    }
+}
+
 /* What waited, as if it came now; without an answer of storage, what needs it is not passed on. */
 static void take_waiting(chat__node *node, chat__node_conn *conn, const chat_frame *frame,
                          chat_status status)
 {
-    int is_hint = frame->type == CHAT_FRAME_TYPING || frame->type == CHAT_FRAME_TYPING_PUSH ||
-                  frame->type == CHAT_FRAME_DELIVERED;
-    if (frame->type == CHAT_FRAME_PING)
+    switch (frame->type) {
+    case CHAT_FRAME_PING:
         chat__request_pong(node, conn, frame);
-    else if (status < 0 && !is_hint)
-        chat__request_refuse(node, conn, frame, status, chat_status_text(status));
-    else if (!is_hint)
-        chat__presence_ask(node, conn, frame);
-    else if (status >= 0 && frame->type == CHAT_FRAME_TYPING)
-        chat__typing_on_client(node, conn, frame);
-    else if (status >= 0 && frame->type == CHAT_FRAME_TYPING_PUSH)
-        chat__typing_on_push(node, frame);
-    else if (status >= 0)
-        chat__deliver_receipt(node, frame);
+        return;
+    case CHAT_FRAME_PRESENCE_GET:
+    case CHAT_FRAME_PRESENCE_WATCH:
+        if (status < 0)
+            chat__request_refuse(node, conn, frame, status, chat_status_text(status));
+        else
+            chat__presence_ask(node, conn, frame);
+        return;
+    default:
+        if (status >= 0)
+            take_hint(node, conn, frame);
+        return;
+    }
 }
 
 /* In order. */

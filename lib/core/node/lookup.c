@@ -8,6 +8,8 @@
 
 #include "route/fanout.h"
 
+#include <string.h>
+
 #define LOOKUP_MS   5000u
 #define MAX_LOOKUPS 16u /* of a connection at the same time */
 
@@ -36,6 +38,95 @@ static void append(chat__node *node, chat__lookup *lookup)
     node->lookup_last = lookup;
 }
 
+/* --- parts --- */
+
+/* What `to_node` is asked. CHAT_OK, CHAT_ERR_NOMEM. */
+static chat_status keep(chat__node *node, chat__lookup *lookup, uint32_t to_node,
+                        const chat_frame *ask)
+{
+    size_t n = ask->users.n_items;
+    size_t size = sizeof(chat__lookup_part) + n * sizeof(chat_view);
+    for (size_t i = 0; i < n; i++)
+        size += ask->users.items[i].len;
+    chat__lookup_part *part = chat__node_alloc(node, size);
+    if (part == NULL)
+        return CHAT_ERR_NOMEM;
+    uint8_t *at = (uint8_t *)(part->users + n);
+    for (size_t i = 0; i < n; i++) {
+        chat_view user = ask->users.items[i];
+        memcpy(at, user.data, user.len);
+        part->users[i] = chat__view(at, user.len);
+        at += user.len;
+    }
+    part->node = to_node;
+    part->n_users = n;
+    part->next = lookup->parts;
+    lookup->parts = part;
+    return CHAT_OK;
+}
+
+static chat__lookup_part *take_part(chat__lookup *lookup, uint32_t peer)
+{
+    chat__lookup_part **link = &lookup->parts;
+    while (*link != NULL && (*link)->node != peer)
+        link = &(*link)->next;
+    chat__lookup_part *part = *link;
+    if (part != NULL)
+        *link = part->next;
+    return part;
+}
+
+int chat__lookup_is_answered(chat__node *node, chat__lookup *lookup, uint32_t from_node)
+{
+    chat__lookup_part *part = take_part(lookup, from_node);
+    chat__node_dealloc(node, part);
+    return part != NULL || from_node == node->options.self;
+}
+
+void chat__lookup_miss(chat__node *node, chat__lookup *lookup, uint32_t peer)
+{
+    chat__lookup_part *part = take_part(lookup, peer);
+    if (part == NULL)
+        return;
+    for (size_t i = 0; i < part->n_users; i++) {
+        if (lookup->is_why)
+            chat__why_miss(node, lookup, part->users[i]);
+        else
+            chat__presence_miss(node, lookup, part->users[i]);
+    }
+    chat__node_dealloc(node, part);
+    chat__lookup_close_part(node, lookup, CHAT_OK);
+}
+
+static int waits_for(const chat__lookup *lookup, uint32_t peer)
+{
+    const chat__lookup_part *part = lookup->parts;
+    while (part != NULL && part->node != peer)
+        part = part->next;
+    return part != NULL;
+}
+
+void chat__lookup_lost(chat__node *node, uint32_t peer)
+{
+    chat__lookup *next;
+    for (chat__lookup *lookup = node->lookup_first; lookup != NULL; lookup = next) {
+        next = lookup->next;
+        /* Of those that are shared, others were asked about all. */
+        if (waits_for(lookup, peer) && !lookup->is_shared && !chat__share_ask_instead(node, lookup))
+            chat__lookup_miss(node, lookup, peer);
+    }
+}
+
+void chat__lookup_due(chat__node *node, chat__lookup *lookup)
+{
+    if (chat__share_ask_instead(node, lookup))
+        return;
+    for (size_t n = lookup->n_open; n > 0; n--)
+        chat__lookup_miss(node, lookup, lookup->parts->node);
+}
+
+/* --- questions --- */
+
 void chat__lookup_drop(chat__node *node, chat__lookup *lookup)
 {
     chat__lookup **link = &lookup->conn->lookups;
@@ -43,7 +134,8 @@ void chat__lookup_drop(chat__node *node, chat__lookup *lookup)
         link = &(*link)->next_of_conn;
     *link = lookup->next_of_conn;
     unlink_one(node, lookup);
-    chat__share_drop(node, lookup);
+    while (lookup->parts != NULL)
+        (void)chat__lookup_is_answered(node, lookup, lookup->parts->node);
     chat__node_dealloc(node, lookup);
 }
 
@@ -75,6 +167,7 @@ chat__lookup *chat__lookup_begin(chat__node *node, chat__node_conn *conn, const 
     lookup->number = ++node->n_lookups;
     lookup->r = frame->r;
     lookup->is_watch = frame->type == CHAT_FRAME_PRESENCE_WATCH;
+    lookup->is_why = frame->type == CHAT_FRAME_WHY;
     lookup->n_open = 1; /* until all have been asked */
     lookup->next_of_conn = conn->lookups;
     conn->lookups = lookup;
@@ -108,12 +201,16 @@ static void ask_part(chat__node *node, chat__lookup *lookup, const chat_view *na
             take(node, part->node, &ask);
             return;
         }
-        chat__share_keep(node, lookup, part->node, &ask);
-        status = node->is_lost[part->node] ? chat__share_ask(node, part->node, &ask)
-                                           : chat__node_emit_link(node, part->node, &ask);
+        status = keep(node, lookup, part->node, &ask);
     }
-    if (status != CHAT_OK)
+    if (status == CHAT_OK && !node->is_lost[part->node])
+        status = chat__node_emit_link(node, part->node, &ask);
+    else if (status == CHAT_OK && !chat__share_ask(node, lookup, lookup->parts))
+        chat__lookup_miss(node, lookup, part->node);
+    if (status != CHAT_OK) {
+        (void)chat__lookup_is_answered(node, lookup, part->node);
         chat__lookup_close_part(node, lookup, status);
+    }
 }
 
 void chat__lookup_ask(chat__node *node, chat__lookup *lookup, chat_view_list users,

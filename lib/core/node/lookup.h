@@ -5,7 +5,7 @@
 
 #include "node/internal.h"
 
-/* Users whose node has not answered, for who else knows of them (share.h). */
+/* Users whose node has not answered: others may know of them (share.h). */
 typedef struct chat__lookup_part {
     struct chat__lookup_part *next;
     uint32_t node;
@@ -24,8 +24,10 @@ struct chat__lookup {
     uint64_t due_ms;
     uint64_t count;  /* rows given */
     uint32_t n_open; /* nodes that have not answered */
-    uint32_t is_watch;
-    uint32_t is_untold; /* nobody asked: the row is told as a change */
+    uint8_t is_watch;
+    uint8_t is_why;
+    uint8_t is_untold; /* nobody asked: the row is told as a change */
+    uint8_t is_shared; /* others were asked instead of who has not answered */
     int32_t status;
     uint8_t device_len; /* of `why`: only rows of this device */
     uint8_t device[CHAT_ID_MAX_BYTES];
@@ -41,6 +43,18 @@ void chat__lookup_renew(chat__node *node, chat__lookup *lookup);
 chat__lookup *chat__lookup_of(const chat__node *node, const chat_frame *frame);
 /* A node has answered or could not be asked. The last one answers the client. */
 void chat__lookup_close_part(chat__node *node, chat__lookup *lookup, chat_status status);
+/* A node has answered. Whether it was asked, and has not yet. */
+int chat__lookup_is_answered(chat__node *node, chat__lookup *lookup, uint32_t from_node);
+/* A node is not reached, and nobody else knows: the client is told so for each of its users. The
+   question may be over then. */
+void chat__lookup_miss(chat__node *node, chat__lookup *lookup, uint32_t peer);
+/* The link to a node is lost: so are its answers. */
+void chat__lookup_lost(chat__node *node, uint32_t peer);
+/* The time of the first question is over. */
+void chat__lookup_due(chat__node *node, chat__lookup *lookup);
+/* A row for a user whose node is not reached: presence.c, why.c. */
+void chat__presence_miss(chat__node *node, chat__lookup *lookup, chat_view user);
+void chat__why_miss(chat__node *node, chat__lookup *lookup, chat_view user);
 
 /* Answers `ask` for the users who live here; `from_node` asked. */
 typedef void chat__lookup_taker(chat__node *node, uint32_t from_node, const chat_frame *ask);

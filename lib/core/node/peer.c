@@ -9,8 +9,8 @@
 #include "node/block.h"
 #include "node/devices.h"
 #include "node/hints.h"
+#include "node/lookup.h"
 #include "node/resume.h"
-#include "node/share.h"
 #include "base/alloc.h"
 #include "presence/watched.h"
 
@@ -179,7 +179,7 @@ chat_status chat__node_peer_lost(chat__node *node, uint32_t peer)
     node->is_lost[peer] = 1;
     close_waiting(node);
     take_offline(node, peer);
-    chat__share_lost(node, peer);
+    chat__lookup_lost(node, peer);
     check_all(node);
     return CHAT_OK;
 }

@@ -51,6 +51,12 @@ static void fill_state(chat_frame *out, chat_view user, const chat_presence_stat
         CHAT_FRAME_SET(out, TS, ts, state->seen_ms);
 }
 
+/* Where he lives is not reached. */
+static void set_unknown(chat_frame *out)
+{
+    CHAT_FRAME_SET(out, CODE, code, chat__view_str(chat_status_wire(CHAT_ERR_TIMEOUT)));
+}
+
 /* A user who lives here came or went: tell a node that watches. */
 static void tell_node(chat__node *node, const chat_presence_change *change)
 {
@@ -74,6 +80,8 @@ static void tell_conn(chat__node *node, const chat_presence_change *change)
         return;
     chat_frame_init(&out, CHAT_FRAME_PRESENCE);
     fill_state(&out, change->user, &change->state);
+    if (node->is_lost[chat__node_of_user(change->user, node->options.n_nodes)])
+        set_unknown(&out);
     chat__conn_write_hint(node, conn, &out);
 }
 
@@ -215,10 +223,10 @@ static void take_row(chat__node *node, const chat_frame *row)
 {
     chat_frame out = *row;
     chat__lookup *lookup = chat__lookup_of(node, row);
-    if (row->conn == CHAT__PEER_ASKS)
-        take_state(node, row);
-    if (lookup == NULL)
+    if (lookup == NULL) {
+        take_state(node, row); /* nobody waits for it: who watches is told */
         return;
+    }
     out.type = CHAT_FRAME_PRESENCE;
     if (chat__hide_is(node, lookup->conn->user, row->user))
         look_offline(&out);
@@ -231,11 +239,22 @@ static void take_row(chat__node *node, const chat_frame *row)
 static void take_end(chat__node *node, uint32_t from_node, const chat_frame *end)
 {
     chat__lookup *lookup = chat__lookup_of(node, end);
-    if (lookup == NULL)
+    if (lookup == NULL || !chat__lookup_is_answered(node, lookup, from_node))
         return;
-    chat__share_answered(node, lookup, from_node);
     chat__lookup_close_part(node, lookup,
                             CHAT_FRAME_HAS(end, CODE) ? chat_status_from_wire(end->code) : CHAT_OK);
+}
+
+void chat__presence_miss(chat__node *node, chat__lookup *lookup, chat_view user)
+{
+    chat_frame row;
+    chat_frame_init(&row, CHAT_FRAME_PRESENCE_ROW);
+    CHAT_FRAME_SET(&row, CONN, conn, lookup->conn->id);
+    CHAT_FRAME_SET(&row, N, n, lookup->number);
+    CHAT_FRAME_SET(&row, USER, user, user);
+    CHAT_FRAME_SET(&row, ONLINE, online, 0);
+    set_unknown(&row);
+    take_row(node, &row);
 }
 
 static chat_status tell_row(chat__node *node, uint32_t to_node, const chat_frame *row)
@@ -360,13 +379,8 @@ void chat__presence_blocked(chat__node *node, chat__node_conn *conn, chat_view u
 
 void chat__presence_do_due(chat__node *node)
 {
-    while (node->lookup_first != NULL && node->lookup_first->due_ms <= node->mono_ms) {
-        chat__lookup *lookup = node->lookup_first;
-        if (chat__share_ask_instead(node, lookup))
-            continue;
-        lookup->status = CHAT_ERR_TIMEOUT;
-        answer_lookup(node, lookup);
-    }
+    while (node->lookup_first != NULL && node->lookup_first->due_ms <= node->mono_ms)
+        chat__lookup_due(node, node->lookup_first);
 }
 
 /* --- links --- */

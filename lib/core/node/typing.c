@@ -67,8 +67,7 @@ void chat__typing_on_client(chat__node *node, chat__node_conn *conn, const chat_
     }
     if (chat_direct_members(chat, members) == CHAT_OK) {
         chat_view_list peer = {&members[chat__view_equal(members[0], user)], 1};
-        if (!chat__hide_holds(node, conn, peer.items[0], chat, frame) &&
-            may_pass(node, conn, chat))
+        if (!chat__hide_holds(node, conn, peer.items[0], chat, frame) && may_pass(node, conn, chat))
             push(node, chat, user, peer);
         return;
     }

@@ -112,6 +112,11 @@ static void write_row(chat__node *node, chat__lookup *lookup, chat_view user, co
     chat__conn_write_frame(node, lookup->conn, &out);
 }
 
+void chat__why_miss(chat__node *node, chat__lookup *lookup, chat_view user)
+{
+    write_row(node, lookup, user, "not_reached", 0);
+}
+
 static void write_durable(chat__node *node, chat__lookup *lookup, const chat__op *op,
                           chat_view author, const chat__node_marks *marks)
 {

@@ -178,7 +178,7 @@ static void who_asks_meanwhile_is_refused_for_now(void **state)
     assert_written(&w, 0, "\"code\":\"busy\"");
     assert_written(&w, 0, "\"retry_after_ms\":");
     say(&w, 0, "{\"t\":\"presence.get\",\"r\":7,\"users\":[\"bob\"]}");
-    assert_written(&w, 0, "\"code\":\"timeout\"");
+    assert_written(&w, 0, "\"r\":7,\"user\":\"bob\",\"code\":\"timeout\",\"online\":false");
     send(ours, "c2");
     assert_written(&w, 0, "\"t\":\"sent\"");
     assert_int_equal(chat__node_peer_found(w.node, other), CHAT_OK);

@@ -21,6 +21,12 @@ static struct {
     char written[N_CONNS][8192];
     chat_status closed[N_CONNS];
     int is_link_cut;
+    int is_link_held; /* the frame below waits, later ones are cut off */
+    struct {
+        uint8_t bytes[512];
+        size_t len;
+        uint32_t from, to;
+    } held;
 } w;
 
 static void keep(uint32_t node, const chat__effect *effect)
@@ -34,6 +40,18 @@ static void keep(uint32_t node, const chat__effect *effect)
     }
 }
 
+static void carry(uint32_t node, const chat__effect *effect)
+{
+    if (w.is_link_held && w.held.len == 0) {
+        assert_true(effect->bytes.len <= sizeof w.held.bytes);
+        memcpy(w.held.bytes, effect->bytes.data, effect->bytes.len);
+        w.held.len = effect->bytes.len;
+        w.held.from = node;
+        w.held.to = effect->to_node;
+    } else if (!w.is_link_cut && !w.is_link_held)
+        assert_int_equal(chat__node_link(w.nodes[effect->to_node], node, effect->bytes), CHAT_OK);
+}
+
 static void run_effect(uint32_t node, const chat__effect *effect)
 {
     chat__node_member members[3] = {{chat__view_str("alice"), 1, CHAT__ROLE_OWNER},
@@ -45,9 +63,7 @@ static void run_effect(uint32_t node, const chat__effect *effect)
         keep(node, effect);
         break;
     case CHAT__EFFECT_LINK:
-        if (!w.is_link_cut)
-            assert_int_equal(chat__node_link(w.nodes[effect->to_node], node, effect->bytes),
-                             CHAT_OK);
+        carry(node, effect);
         break;
     case CHAT__EFFECT_LOAD_USER:
         chat__node_user_loaded(w.nodes[node], effect->tag, CHAT_OK, NULL, 0);
@@ -80,6 +96,16 @@ static void run(void)
             }
         }
     }
+}
+
+static void release_link(void)
+{
+    w.is_link_held = 0;
+    assert_true(w.held.len > 0);
+    assert_int_equal(
+        chat__node_link(w.nodes[w.held.to], w.held.from, chat__view(w.held.bytes, w.held.len)),
+        CHAT_OK);
+    run();
 }
 
 static void pass_time(uint64_t ms)
@@ -158,6 +184,7 @@ static void leave(int i)
 
 #define GET(users)   "{\"t\":\"presence.get\",\"r\":1,\"users\":[" users "]}"
 #define WATCH(users) "{\"t\":\"presence.watch\",\"r\":2,\"users\":[" users "]}"
+#define UNKNOWN_BOB  "\"user\":\"bob\",\"code\":\"timeout\",\"online\":false"
 #define ONLINE(user) "{\"t\":\"presence\",\"user\":\"" user "\",\"online\":true}\n"
 
 static void get_tells_who_is_online_on_all_nodes(void **state)
@@ -273,7 +300,7 @@ static void lists_are_limited_and_told_so(void **state)
     assert_non_null(strstr(w.written[3], "\"count\":2"));
 }
 
-static void a_node_that_is_silent_costs_an_error_only(void **state)
+static void a_node_that_is_silent_costs_what_it_knows_only(void **state)
 {
     (void)state;
     join(0, "alice");
@@ -284,7 +311,8 @@ static void a_node_that_is_silent_costs_an_error_only(void **state)
         pass_time(700);
         chat__node_alive(w.nodes[w.home[0]], w.conns[0]);
     }
-    assert_non_null(strstr(w.written[0], "\"code\":\"timeout\""));
+    assert_non_null(strstr(w.written[0], UNKNOWN_BOB));
+    assert_non_null(strstr(w.written[0], "\"count\":2"));
     w.is_link_cut = 0;
     say(0, GET("\"bob\""));
     assert_non_null(strstr(w.written[0], "\"count\":1"));
@@ -358,6 +386,73 @@ static void a_slow_reader_is_spared_hints(void **state)
     assert_non_null(strstr(w.written[1], "\"t\":\"result\""));
 }
 
+static void lose(int i)
+{
+    assert_int_equal(chat__node_peer_lost(w.nodes[w.home[0]], w.home[i]), CHAT_OK);
+    run();
+}
+
+static void find(int i)
+{
+    assert_int_equal(chat__node_peer_found(w.nodes[w.home[i]], w.home[0]), CHAT_OK);
+    assert_int_equal(chat__node_peer_found(w.nodes[w.home[0]], w.home[i]), CHAT_OK);
+    run();
+}
+
+static void a_watch_of_who_is_not_reached_begins_when_he_is(void **state)
+{
+    (void)state;
+    join(0, "alice");
+    join(1, "bob");
+    lose(1);
+    say(0, WATCH("\"alice\",\"bob\""));
+    assert_non_null(strstr(w.written[0], UNKNOWN_BOB));
+    assert_non_null(strstr(w.written[0], "\"user\":\"alice\",\"online\":true"));
+    assert_non_null(strstr(w.written[0], "{\"t\":\"result\",\"r\":2,\"count\":2}"));
+    w.written[0][0] = 0;
+    find(1);
+    assert_string_equal(w.written[0], ONLINE("bob"));
+    w.written[0][0] = 0;
+    leave(1);
+    assert_non_null(strstr(w.written[0], "\"user\":\"bob\",\"online\":false"));
+}
+
+/* Which is what a slot does that another member runs from then on: nobody is there yet. */
+static void who_is_offline_when_his_node_is_back_is_told_so(void **state)
+{
+    (void)state;
+    join(0, "alice");
+    join(1, "bob");
+    say(0, WATCH("\"bob\""));
+    w.written[0][0] = 0;
+    lose(1);
+    assert_non_null(strstr(w.written[0], "\"code\":\"timeout\""));
+    leave(1);
+    w.written[0][0] = 0;
+    find(1);
+    assert_non_null(strstr(w.written[0], "\"user\":\"bob\",\"online\":false"));
+    assert_null(strstr(w.written[0], "code"));
+}
+
+/* Late is better than never for who watches. */
+static void a_watched_user_is_told_when_his_node_answers_at_last(void **state)
+{
+    (void)state;
+    join(0, "alice");
+    join(1, "bob");
+    w.is_link_held = 1;
+    say(0, WATCH("\"bob\""));
+    for (int i = 0; i < 8; i++) {
+        pass_time(700);
+        chat__node_alive(w.nodes[w.home[0]], w.conns[0]);
+        chat__node_alive(w.nodes[w.home[1]], w.conns[1]);
+    }
+    assert_non_null(strstr(w.written[0], UNKNOWN_BOB));
+    w.written[0][0] = 0;
+    release_link();
+    assert_string_equal(w.written[0], ONLINE("bob"));
+}
+
 static void presence_bound_of_a_node_that_is_lost(void **state)
 {
     (void)state;
@@ -365,14 +460,11 @@ static void presence_bound_of_a_node_that_is_lost(void **state)
     join(1, "bob");
     say(0, WATCH("\"bob\""));
     w.written[0][0] = 0;
-    assert_int_equal(chat__node_peer_lost(w.nodes[w.home[0]], w.home[1]), CHAT_OK);
-    run();
-    assert_non_null(strstr(w.written[0], "\"user\":\"bob\",\"online\":false"));
+    lose(1);
+    assert_non_null(strstr(w.written[0], UNKNOWN_BOB));
     /* It lives, and is as it was, but for who watches. */
     w.written[0][0] = 0;
-    assert_int_equal(chat__node_peer_found(w.nodes[w.home[1]], w.home[0]), CHAT_OK);
-    assert_int_equal(chat__node_peer_found(w.nodes[w.home[0]], w.home[1]), CHAT_OK);
-    run();
+    find(1);
     assert_string_equal(w.written[0], ONLINE("bob"));
     w.written[0][0] = 0;
     leave(1);
@@ -391,7 +483,10 @@ int main(void)
         TEST(who_hides_looks_offline),
         TEST(lists_are_limited_and_told_so),
         TEST(presence_bound_of_a_node_that_is_lost),
-        TEST(a_node_that_is_silent_costs_an_error_only),
+        TEST(a_watch_of_who_is_not_reached_begins_when_he_is),
+        TEST(who_is_offline_when_his_node_is_back_is_told_so),
+        TEST(a_watched_user_is_told_when_his_node_answers_at_last),
+        TEST(a_node_that_is_silent_costs_what_it_knows_only),
         TEST(typing_reaches_the_peer_once_in_three_seconds),
         TEST(typing_in_a_group_reaches_members_only),
         TEST(typing_where_one_is_no_member_is_refused),

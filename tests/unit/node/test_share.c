@@ -194,14 +194,17 @@ static void others_are_asked_about_a_node_that_is_not_reached(void **state)
     }
 }
 
-static void when_they_do_not_know_it_is_a_timeout(void **state)
+#define UNKNOWN_BOB "\"user\":\"bob\",\"code\":\"timeout\",\"online\":false"
+
+static void when_they_do_not_know_the_row_says_so(void **state)
 {
     (void)state;
     chat__conn phone = join(PHONE);
     assert_int_equal(chat__node_peer_lost(w.node, 1 - w.self), CHAT_OK);
     say(phone, GET);
     tell(CHAT_ERR_FULL, 0);
-    assert_non_null(strstr(w.written, "\"code\":\"timeout\""));
+    assert_non_null(strstr(w.written, UNKNOWN_BOB));
+    assert_non_null(strstr(w.written, "{\"t\":\"result\",\"r\":7,\"count\":2}"));
     tell(CHAT_OK, 1); /* too late: nothing comes of it */
     say(phone, GET);
     leave(phone);
@@ -231,7 +234,8 @@ static void others_who_do_not_answer_either_end_it(void **state)
     say(phone, GET);
     pass_time(5001);
     pass_time(5001);
-    assert_non_null(strstr(w.written, "\"code\":\"timeout\""));
+    assert_non_null(strstr(w.written, UNKNOWN_BOB));
+    assert_non_null(strstr(w.written, "{\"t\":\"result\",\"r\":7,\"count\":2}"));
 }
 
 static void when_a_link_is_lost_others_are_asked_at_once(void **state)
@@ -288,7 +292,7 @@ static void a_watch_needs_the_node_itself(void **state)
     assert_int_equal(chat__node_peer_lost(w.node, 1 - w.self), CHAT_OK);
     say(phone, "{\"t\":\"presence.watch\",\"r\":8,\"users\":[\"bob\"]}");
     assert_string_equal(w.asked, "");
-    assert_non_null(strstr(w.written, "\"code\":\"timeout\""));
+    assert_non_null(strstr(w.written, UNKNOWN_BOB));
 }
 
 static void without_others_nothing_is_told_or_asked(void **state)
@@ -301,7 +305,7 @@ static void without_others_nothing_is_told_or_asked(void **state)
     assert_int_equal(chat__node_peer_lost(w.node, 1 - w.self), CHAT_OK);
     say(phone, GET);
     assert_string_equal(w.asked, "");
-    assert_non_null(strstr(w.written, "\"code\":\"timeout\""));
+    assert_non_null(strstr(w.written, UNKNOWN_BOB));
 }
 
 int main(void)
@@ -313,7 +317,7 @@ int main(void)
         TEST(a_device_that_connects_again_does_not_go),
         TEST(who_hides_is_not_told),
         TEST(others_are_asked_about_a_node_that_is_not_reached),
-        TEST(when_they_do_not_know_it_is_a_timeout),
+        TEST(when_they_do_not_know_the_row_says_so),
         TEST(others_are_asked_when_a_node_does_not_answer),
         TEST(others_who_do_not_answer_either_end_it),
         TEST(when_a_link_is_lost_others_are_asked_at_once),

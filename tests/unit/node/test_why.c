@@ -224,7 +224,7 @@ static void another_node_tells_what_it_remembers(void **state)
     world_done(&p.w);
 }
 
-static void a_node_that_is_silent_costs_an_error_behind_what_storage_knows(void **state)
+static void a_node_that_is_silent_costs_a_row_behind_what_storage_knows(void **state)
 {
     pair p;
     (void)state;
@@ -232,9 +232,23 @@ static void a_node_that_is_silent_costs_an_error_behind_what_storage_knows(void 
     for (int i = 0; i < 8; i++)
         pass_time(&p.w, 700);
     assert_written(&p.w, 0, "\"user\":\"bob\",\"state\":\"waiting\"");
-    assert_written(&p.w, 0, "\"t\":\"error\",\"r\":9,\"code\":\"timeout\"");
+    assert_written(&p.w, 0, "\"user\":\"bob\",\"state\":\"not_reached\"");
+    assert_written(&p.w, 0, "\"t\":\"result\",\"r\":9,\"count\":4");
     tell_row(&p, "laptop", "pushed");
+    tell_end(&p);
     assert_not_written(&p.w, 0, "laptop");
+    world_done(&p.w);
+}
+
+static void a_node_that_is_lost_meanwhile_costs_a_row_at_once(void **state)
+{
+    pair p;
+    (void)state;
+    ask_over_nodes(&p);
+    assert_int_equal(chat__node_peer_lost(p.w.node, p.other), CHAT_OK);
+    run_pair(&p);
+    assert_written(&p.w, 0, "\"user\":\"bob\",\"state\":\"not_reached\"");
+    assert_written(&p.w, 0, "\"t\":\"result\",\"r\":9,\"count\":4");
     world_done(&p.w);
 }
 
@@ -274,7 +288,8 @@ int main(void)
         cmocka_unit_test(a_non_member_is_told_nothing),
         cmocka_unit_test(a_message_that_is_not_there_is_said),
         cmocka_unit_test(another_node_tells_what_it_remembers),
-        cmocka_unit_test(a_node_that_is_silent_costs_an_error_behind_what_storage_knows),
+        cmocka_unit_test(a_node_that_is_silent_costs_a_row_behind_what_storage_knows),
+        cmocka_unit_test(a_node_that_is_lost_meanwhile_costs_a_row_at_once),
         cmocka_unit_test(an_error_of_another_node_is_passed_on),
         cmocka_unit_test(who_asked_may_be_gone_when_the_answer_comes),
     };
