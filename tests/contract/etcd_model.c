@@ -56,6 +56,13 @@ void etcd_model_at(etcd_model *model, uint64_t now_ms)
             end_lease(model, &model->leases[i]);
 }
 
+void etcd_model_elect(etcd_model *model, uint64_t now_ms)
+{
+    model->now_ms = now_ms;
+    for (size_t i = 0; i < model->n_leases; i++)
+        model->leases[i].end_ms = now_ms + model->leases[i].ttl_ms;
+}
+
 /* --- bytes --- */
 
 static uint64_t number_in(const cJSON *object, const char *name)

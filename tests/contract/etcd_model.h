@@ -38,6 +38,9 @@ void etcd_model_done(etcd_model *model);
 /* Time goes on: leases end. */
 void etcd_model_at(etcd_model *model, uint64_t now_ms);
 
+/* A new leader, who gives each lease all its time again. */
+void etcd_model_elect(etcd_model *model, uint64_t now_ms);
+
 /* The HTTP status; the answer is appended to `out`. */
 uint32_t etcd_model_call(etcd_model *model, const char *path, chat_view body, chat__buf *out);
 

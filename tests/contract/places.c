@@ -223,3 +223,41 @@ void places_are_given_back_at_the_end(const places_world *world)
     assert_true(world->now(world->ctx) < start_ms + world->ttl_ms);
     finish(&r);
 }
+
+void places_are_free_soon_when_the_directory_is_back(const places_world *world)
+{
+    uint64_t back_ms = world->now(world->ctx) + 3 * world->ttl_ms;
+    rig r;
+    start(&r, world);
+    know_each_other(&r);
+    claim(&r, 0, 3);
+    EXPECT_ALL(&r, picture.slots[3].member == 0);
+    world->stand_still(world->ctx, back_ms);
+    while (world->now(world->ctx) < back_ms)
+        pass(&r, 50);
+    assert_true(r.seen[0] & 1u << CHAT_PLACES_LOST);
+    EXPECT_ALL(&r, picture.slots[3].member == CHAT_PLACES_NOBODY);
+    know_each_other(&r);
+    assert_true(world->now(world->ctx) < back_ms + world->ttl_ms);
+    finish(&r);
+}
+
+void places_that_are_taken_away_are_missed_soon(const places_world *world)
+{
+    rig r;
+    start(&r, world);
+    know_each_other(&r);
+    for (unsigned i = 0; i < 5; i++) { /* at several places between two signs of life */
+        claim(&r, 0, 3);
+        EXPECT_ALL(&r, picture.slots[3].member == 0);
+        uint64_t start_ms = world->now(world->ctx);
+        r.seen[0] = 0;
+        world->take_away(world->ctx, 0);
+        EXPECT_ALL(&r, picture.slots[3].member == CHAT_PLACES_NOBODY);
+        know_each_other(&r);
+        assert_true(r.seen[0] & 1u << CHAT_PLACES_LOST);
+        assert_true(world->now(world->ctx) < start_ms + world->ttl_ms / 4);
+        pass(&r, world->ttl_ms / 9);
+    }
+    finish(&r);
+}

@@ -22,6 +22,11 @@ typedef struct places_world {
     uint64_t (*now)(void *ctx);
     /* Until one of the first `n` has something to do, at most `ms`. */
     void (*wait)(void *ctx, const chat_places *places, unsigned n, uint64_t ms);
+    /* For PLACES_FAULTS, else NULL. */
+    /* The directory answers nothing until then, and does what it was asked meanwhile then. */
+    void (*stand_still)(void *ctx, uint64_t until_ms);
+    /* Somebody else takes away all that a member has. */
+    void (*take_away)(void *ctx, unsigned which);
 } places_world;
 
 void places_gives_a_slot_to_one(const places_world *world);
@@ -31,6 +36,8 @@ void places_frees_what_the_dead_had(const places_world *world);
 void places_of_the_hung_are_over_before_others_have_them(const places_world *world);
 void places_shows_who_leaves(const places_world *world);
 void places_are_given_back_at_the_end(const places_world *world);
+void places_are_free_soon_when_the_directory_is_back(const places_world *world);
+void places_that_are_taken_away_are_missed_soon(const places_world *world);
 
 #define PLACES_CONTRACT(X)                                                                         \
     X(places_gives_a_slot_to_one)                                                                  \
@@ -40,5 +47,9 @@ void places_are_given_back_at_the_end(const places_world *world);
     X(places_of_the_hung_are_over_before_others_have_them)                                         \
     X(places_shows_who_leaves)                                                                     \
     X(places_are_given_back_at_the_end)
+
+#define PLACES_FAULTS(X)                                                                           \
+    X(places_are_free_soon_when_the_directory_is_back)                                             \
+    X(places_that_are_taken_away_are_missed_soon)
 
 #endif

@@ -7,6 +7,7 @@
 #include "etcd_model.h"
 #include "places.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ typedef struct world {
     late_call late[MAX_LATE];
     size_t n_late;
     uint32_t rng; /* 0: all calls are answered */
+    uint64_t still_until_ms;
 } world;
 
 static uint32_t chance(world *w, uint32_t below)
@@ -59,6 +61,8 @@ static void ask(holder *h)
     uint32_t dice = w->rng != 0 ? chance(w, 100) : 99;
     h->is_calling = 1;
     h->fate = dice < 20 ? (fate)(1 + dice % 4) : ANSWERED;
+    if (w->now_ms < w->still_until_ms)
+        h->fate = LATE;
     h->due_ms = w->now_ms + (h->fate <= REFUSED ? RTT_MS : h->call.timeout_ms);
     if (h->fate != LATE || w->n_late == MAX_LATE)
         return;
@@ -67,7 +71,7 @@ static void ask(holder *h)
     late->body = malloc(h->call.body.len);
     memcpy(late->body, h->call.body.data, h->call.body.len);
     late->len = h->call.body.len;
-    late->at_ms = h->due_ms + chance(w, TTL_MS);
+    late->at_ms = w->still_until_ms > 0 ? w->still_until_ms : h->due_ms + chance(w, TTL_MS);
 }
 
 static void hear(holder *h)
@@ -90,6 +94,11 @@ static void hear(holder *h)
 static void move_clock(world *w, uint64_t ms)
 {
     w->now_ms += ms;
+    if (w->now_ms < w->still_until_ms)
+        return;
+    if (w->still_until_ms > 0)
+        etcd_model_elect(&w->model, w->now_ms);
+    w->still_until_ms = 0;
     etcd_model_at(&w->model, w->now_ms);
     for (size_t i = w->n_late; i-- > 0;) {
         chat__buf ignored;
@@ -210,6 +219,28 @@ static void wait_for(void *ctx, const chat_places *places, unsigned n, uint64_t 
     move_clock(w, at_ms > w->now_ms ? at_ms - w->now_ms : 1);
 }
 
+static void stand_still(void *ctx, uint64_t until_ms)
+{
+    ((world *)ctx)->still_until_ms = until_ms;
+}
+
+static void take_away(void *ctx, unsigned which)
+{
+    char text[64];
+    chat__buf body, ignored;
+    world *w = ctx;
+    (void)snprintf(text, sizeof text, "test/place/%04u", which);
+    uint64_t lease = etcd_model_find(&w->model, text)->lease;
+    chat__buf_init(&body, NULL, 64);
+    chat__buf_init(&ignored, NULL, 1 << 20);
+    chat__etcd_writer writer = chat__etcd_write(&body);
+    chat__etcd_put_lease(&writer, lease);
+    assert_int_equal(
+        etcd_model_call(&w->model, "/v3/lease/revoke", chat__buf_view(&body), &ignored), 200);
+    chat__buf_done(&body);
+    chat__buf_done(&ignored);
+}
+
 static void open_world(world *w)
 {
     memset(w, 0, sizeof *w);
@@ -229,7 +260,7 @@ static void close_world(world *w)
 static void with_model(void (*rule)(const places_world *world))
 {
     world w;
-    places_world of = {&w, TTL_MS, make, kill_it, now, wait_for};
+    places_world of = {&w, TTL_MS, make, kill_it, now, wait_for, stand_still, take_away};
     open_world(&w);
     rule(&of);
     close_world(&w);
@@ -242,6 +273,7 @@ static void with_model(void (*rule)(const places_world *world))
         with_model(name);                                                                          \
     }
 PLACES_CONTRACT(ROW)
+PLACES_FAULTS(ROW)
 #undef ROW
 
 /* --- a network that loses and delays --- */
@@ -306,7 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define ROW(name) cmocka_unit_test(name##_of_etcd),
-        PLACES_CONTRACT(ROW)
+        PLACES_CONTRACT(ROW) PLACES_FAULTS(ROW)
 #undef ROW
             cmocka_unit_test(a_slot_has_one_owner_whatever_is_lost),
     };

@@ -63,7 +63,7 @@ static void wait_for(void *ctx, const chat_places *places, unsigned n, uint64_t 
 static void with_etcd(void (*rule)(const places_world *world), const char *name)
 {
     real_world w;
-    places_world world = {&w, TTL_MS, make, kill_it, time_now, wait_for};
+    places_world world = {&w, TTL_MS, make, kill_it, time_now, wait_for, NULL, NULL};
     assert_non_null(getenv("CHAT_ETCD"));
     memset(&w, 0, sizeof w);
     snprintf(w.prefix, sizeof w.prefix, "%d/%.60s/", (int)getpid(), name);

@@ -167,6 +167,8 @@ void chat__etcd_slots_release(chat__etcd_slots *self, uint64_t mono_ms)
     for (uint32_t i = 0; i < self->n_slots; i++)
         self->slots[i].is_ours = 0;
     if (self->lease == 0)
+        self->lease = self->old_lease;
+    if (self->lease == 0)
         finish(self);
 }
 
@@ -182,7 +184,8 @@ void chat__etcd_slots_begin(chat__etcd_slots *self, uint64_t mono_ms)
     }
     if (self->lease == 0 || mono_ms < held_until(self))
         return;
-    self->is_calling = self->is_calling && self->step == CHAT__SLOTS_GRANT;
+    self->is_calling = 0;
+    self->old_lease = self->lease;
     lose(self, "etcd did not answer in time: the slots of this member are others' now. See --etcd "
                "and --etcd-ttl-ms");
 }
@@ -218,8 +221,9 @@ static chat__etcd_slots_step choose(const chat__etcd_slots *self, uint64_t *out_
     }
     if (self->is_leaving)
         return CHAT__SLOTS_REVOKE;
+    /* What hangs on it is free at once then, and no call of ours that comes late adds to it. */
     if (self->lease == 0)
-        return CHAT__SLOTS_GRANT;
+        return self->old_lease != 0 ? CHAT__SLOTS_REVOKE : CHAT__SLOTS_GRANT;
     if (self->now_ms >= of_beat)
         return CHAT__SLOTS_BEAT;
     if (!self->is_joined)
@@ -306,6 +310,13 @@ static void fail(chat__etcd_slots *self, const char *why)
                    endpoint, why);
 }
 
+static void on_revoked(chat__etcd_slots *self)
+{
+    self->old_lease = 0;
+    if (self->is_leaving)
+        finish(self);
+}
+
 static void on_answer(chat__etcd_slots *self, const chat__etcd_answer *answer)
 {
     self->n_failures = 0;
@@ -331,7 +342,7 @@ static void on_answer(chat__etcd_slots *self, const chat__etcd_answer *answer)
         chat__etcd_slots_on_look(self, answer);
         break;
     default:
-        finish(self);
+        on_revoked(self);
         break;
     }
 }
@@ -348,11 +359,11 @@ static int is_answer(const chat__etcd_slots *self, const chat__etcd_answer *answ
 
 static void take_answer(chat__etcd_slots *self, const chat__etcd_answer *answer)
 {
-    int is_gone = answer->code == CHAT__ETCD_CODE_NOT_FOUND && self->lease != 0;
+    int is_gone = answer->code == CHAT__ETCD_CODE_NOT_FOUND && self->step != CHAT__SLOTS_GRANT;
     if (answer->code == 0 && self->step == CHAT__SLOTS_BEAT && answer->lease == self->lease)
         is_gone = answer->ttl_s == 0;
-    if (is_gone && self->is_leaving)
-        finish(self);
+    if (is_gone && self->step == CHAT__SLOTS_REVOKE)
+        on_revoked(self);
     else if (is_gone)
         lose(self, "etcd let the lease on the slots end: it was not renewed in time. See "
                    "--etcd-ttl-ms");

@@ -17,7 +17,7 @@ typedef enum chat__etcd_slots_step {
     CHAT__SLOTS_CLAIM,
     CHAT__SLOTS_GIVE_UP,
     CHAT__SLOTS_LOOK,
-    CHAT__SLOTS_REVOKE,
+    CHAT__SLOTS_REVOKE, /* end the lease, or the old one */
     CHAT__SLOTS_DONE
 } chat__etcd_slots_step;
 
@@ -27,6 +27,7 @@ struct chat__etcd_slots {
     char prefix[CHAT__ETCD_PREFIX_MAX + 1];
     uint64_t ttl_ms, now_ms;
     uint64_t lease;       /* 0: none */
+    uint64_t old_lease;   /* over by our clock, by etcd's perhaps not: to be ended; 0: none */
     uint64_t alive_ms;    /* the lease lives for ttl_ms from here on at least */
     uint64_t sent_ms;     /* when the call under way was made */
     uint64_t pause_ms;    /* nothing is asked before */

@@ -94,7 +94,7 @@ chat_status chat__etcd_slots_write(chat__etcd_slots *self)
         write_look(self, &writer);
         break;
     default:
-        chat__etcd_put_lease(&writer, self->lease);
+        chat__etcd_put_lease(&writer, self->lease != 0 ? self->lease : self->old_lease);
         break;
     }
     return writer.status;
@@ -179,20 +179,24 @@ static void take_members(chat__etcd_slots *self, chat__etcd_cursor cursor)
 {
     chat_places_member members[CHAT_PLACES_MAX_MEMBERS];
     uint32_t n = 0;
+    int is_here = 0;
     chat__etcd_kv kv;
     chat_status status;
     memset(members, 0, sizeof members);
     while ((status = chat__etcd_next_kv(&cursor, &kv)) != CHAT_EMPTY) {
         uint32_t number = number_of(kv.key);
-        if (status != CHAT_OK || number > CHAT__SLOTS_MAX_MEMBER || n == CHAT_PLACES_MAX_MEMBERS)
-            continue;
-        /* A word of ours that comes late is said over. */
         uint32_t runs_slots = place_in(&kv);
-        if (number == self->member && runs_slots != self->runs_slots)
-            self->is_joined = 0;
+        if (status != CHAT_OK || number > CHAT__SLOTS_MAX_MEMBER)
+            continue;
+        if (number == self->member)
+            is_here = runs_slots == self->runs_slots;
+        if (n == CHAT_PLACES_MAX_MEMBERS)
+            continue;
         members[n].member = number;
         members[n++].runs_slots = runs_slots;
     }
+    /* A word of ours that is gone, or came late, is said over. */
+    self->is_joined = self->is_joined && is_here;
     if (n == self->n_members && memcmp(members, self->members, n * sizeof *members) == 0)
         return;
     memcpy(self->members, members, sizeof members);
@@ -202,10 +206,12 @@ static void take_members(chat__etcd_slots *self, chat__etcd_cursor cursor)
 
 void chat__etcd_slots_on_look(chat__etcd_slots *self, const chat__etcd_answer *answer)
 {
+    take_members(self, chat__etcd_kvs(answer, 1));
+    if (!self->is_joined)
+        return; /* whether our lease is gone is told first */
     self->is_changed = self->is_changed || !chat__etcd_slots_is_known(self);
     self->looked_ms = self->sent_ms > 0 ? self->sent_ms : 1;
     take_slots(self, chat__etcd_kvs(answer, 0));
-    take_members(self, chat__etcd_kvs(answer, 1));
 }
 
 void chat__etcd_slots_on_claim(chat__etcd_slots *self, const chat__etcd_answer *answer)
