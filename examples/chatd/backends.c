@@ -61,10 +61,10 @@ static int is_missing(const char *option, const char *path)
     return 1;
 }
 
-#if defined CHATD_HAS_SHARED || defined CHATD_HAS_REDIS
 /* The first line of the file. */
 static int read_password(const char *option, const char *path, char out[PASSWORD_BYTES])
 {
+    char line[LINE_BYTES];
     if (path == NULL)
         return EXIT_GOOD;
     FILE *file = is_missing(option, path) ? NULL : fopen(path, "r");
@@ -73,21 +73,55 @@ static int read_password(const char *option, const char *path, char out[PASSWORD
     if (fgets(out, PASSWORD_BYTES, file) != NULL)
         out[strcspn(out, "\r\n")] = '\0';
     (void)fclose(file);
-    return EXIT_GOOD;
+    if (out[0] != '\0')
+        return EXIT_GOOD;
+    snprintf(line, sizeof line, "%s: there is no password in the first line of %.500s", option,
+             path);
+    chatd_say(CHAT_LOG_ERROR, line);
+    return EXIT_USAGE;
 }
-#endif
+
+/* One option without the other. */
+static int is_half(const char *one, const char *value, const char *other, const char *other_value)
+{
+    char line[LINE_BYTES];
+    if ((value == NULL) == (other_value == NULL))
+        return 0;
+    snprintf(line, sizeof line, "%s without %s: set both or none", value != NULL ? one : other,
+             value != NULL ? other : one);
+    chatd_say(CHAT_LOG_ERROR, line);
+    return 1;
+}
+
+/* What can be seen of etcd's options without asking it. */
+static int read_etcd_files(const chat_server_options *options, char password[PASSWORD_BYTES])
+{
+    if (is_missing("etcd-ca-file", options->etcd_ca_file) ||
+        is_missing("etcd-cert-file", options->etcd_cert_file) ||
+        is_missing("etcd-key-file", options->etcd_key_file) ||
+        is_half("etcd-cert-file", options->etcd_cert_file, "etcd-key-file",
+                options->etcd_key_file) ||
+        is_half("etcd-user", options->etcd_user, "etcd-password-file", options->etcd_password_file))
+        return EXIT_USAGE;
+    return read_password("etcd-password-file", options->etcd_password_file, password);
+}
 
 #ifdef CHATD_HAS_ETCD
 static int open_etcd(chat_server_options *options, chatd_backends *to)
 {
     chat_etcd_options etcd;
+    char password[PASSWORD_BYTES] = "";
+    if (read_etcd_files(options, password) != EXIT_GOOD)
+        return EXIT_USAGE;
     chat_etcd_options_init(&etcd);
     etcd.endpoints = options->etcd;
     etcd.prefix = options->etcd_prefix;
     etcd.ca_file = options->etcd_ca_file;
     etcd.ttl_ms = options->etcd_ttl_ms;
-    if (is_missing("etcd-ca-file", options->etcd_ca_file))
-        return EXIT_USAGE;
+    etcd.cert_file = options->etcd_cert_file;
+    etcd.key_file = options->etcd_key_file;
+    etcd.user = options->etcd_user;
+    etcd.password = options->etcd_user != NULL ? password : NULL;
     chat_status status = chat_etcd_lease_new(&etcd, &to->etcd);
     if (status == CHAT_OK)
         status = chat_etcd_places_new(&etcd, &to->etcd_places);
@@ -213,9 +247,11 @@ static int read_files(const chat_server_options *options, chatd_backends *to)
     if (code == EXIT_GOOD)
         code = read_password("cassandra-password-file", options->cassandra_password_file,
                              to->password);
-    return code == EXIT_GOOD && is_missing("cassandra-ca-file", options->cassandra_ca_file)
-               ? EXIT_USAGE
-               : code;
+    if (code == EXIT_GOOD && (is_missing("cassandra-ca-file", options->cassandra_ca_file) ||
+                              is_half("cassandra-user", options->cassandra_user,
+                                      "cassandra-password-file", options->cassandra_password_file)))
+        code = EXIT_USAGE;
+    return code;
 }
 
 /* `grow`: a topic that has too few partitions gets more; a chat stays in its slot. */
@@ -252,16 +288,16 @@ static int open_kafka(const chat_server_options *options, int grow, chatd_backen
     chat_status status = chat_kafka_new(&kafka, &to->kafka);
     snprintf(line, sizeof line, "asking Kafka at %.500s for the topic %.200s",
              options->kafka_brokers, options->kafka_topic);
-    if (status == CHAT_OK && options->log_level >= CHAT_LOG_INFO)
-        chatd_say(CHAT_LOG_INFO, line);
+    if (status == CHAT_OK)
+        to->log.write(to->log.ctx, CHAT_LOG_INFO, line);
     if (status == CHAT_OK)
         status = chat_kafka_open(to->kafka, OPEN_MS);
     if (status == CHAT_OK)
         return EXIT_GOOD;
     const char *problem = to->kafka != NULL ? chat_kafka_problem(to->kafka) : "";
     chatd_kafka_words(problem[0] != '\0' ? problem
-                                         : "`brokers`, `topic`, `replication` or `min_in_sync` is "
-                                           "out of range",
+                                         : "`brokers` or `topic` is empty, or `min_in_sync` above "
+                                           "`replication`",
                       line, sizeof line);
     chatd_say(CHAT_LOG_ERROR, line);
     return is_callers_fault(status) ? EXIT_USAGE : EXIT_FAILED;
@@ -293,15 +329,21 @@ static int open_cassandra(const chat_server_options *options, chatd_backends *to
 {
     chat_cassandra_options cassandra;
     chat_cassandra_store_options store;
+    chat_cassandra_migration found = {.struct_size = sizeof found};
+    char line[LINE_BYTES];
     set_cassandra(options, to, &cassandra);
+    snprintf(line, sizeof line, "asking Cassandra at %.500s for the tables of keyspace %.200s",
+             options->cassandra, options->cassandra_keyspace);
+    to->log.write(to->log.ctx, CHAT_LOG_INFO, line);
+    chat_status status = chat_cassandra_check(&cassandra, OPEN_MS, &found);
+    if (status != CHAT_OK)
+        return fail_cassandra(status, found.problem);
     chat_cassandra_store_options_init(&store);
     store.cassandra = &cassandra;
     store.n_partitions = (uint32_t)options->partitions;
     store.log = to->log;
-    chat_status status = chat_cassandra_store_new(&store, &to->cassandra);
-    return status == CHAT_OK ? EXIT_GOOD
-                             : fail_cassandra(status, "an option is out of range: cassandra, "
-                                                      "cassandra-keyspace, cassandra-ca-file");
+    status = chat_cassandra_store_new(&store, &to->cassandra);
+    return status == CHAT_OK ? EXIT_GOOD : fail_cassandra(status, "");
 }
 
 static int open_shared(chat_server_options *options, chatd_backends *to)
@@ -422,8 +464,8 @@ int chatd_backends_check(const chat_server_options *options)
         code = open_redis(options, &redis);
     chat_redis_free(redis);
 #endif
-    return code == EXIT_GOOD && is_missing("etcd-ca-file", options->etcd_ca_file) ? EXIT_USAGE
-                                                                                  : code;
+    char password[PASSWORD_BYTES] = "";
+    return code == EXIT_GOOD ? read_etcd_files(options, password) : code;
 }
 
 void chatd_backends_free(chatd_backends *from)

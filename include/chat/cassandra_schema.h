@@ -69,7 +69,8 @@ CHAT_API void chat_cassandra_schema_init(chat_cassandra_schema *schema);
  * time: Cassandra does not order two that make tables.
  *
  * Thread: any; with a driver of its own. Memory: writes `*out` as far as its struct_size goes, also
- * after an error. Time: waits for all nodes that are up to know the tables, up to `timeout_ms`.
+ * after an error. Time: waits for all nodes that are up to know the tables, up to `timeout_ms`; at
+ *         most half a minute of it until a node answers.
  * @return CHAT_OK; CHAT_ERR_ARG an option, or the name of the keyspace; CHAT_ERR_NOT_FOUND there is
  *         no keyspace, and no replication for one; CHAT_ERR_VERSION the tables are of a newer
  *         version; CHAT_ERR_TIMEOUT, CHAT_ERR_NETWORK, CHAT_ERR_AUTH, CHAT_ERR_FORBIDDEN,
@@ -78,6 +79,18 @@ CHAT_API void chat_cassandra_schema_init(chat_cassandra_schema *schema);
 CHAT_API chat_status chat_cassandra_migrate(const chat_cassandra_options *options,
                                             const chat_cassandra_schema *schema,
                                             uint32_t timeout_ms, chat_cassandra_migration *out);
+
+/**
+ * See whether the tables of `options->keyspace` are there and of CHAT_CASSANDRA_SCHEMA_VERSION, and
+ * whether enough nodes are to read them. Changes nothing.
+ *
+ * Thread: any; with a driver of its own. Memory: as chat_cassandra_migrate(). Time: up to
+ * `timeout_ms`, at most half a minute of it until a node answers.
+ * @return CHAT_OK; CHAT_ERR_NOT_FOUND there is no keyspace, or no tables in it; CHAT_ERR_VERSION
+ *         they are of another version; else as chat_cassandra_migrate()
+ */
+CHAT_API chat_status chat_cassandra_check(const chat_cassandra_options *options,
+                                          uint32_t timeout_ms, chat_cassandra_migration *out);
 
 #ifdef __cplusplus
 }

@@ -32,6 +32,10 @@ typedef struct chat_etcd_options {
     const char *ca_file;   /**< PEM, for https; NULL: what the system trusts */
     uint64_t ttl_ms;       /**< 10,000: so long numbers stay ours without a renewal; 2,000 to
                                 600,000. Renewed in a third of it */
+    const char *cert_file; /**< PEM, for https: the certificate that etcd is shown; NULL: none */
+    const char *key_file;  /**< PEM: its private key; with `cert_file` alone */
+    const char *user;      /**< of etcd, when it asks for users; NULL: none */
+    const char *password;  /**< of `user`; both or none */
 } chat_etcd_options;
 
 /** Set defaults, the rest to zero. Thread: any. Memory: the strings are static. */

@@ -215,7 +215,14 @@ extern "C" {
       "Who signs the certificates of Redis (PEM); none: whom the system trusts.")                  \
     X(redis_presence_ttl_s, "redis-presence-ttl-s", NUMBER, 60, 3, 86400, "s",                     \
       "A device of which nothing was heard for so long is offline in Redis; told three times as "  \
-      "often.")
+      "often.")                                                                                    \
+    X(etcd_cert_file, "etcd-cert-file", PATH, NULL, 0, 0, "FILE",                                  \
+      "Certificate (PEM) that etcd is shown, with https. Needs etcd-key-file.")                    \
+    X(etcd_key_file, "etcd-key-file", PATH, NULL, 0, 0, "FILE",                                    \
+      "Private key (PEM) of etcd-cert-file.")                                                      \
+    X(etcd_user, "etcd-user", PATH, NULL, 0, 0, "TEXT", "Who asks, when etcd wants to know.")      \
+    X(etcd_password_file, "etcd-password-file", PATH, NULL, 0, 0, "FILE",                          \
+      "The first line is the password of etcd-user.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

@@ -124,6 +124,7 @@ static void make_and_open(oom_memory *memory, void *ctx)
     options.allocator = &allocator;
     options.endpoints = "http://127.0.0.1:1";
     options.ca_file = "ca.pem";
+    options.user = options.password = "chat";
     if (chat_etcd_lease_new(&options, &lease) != CHAT_OK) {
         assert_null(lease);
         oom_recover(memory);

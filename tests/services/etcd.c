@@ -195,7 +195,8 @@ static void watch_members(const lease_world *world)
     const char *const endpoints[] = {w->endpoints};
     const char *restart = getenv("CHAT_ETCD_RESTART");
     chat__etcd_members_options options = {NULL, w->prefix, {endpoints, 1}, 0};
-    chat__etcd_http_options of_http = {NULL, {endpoints, 1}, NULL, 1 << 18};
+    const chat__etcd_access access = {0};
+    chat__etcd_http_options of_http = {NULL, {endpoints, 1}, &access, 1 << 18};
     watcher v = {0};
     chat_lease one;
     chat_lease two;

@@ -194,7 +194,7 @@ static int take_greeting(chat__cql_conn *conn, uint8_t opcode, chat_view body,
         out->type = CHAT__CQL_CONN_REFUSED;
         out->error.again = CHAT__CQL_AGAIN_NO;
         out->error.status = CHAT_ERR_AUTH;
-        out->error.advice = "the server asks for a user: set cassandra-user and its password";
+        out->error.advice = "it asks for a user: set cassandra-user and cassandra-password-file";
         return 1;
     }
     if (opcode == CHAT__CQL_OP_ERROR && chat__cql_read_error(body, &out->error) == CHAT_OK) {

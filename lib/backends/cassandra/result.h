@@ -32,16 +32,20 @@ typedef struct chat__cql_result {
 /* The body of a RESULT. CHAT_OK, CHAT_ERR_PROTOCOL. */
 chat_status chat__cql_read_result(chat_view body, chat__cql_result *out);
 
+#define CHAT__CQL_OTHER_VERSION                                                                    \
+    "it speaks another version of the protocol: `cassandra` must name Cassandra 2.2 to 5"
+
 /* X(NAME, code of [9], who tries again, status, what to do)
    again: NO the statement is wrong; NEXT another node may do it, nothing was done here; UNKNOWN it
    may have been done: again only when idempotent; PREPARE prepare it, then the same again. */
 #define CHAT__CQL_ERROR_TABLE(X)                                                                   \
     X(SERVER, 0x0000, UNKNOWN, IO, "an error inside the server: see its log")                      \
-    X(PROTOCOL, 0x000A, NO, VERSION,                                                               \
-      "the server speaks another version: Cassandra 2.2 to 5 is needed")                           \
+    X(PROTOCOL, 0x000A, NO, VERSION, CHAT__CQL_OTHER_VERSION)                                      \
     X(CREDENTIALS, 0x0100, NO, AUTH,                                                               \
-      "user name or password is wrong: check cassandra-user, -password")                           \
-    X(UNAVAILABLE, 0x1000, NEXT, BUSY, "too few replicas are alive for this consistency")          \
+      "user or password is wrong: correct cassandra-user and cassandra-password-file")             \
+    X(UNAVAILABLE, 0x1000, NEXT, BUSY,                                                             \
+      "too few replicas are alive: start nodes, or give the keyspace fewer replicas than there "   \
+      "are nodes (cassandra-replication)")                                                         \
     X(OVERLOADED, 0x1001, NEXT, BUSY, "the node is overloaded")                                    \
     X(BOOTSTRAPPING, 0x1002, NEXT, BUSY, "the node is starting")                                   \
     X(TRUNCATE, 0x1003, UNKNOWN, IO, "truncation failed")                                          \
@@ -52,8 +56,9 @@ chat_status chat__cql_read_result(chat_view body, chat__cql_result *out);
     X(WRITE_FAILURE, 0x1500, UNKNOWN, IO, "a replica failed to write")                             \
     X(SYNTAX, 0x2000, NO, ARG, "the statement is no CQL")                                          \
     X(UNAUTHORIZED, 0x2100, NO, FORBIDDEN,                                                         \
-      "this user may not do that: grant it, or choose another user")                               \
-    X(INVALID, 0x2200, NO, ARG, "the statement does not fit the schema: chat_cassandra_migrate()") \
+      "cassandra-user may not do that: grant it, or choose another")                               \
+    X(INVALID, 0x2200, NO, ARG,                                                                    \
+      "the tables are not as they should be: chatd --migrate makes them")                          \
     X(CONFIG, 0x2300, NO, ARG, "the server's configuration does not allow it")                     \
     X(ALREADY_EXISTS, 0x2400, NO, EXISTS, "the keyspace or table exists")                          \
     X(UNPREPARED, 0x2500, PREPARE, IO, "the node does not know the statement any more")

@@ -19,7 +19,8 @@
 #define N_WINDOWS      30u        /* of compaction in the retention: what its authors advise */
 #define SECONDS_A_DAY  86400u
 #define MAX_KEYSPACE   48u
-#define WITHOUT_END    60u /* days of a window when messages stay */
+#define WITHOUT_END    60u    /* days of a window when messages stay */
+#define REACH_MS       30000u /* until a node answers for the first time */
 
 /* Writes have the seq of their record as timestamp, 2^23 to the millisecond: taken as nanoseconds,
    it runs faster than the calendar by this many millionths, and windows are longer by as much. */
@@ -84,6 +85,9 @@
     "AND table_name = 'messages' AND column_name = 'ordinal'"
 #define ADD_ORDINAL "ALTER TABLE $K.messages ADD ordinal bigint"
 
+#define HAS_VERSIONS                                                                               \
+    "SELECT table_name FROM system_schema.tables WHERE keyspace_name = '$K' "                      \
+    "AND table_name = 'schema_version'"
 #define VERSIONS_TEXT                                                                              \
     "CREATE TABLE IF NOT EXISTS $K.schema_version (name text PRIMARY KEY, version int)"
 #define READ_TEXT  "SELECT version FROM $K.schema_version WHERE name = 'tables'"
@@ -94,11 +98,13 @@ typedef struct migration {
     const char *keyspace;
     chat_cassandra_schema schema;
     uint64_t until_ms;
-    uint32_t version; /* for $V */
+    uint64_t reach_ms; /* until then a node has to answer; later: as until_ms */
+    uint32_t version;  /* for $V */
     chat_cassandra_migration out;
     chat_cassandra_event event; /* of the last answer */
     char last_down[CHAT_CASSANDRA_PROBLEM_BYTES];
     chat_status down_status;
+    uint32_t n_down, n_contacts; /* without an answer since: then all were asked */
 } migration;
 
 void chat_cassandra_schema_init(chat_cassandra_schema *schema)
@@ -194,22 +200,35 @@ static chat_status say_late(migration *m)
     return say(m, is_up ? CHAT_ERR_TIMEOUT : m->down_status, m->last_down);
 }
 
+/* To wait does not mend these. */
+static int is_final(chat_status status)
+{
+    return status == CHAT_ERR_AUTH || status == CHAT_ERR_TLS || status == CHAT_ERR_VERSION ||
+           status == CHAT_ERR_PROTOCOL || status == CHAT_ERR_NOT_FOUND;
+}
+
 /* CHAT_MORE: no answer yet. */
 static chat_status take_events(migration *m)
 {
     m->event.struct_size = sizeof m->event;
     while (chat_cassandra_next_event(m->cassandra, &m->event) == CHAT_OK) {
-        if (m->event.type == CHAT_CASSANDRA_EVENT_ANSWER)
+        if (m->event.type == CHAT_CASSANDRA_EVENT_ANSWER) {
+            m->reach_ms = m->until_ms;
+            m->n_down = 0;
             return CHAT_OK;
+        }
         if (m->event.type == CHAT_CASSANDRA_EVENT_FAILED)
             return say_failed(m);
         if (m->event.type == CHAT_CASSANDRA_EVENT_NODE_DOWN ||
             m->event.type == CHAT_CASSANDRA_EVENT_PROBLEM) {
+            m->n_down++;
+            if (is_final(m->down_status) && !is_final(m->event.status))
+                continue;
             (void)snprintf(m->last_down, sizeof m->last_down, "%s", m->event.text);
             m->down_status = m->event.status;
         }
     }
-    return CHAT_MORE;
+    return m->n_down >= m->n_contacts && is_final(m->down_status) ? say_late(m) : CHAT_MORE;
 }
 
 static chat_status run(migration *m, const char *text)
@@ -227,10 +246,10 @@ static chat_status run(migration *m, const char *text)
     for (status = take_events(m); status == CHAT_MORE; status = take_events(m)) {
         uint64_t now = chat__cql_now_ms();
         struct pollfd wait = {chat_cassandra_fd(m->cassandra), POLLIN, 0};
-        if (now >= m->until_ms)
+        if (now >= m->reach_ms)
             return say_late(m);
         int timeout = chat_cassandra_timeout(m->cassandra, now);
-        uint64_t left = m->until_ms - now < 1000 ? m->until_ms - now : 1000;
+        uint64_t left = m->reach_ms - now < 1000 ? m->reach_ms - now : 1000;
         (void)poll(&wait, 1, timeout < 0 || (uint64_t)timeout > left ? (int)left : timeout);
         chat_cassandra_process(m->cassandra, chat__cql_now_ms());
     }
@@ -239,16 +258,20 @@ static chat_status run(migration *m, const char *text)
 
 /* --- versions --- */
 
+static chat_status find_keyspace(migration *m, const char *otherwise)
+{
+    chat_status status =
+        run(m, "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '$K'");
+    return status == CHAT_OK && m->event.n_rows == 0 ? say(m, CHAT_ERR_NOT_FOUND, otherwise)
+                                                     : status;
+}
+
 static chat_status make_keyspace(migration *m)
 {
     if (m->schema.replication != NULL)
         return run(m, "CREATE KEYSPACE IF NOT EXISTS $K WITH replication = $R");
-    chat_status status =
-        run(m, "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '$K'");
-    if (status == CHAT_OK && m->event.n_rows == 0)
-        return say(m, CHAT_ERR_NOT_FOUND,
-                   "there is no such keyspace: make it, or set its replication");
-    return status;
+    return find_keyspace(m, "there is no such keyspace: make it, correct cassandra-keyspace, or "
+                            "set cassandra-replication");
 }
 
 /* As 4 bytes in big endian. */
@@ -312,6 +335,33 @@ static chat_status migrate(migration *m)
     return status;
 }
 
+/* Of a keyspace whose tables nobody made or finished. */
+static chat_status check(migration *m)
+{
+    static const char NO_TABLES[] = "it has no tables yet: make them with chatd --migrate, or "
+                                    "correct cassandra-keyspace";
+    char text[CHAT_CASSANDRA_PROBLEM_BYTES];
+    chat_status status = find_keyspace(m, "there is no such keyspace: make it with chatd "
+                                          "--migrate, or correct cassandra-keyspace");
+    if (status == CHAT_OK)
+        status = run(m, HAS_VERSIONS);
+    if (status == CHAT_OK && m->event.n_rows == 0)
+        return say(m, CHAT_ERR_NOT_FOUND, NO_TABLES);
+    if (status == CHAT_OK)
+        status = read_version(m);
+    m->out.to_version = m->out.from_version;
+    if (status != CHAT_OK || m->out.from_version == CHAT_CASSANDRA_SCHEMA_VERSION)
+        return status;
+    if (m->out.from_version == 0)
+        return say(m, CHAT_ERR_NOT_FOUND, NO_TABLES);
+    (void)snprintf(text, sizeof text, "its tables are of version %u, this program needs %u: %s",
+                   (unsigned)m->out.from_version, CHAT_CASSANDRA_SCHEMA_VERSION,
+                   m->out.from_version < CHAT_CASSANDRA_SCHEMA_VERSION
+                       ? "run chatd --migrate"
+                       : "use the newer chatd that made them");
+    return say(m, CHAT_ERR_VERSION, text);
+}
+
 static int is_keyspace(const char *name)
 {
     size_t len = strlen(name);
@@ -335,14 +385,22 @@ static chat_status take_options(migration *m, chat_cassandra_options *options,
         m->schema.retention_s > TWENTY_YEARS_S)
         return say(m, CHAT_ERR_ARG, "an option is out of range");
     if (options->keyspace == NULL || !is_keyspace(options->keyspace))
-        return say(m, CHAT_ERR_ARG, "a keyspace has lower letters, digits and _, 48 at most");
+        return say(m, CHAT_ERR_ARG, "cassandra-keyspace: lower letters, digits and _, 48 at most");
     m->keyspace = options->keyspace;
     return CHAT_OK;
 }
 
-chat_status chat_cassandra_migrate(const chat_cassandra_options *given,
-                                   const chat_cassandra_schema *schema, uint32_t timeout_ms,
-                                   chat_cassandra_migration *out)
+static uint32_t count_contacts(const char *text)
+{
+    uint32_t n = 1;
+    for (; *text != '\0'; text++)
+        n += *text == ',';
+    return n;
+}
+
+static chat_status go(const chat_cassandra_options *given, const chat_cassandra_schema *schema,
+                      uint32_t timeout_ms, chat_cassandra_migration *out,
+                      chat_status (*work)(migration *m))
 {
     chat_cassandra_options options;
     migration m;
@@ -351,15 +409,37 @@ chat_status chat_cassandra_migrate(const chat_cassandra_options *given,
         return CHAT_ERR_ARG;
     m.out.struct_size = sizeof m.out;
     m.until_ms = chat__cql_now_ms() + timeout_ms;
+    m.reach_ms = timeout_ms < REACH_MS ? m.until_ms : m.until_ms - timeout_ms + REACH_MS;
     chat_status status = take_options(&m, &options, given, schema);
     if (status == CHAT_OK) {
         options.request_timeout_ms = timeout_ms; /* nodes take seconds to agree on a table */
         status = chat_cassandra_new(&options, &m.cassandra);
         if (status != CHAT_OK)
-            (void)say(&m, status, "the driver refused an option: contact_points, ca_file, limits");
+            status = say(&m, status == CHAT_ERR_TLS ? CHAT_ERR_ARG : status,
+                         status == CHAT_ERR_TLS
+                             ? "cassandra-ca-file is no certificate (PEM) that can be read"
+                             : "cassandra must be HOST[:PORT] with a comma between them; or "
+                               "cassandra-datacenter is too long");
     }
-    if (status == CHAT_OK)
-        status = migrate(&m);
+    if (status == CHAT_OK) {
+        m.n_contacts = count_contacts(options.contact_points);
+        status = work(&m);
+    }
     chat_cassandra_free(m.cassandra);
     return chat__sized_give(out, &m.out, sizeof m.out) == CHAT_OK ? status : CHAT_ERR_ARG;
+}
+
+chat_status chat_cassandra_migrate(const chat_cassandra_options *options,
+                                   const chat_cassandra_schema *schema, uint32_t timeout_ms,
+                                   chat_cassandra_migration *out)
+{
+    return go(options, schema, timeout_ms, out, migrate);
+}
+
+chat_status chat_cassandra_check(const chat_cassandra_options *options, uint32_t timeout_ms,
+                                 chat_cassandra_migration *out)
+{
+    chat_cassandra_schema schema;
+    chat_cassandra_schema_init(&schema);
+    return go(options, &schema, timeout_ms, out, check);
 }

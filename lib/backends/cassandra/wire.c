@@ -58,7 +58,10 @@ chat_view chat__cql_get_bytes(chat__cql_reader *reader)
 chat_status chat__cql_read_header(chat_view bytes, chat__cql_header *out)
 {
     if (bytes.len > 0 && bytes.data[0] != CHAT__CQL_RESPONSE)
-        return CHAT_ERR_PROTOCOL;
+        return bytes.data[0] >= CHAT__CQL_OLDEST_RESPONSE &&
+                       bytes.data[0] <= CHAT__CQL_NEWEST_RESPONSE
+                   ? CHAT_ERR_VERSION
+                   : CHAT_ERR_PROTOCOL;
     if (bytes.len < CHAT__CQL_HEADER_BYTES)
         return CHAT_MORE;
     out->flags = bytes.data[1];

@@ -8,10 +8,12 @@
 
 #include "base/buf.h"
 
-#define CHAT__CQL_HEADER_BYTES 9u /* [2] */
-#define CHAT__CQL_REQUEST      0x04u
-#define CHAT__CQL_RESPONSE     0x84u
-#define CHAT__CQL_MAX_STREAMS  32768u /* [2.3] */
+#define CHAT__CQL_HEADER_BYTES    9u /* [2] */
+#define CHAT__CQL_REQUEST         0x04u
+#define CHAT__CQL_RESPONSE        0x84u
+#define CHAT__CQL_OLDEST_RESPONSE 0x81u
+#define CHAT__CQL_NEWEST_RESPONSE 0x86u
+#define CHAT__CQL_MAX_STREAMS     32768u /* [2.3] */
 
 /* [2.2] */
 #define CHAT__CQL_COMPRESSED 0x01u
@@ -75,7 +77,8 @@ typedef struct chat__cql_header {
     uint32_t body_len;
 } chat__cql_header;
 
-/* CHAT_OK; CHAT_MORE: fewer than nine bytes; CHAT_ERR_PROTOCOL: no response of version 4. */
+/* CHAT_OK; CHAT_MORE: fewer than nine bytes; CHAT_ERR_VERSION: a response of another
+   version; CHAT_ERR_PROTOCOL: none. */
 chat_status chat__cql_read_header(chat_view bytes, chat__cql_header *out);
 
 /* --- writing: one frame at a time at the end of a buffer --- */

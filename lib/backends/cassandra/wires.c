@@ -34,6 +34,19 @@ static uint64_t pause_of(chat__cql_driver *driver, uint32_t n_failures)
     return pause - chat__cql_random(driver) % (pause / 4 + 1);
 }
 
+/* What to change when no node was ever up; static. */
+static const char *advice_of(const chat__cql_driver *driver, chat_status status)
+{
+    if (driver->is_ready || status == CHAT_ERR_AUTH || status == CHAT_ERR_VERSION)
+        return "";
+    if (status == CHAT_ERR_TLS)
+        return ": does it speak TLS at that port (cassandra-tls), with a certificate that "
+               "cassandra-ca-file has signed?";
+    return ": are host and port in `cassandra` right, does it run, and is cassandra-tls as it "
+           "wants "
+           "it there?";
+}
+
 /* Its requests go elsewhere, its connection is gone. */
 static void cut(chat__cql_driver *driver, uint32_t wire)
 {
@@ -59,8 +72,8 @@ void chat__cql_wire_lose(chat__cql_driver *driver, uint32_t wire, chat_status st
         return;
     /* The news come over a node that has its own wire, which tells: twice is once too often. */
     if (wire != CHAT__CQL_CONTROL || !driver->is_known)
-        chat__cql_say(driver, CHAT_CASSANDRA_EVENT_NODE_DOWN, status, "%s:%u: %s", it->host,
-                      (unsigned)it->port, why);
+        chat__cql_say(driver, CHAT_CASSANDRA_EVENT_NODE_DOWN, status, "%s:%u: %s%s", it->host,
+                      (unsigned)it->port, why, advice_of(driver, status));
     cut(driver, wire);
     it->n_failures = was_open ? 1 : it->n_failures + 1;
     it->state = CHAT__CQL_WIRE_PAUSED;
@@ -162,9 +175,9 @@ void chat__cql_driver_sent(chat__cql_driver *driver, uint32_t wire, size_t n)
 static void is_refused(chat__cql_driver *driver, uint32_t wire, const chat__cql_error *error)
 {
     char why[CHAT__CQL_TEXT_BYTES];
-    (void)snprintf(why, sizeof why, "%s (%.*s)", error->advice,
-                   error->message.len < 200 ? (int)error->message.len : 200,
-                   error->message.len > 0 ? (const char *)error->message.data : "");
+    size_t len = error->message.len < 200 ? error->message.len : 200;
+    (void)snprintf(why, sizeof why, "%s%s%.*s%s", error->advice, len > 0 ? " (" : "", (int)len,
+                   len > 0 ? (const char *)error->message.data : "", len > 0 ? ")" : "");
     chat__cql_wire_lose(driver, wire, error->status, why);
 }
 
@@ -177,7 +190,9 @@ void chat__cql_wire_event(chat__cql_driver *driver, uint32_t wire,
         return;
     }
     if (event->type != CHAT__CQL_CONN_READY) {
-        chat__cql_wire_lose(driver, wire, event->status, "it broke the protocol");
+        chat__cql_wire_lose(driver, wire, event->status,
+                            event->status == CHAT_ERR_VERSION ? CHAT__CQL_OTHER_VERSION
+                                                              : "it broke the protocol");
         return;
     }
     it->state = CHAT__CQL_WIRE_OPEN;

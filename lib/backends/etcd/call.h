@@ -13,6 +13,13 @@ typedef struct chat__etcd_endpoints {
     uint32_t n_items;
 } chat__etcd_endpoints;
 
+/* How etcd lets us in. NULL: what the system trusts, no certificate of our own, nobody. */
+typedef struct chat__etcd_access {
+    const char *ca_file;
+    const char *cert_file, *key_file;
+    const char *user, *password;
+} chat__etcd_access;
+
 typedef struct chat__etcd_call {
     uint32_t endpoint;   /* index */
     const char *path;    /* "/v3/..." */

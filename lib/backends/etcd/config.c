@@ -86,19 +86,41 @@ chat_status chat__etcd_config_init(chat__etcd_config *config, const chat_etcd_op
     config->prefix = copy_string(&config->allocator, options->prefix);
     if (config->endpoints_text == NULL || config->prefix == NULL)
         return CHAT_ERR_NOMEM;
-    if (options->ca_file != NULL) {
-        config->ca_file = copy_string(&config->allocator, options->ca_file);
-        if (config->ca_file == NULL)
+    const struct {
+        const char *from, **to;
+    } rows[] = {{options->ca_file, &config->access.ca_file},
+                {options->cert_file, &config->access.cert_file},
+                {options->key_file, &config->access.key_file},
+                {options->user, &config->access.user},
+                {options->password, &config->access.password}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].from == NULL)
+            continue;
+        *rows[i].to = copy_string(&config->allocator, rows[i].from);
+        if (*rows[i].to == NULL)
             return CHAT_ERR_NOMEM;
     }
     return split_endpoints(config);
+}
+
+/* With nothing left of it in memory. */
+static void free_string(const chat_allocator *allocator, const char *text)
+{
+    char *gone = (char *)(uintptr_t)text;
+    for (volatile char *at = gone; at != NULL && *at != '\0'; at++)
+        *at = '\0';
+    chat__alloc_free(allocator, gone);
 }
 
 void chat__etcd_config_done(chat__etcd_config *config)
 {
     chat__alloc_free(&config->allocator, config->endpoints_text);
     chat__alloc_free(&config->allocator, config->prefix);
-    chat__alloc_free(&config->allocator, config->ca_file);
+    free_string(&config->allocator, config->access.ca_file);
+    free_string(&config->allocator, config->access.cert_file);
+    free_string(&config->allocator, config->access.key_file);
+    free_string(&config->allocator, config->access.user);
+    free_string(&config->allocator, config->access.password);
 }
 
 /* --- checking --- */
@@ -116,7 +138,8 @@ chat_status chat__etcd_config_check(const chat_etcd_options *given, chat_etcd_op
     chat_etcd_options_init(out);
     if (chat__sized_take(out, sizeof *out, given) != CHAT_OK || out->endpoints == NULL ||
         out->prefix == NULL || !is_prefix(out->prefix) || out->ttl_ms < MIN_TTL_MS ||
-        out->ttl_ms > MAX_TTL_MS)
+        out->ttl_ms > MAX_TTL_MS || (out->cert_file == NULL) != (out->key_file == NULL) ||
+        (out->user == NULL) != (out->password == NULL))
         return CHAT_ERR_ARG;
     return pthread_once(&once, set_up_libcurl) != 0 || of_libcurl != CURLE_OK ? CHAT_ERR_NOMEM
                                                                               : CHAT_OK;

@@ -14,7 +14,7 @@ typedef struct chat__etcd_config {
     chat_allocator allocator;
     char *endpoints_text; /* cut at its commas */
     char *prefix;
-    char *ca_file;
+    chat__etcd_access access; /* copies */
     const char *endpoint_items[CHAT__ETCD_MAX_ENDPOINTS];
     chat__etcd_endpoints endpoints; /* of this struct, which stays where it is */
     uint64_t ttl_ms;

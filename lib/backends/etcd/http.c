@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* libcurl's multi interface behind an epoll descriptor. See http.h. */
 #include "backends/etcd/http.h"
+#include "backends/etcd/wire.h"
 #include "base/alloc.h"
-#include "base/buf.h"
+#include "base/view.h"
 
+#include <cjson/cJSON.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,11 +16,15 @@
 #define URL_BYTES     512u
 #define MAX_READY     8
 #define IDLE_PERIOD_S 3L /* a connection that is quiet is probed */
+#define LOGIN_BYTES   4096u
+#define TOKEN_BYTES   2048u
+#define BAD_REQUEST   400L
+#define UNAUTHORIZED  401L
 
 struct chat__etcd_http {
     chat_allocator allocator;
     chat__etcd_endpoints endpoints;
-    const char *ca_file;
+    const chat__etcd_access *access;
     CURLM *multi;
     CURL *easy;
     struct curl_slist *headers;
@@ -27,6 +33,11 @@ struct chat__etcd_http {
     int is_over;    /* a reply waits */
     int is_stream;
     int is_full; /* more came than may be kept */
+    int has_token;
+    int is_login;  /* a token is asked for, then comes `call` */
+    int is_second; /* it is asked for once more, for etcd forgot it */
+    chat__etcd_call call;
+    chat__buf login;
     CURLcode result;
     long http_status;
     uint64_t at_mono_ms;
@@ -74,6 +85,20 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
 
 /* --- life --- */
 
+/* What every call says; `token` NULL: without. 0: no memory. */
+static int set_headers(chat__etcd_http *http, const char *token)
+{
+    char line[TOKEN_BYTES + 32];
+    curl_slist_free_all(http->headers);
+    http->headers = curl_slist_append(NULL, "Content-Type: application/json");
+    http->has_token = 0;
+    if (http->headers == NULL || token == NULL)
+        return http->headers != NULL;
+    (void)snprintf(line, sizeof line, "Authorization: %s", token);
+    http->has_token = curl_slist_append(http->headers, line) != NULL;
+    return http->has_token;
+}
+
 static int set_multi(chat__etcd_http *http)
 {
     return curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
@@ -81,6 +106,21 @@ static int set_multi(chat__etcd_http *http)
            curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
            curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http) == CURLM_OK &&
            curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, 2L) == CURLM_OK;
+}
+
+static CURLcode set_access(CURL *easy, const chat__etcd_access *access)
+{
+    const struct {
+        CURLoption option;
+        const char *text;
+    } rows[] = {{CURLOPT_CAINFO, access->ca_file},
+                {CURLOPT_SSLCERT, access->cert_file},
+                {CURLOPT_SSLKEY, access->key_file}};
+    CURLcode code = CURLE_OK;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (code == CURLE_OK && rows[i].text != NULL)
+            code = curl_easy_setopt(easy, rows[i].option, rows[i].text);
+    return code;
 }
 
 static int set_easy(chat__etcd_http *http)
@@ -91,7 +131,6 @@ static int set_easy(chat__etcd_http *http)
     code = code ? code : curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     code = code ? code : curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     code = code ? code : curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    code = code ? code : curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
     code = code ? code : curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     code = code ? code : curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     code = code ? code : curl_easy_setopt(easy, CURLOPT_WRITEDATA, http);
@@ -99,8 +138,7 @@ static int set_easy(chat__etcd_http *http)
     code = code ? code : curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     code = code ? code : curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, IDLE_PERIOD_S);
     code = code ? code : curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, IDLE_PERIOD_S);
-    if (http->ca_file != NULL)
-        code = code ? code : curl_easy_setopt(easy, CURLOPT_CAINFO, http->ca_file);
+    code = code ? code : set_access(easy, http->access);
     return code == CURLE_OK;
 }
 
@@ -112,20 +150,28 @@ chat_status chat__etcd_http_new(const chat__etcd_http_options *options, chat__et
         return CHAT_ERR_NOMEM;
     http->allocator = allocator;
     http->endpoints = options->endpoints;
-    http->ca_file = options->ca_file;
+    http->access = options->access;
     http->at_mono_ms = NEVER;
     chat__buf_init(&http->reply, &allocator, options->max_reply_bytes);
     http->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    http->headers = curl_slist_append(NULL, "Content-Type: application/json");
+    chat__buf_init(&http->login, &allocator, LOGIN_BYTES);
     http->multi = curl_multi_init();
     http->easy = curl_easy_init();
-    if (http->epoll_fd < 0 || http->headers == NULL || http->multi == NULL || http->easy == NULL ||
-        !set_multi(http) || !set_easy(http)) {
+    if (http->epoll_fd < 0 || http->multi == NULL || http->easy == NULL || !set_multi(http) ||
+        !set_headers(http, NULL) || !set_easy(http)) {
         chat__etcd_http_free(http);
         return CHAT_ERR_NOMEM;
     }
     *out = http;
     return CHAT_OK;
+}
+
+/* The password is needed no more. */
+static void forget_login(chat__etcd_http *http)
+{
+    if (http->login.len > 0)
+        memset(http->login.data, 0, http->login.len);
+    http->login.len = 0;
 }
 
 static void stop(chat__etcd_http *http)
@@ -148,6 +194,8 @@ void chat__etcd_http_free(chat__etcd_http *http)
     if (http->epoll_fd >= 0)
         close(http->epoll_fd);
     chat__buf_done(&http->reply);
+    forget_login(http);
+    chat__buf_done(&http->login);
     chat__alloc_free(&allocator, http);
 }
 
@@ -169,15 +217,14 @@ static CURLcode set_call(chat__etcd_http *http, const chat__etcd_call *call)
     CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, url);
     code = code ? code : curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.data);
     code = code ? code : curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)call->body.len);
+    code = code ? code : curl_easy_setopt(easy, CURLOPT_HTTPHEADER, http->headers);
     code = code ? code : curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
     return code ? code
                 : curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, call->is_stream ? 0L : timeout_ms);
 }
 
-void chat__etcd_http_start(chat__etcd_http *http, const chat__etcd_call *call, uint64_t mono_ms)
+static void send_call(chat__etcd_http *http, const chat__etcd_call *call)
 {
-    stop(http);
-    http->now_mono_ms = mono_ms;
     http->is_over = http->is_full = 0;
     http->is_stream = call->is_stream;
     http->http_status = 0;
@@ -193,6 +240,82 @@ void chat__etcd_http_start(chat__etcd_http *http, const chat__etcd_call *call, u
         return;
     }
     http->is_running = 1;
+}
+
+/* Ask for a token where the call goes. */
+static void log_in(chat__etcd_http *http)
+{
+    forget_login(http);
+    chat__etcd_writer writer = chat__etcd_write(&http->login);
+    chat__etcd_put_raw(&writer, "{\"name\":");
+    chat__etcd_put_string(&writer, chat__view_str(http->access->user));
+    chat__etcd_put_raw(&writer, ",\"password\":");
+    chat__etcd_put_string(&writer, chat__view_str(http->access->password));
+    chat__etcd_put_raw(&writer, "}");
+    if (writer.status != CHAT_OK || !set_headers(http, NULL)) {
+        end(http, CURLE_OUT_OF_MEMORY);
+        return;
+    }
+    const chat__etcd_call call = {http->call.endpoint, "/v3/auth/authenticate",
+                                  chat__buf_view(&http->login), http->call.timeout_ms, 0};
+    http->is_login = 1;
+    send_call(http, &call);
+}
+
+void chat__etcd_http_start(chat__etcd_http *http, const chat__etcd_call *call, uint64_t mono_ms)
+{
+    stop(http);
+    http->now_mono_ms = mono_ms;
+    http->call = *call;
+    http->is_login = http->is_second = 0;
+    http->why[0] = '\0';
+    if (http->access->user != NULL && !http->has_token)
+        log_in(http);
+    else
+        send_call(http, call);
+}
+
+/* The token, or an error with the reason. */
+static void on_login(chat__etcd_http *http)
+{
+    chat__etcd_answer answer;
+    const cJSON *token = NULL;
+    http->is_login = 0;
+    forget_login(http);
+    if (http->result != CURLE_OK ||
+        chat__etcd_read(chat__buf_view(&http->reply), &answer) != CHAT_OK)
+        return; /* it is told as the call's */
+    if (answer.code == 0)
+        token = cJSON_GetObjectItemCaseSensitive(answer.tree, "token");
+    if (cJSON_IsString(token) && strlen(token->valuestring) < TOKEN_BYTES &&
+        strpbrk(token->valuestring, "\r\n") == NULL) {
+        if (set_headers(http, token->valuestring))
+            send_call(http, &http->call);
+        else
+            end(http, CURLE_OUT_OF_MEMORY);
+    } else {
+        http->result = CURLE_LOGIN_DENIED;
+        (void)snprintf(http->why, sizeof http->why, "%s",
+                       answer.code != 0 ? answer.why : "it gave no token that can be used");
+    }
+    chat__etcd_answer_done(&answer);
+}
+
+/* As etcd says of a token that it forgot, or that is older than what users may do. */
+static int is_token_old(const chat__etcd_http *http)
+{
+    return http->has_token && !http->is_second && http->result == CURLE_OK &&
+           (http->http_status == UNAUTHORIZED || http->http_status == BAD_REQUEST);
+}
+
+static void look_at_end(chat__etcd_http *http)
+{
+    if (http->is_login) {
+        on_login(http);
+    } else if (is_token_old(http)) {
+        http->is_second = 1;
+        log_in(http);
+    }
 }
 
 int chat__etcd_http_fd(const chat__etcd_http *http)
@@ -221,6 +344,7 @@ static void read_messages(chat__etcd_http *http)
         CURLcode result = message->data.result; /* gone with the handle */
         (void)curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &http->http_status);
         end(http, result);
+        look_at_end(http);
     }
 }
 

@@ -2,7 +2,8 @@
 /*
  * One call to etcd at a time by libcurl, on the caller's loop: a descriptor that never changes and
  * a deadline. Only https? is spoken, redirects are not followed, no proxy of the environment is
- * used.
+ * used. With a user a token is asked for in front of the first call, and again when etcd does not
+ * take it any more.
  */
 #ifndef CHAT_ETCD_HTTP_H
 #define CHAT_ETCD_HTTP_H
@@ -15,9 +16,9 @@ typedef struct chat__etcd_http chat__etcd_http;
 
 typedef struct chat__etcd_http_options {
     const chat_allocator *allocator;
-    chat__etcd_endpoints endpoints; /* borrowed */
-    const char *ca_file;            /* borrowed; NULL: what the system trusts */
-    uint32_t max_reply_bytes;       /* of a stream: of what is not taken yet */
+    chat__etcd_endpoints endpoints;  /* borrowed */
+    const chat__etcd_access *access; /* borrowed */
+    uint32_t max_reply_bytes;        /* of a stream: of what is not taken yet */
 } chat__etcd_http_options;
 
 /* CHAT_OK; CHAT_ERR_NOMEM: no memory, or no descriptor. */

@@ -94,7 +94,7 @@ static chat_status open_lease(void *ctx, const chat_lease_wish *wish, chat_lease
         return status;
     chat__etcd_http_options of_http = {.allocator = &lease->config.allocator,
                                        .endpoints = lease->config.endpoints,
-                                       .ca_file = lease->config.ca_file,
+                                       .access = &lease->config.access,
                                        .max_reply_bytes = CHAT__ETCD_MAX_REPLY};
     chat__etcd_numbers_options options = {.allocator = &lease->config.allocator,
                                           .prefix = lease->config.prefix,

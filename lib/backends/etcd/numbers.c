@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* When numbers are asked for, renewed, lost and given back. See numbers.h. */
+#include "backends/etcd/advice.h"
 #include "backends/etcd/numbers_internal.h"
 #include "base/alloc.h"
 #include "base/view.h"
@@ -257,7 +258,8 @@ chat_status chat__etcd_numbers_next_call(chat__etcd_numbers *self, chat__etcd_ca
 
 /* --- answers --- */
 
-/* Ask the next endpoint; when all were asked, wait a little, and tell it once. */
+/* Ask the next endpoint; when all were asked, wait a little, and tell it once, and again when more
+   is known of it. */
 static void fail(chat__etcd_numbers *self, const char *why)
 {
     const char *endpoint = self->endpoints.items[self->endpoint];
@@ -275,18 +277,18 @@ static void fail(chat__etcd_numbers *self, const char *why)
         pause_ms = pause_ms > MAX_PAUSE_MS ? MAX_PAUSE_MS : pause_ms;
     }
     go(self, self->step, pause_ms);
-    if (pause_ms == 0 || self->is_troubled)
+    const char *advice = chat__etcd_advice(why);
+    if (pause_ms == 0 || (self->is_troubled && (advice == NULL || advice == self->advice)))
         return;
     self->is_troubled = 1;
+    self->advice = advice;
     if (self->is_held)
         tell(self, CHAT_LEASE_TROUBLE,
-             "etcd %.100s: %.150s. Ids can be given for %" PRIu64 " ms more. See --etcd", endpoint,
-             why, held_until(self) - self->now.mono_ms);
+             "etcd %.100s: %.150s. Ids can be given for %" PRIu64 " ms more: %s", endpoint, why,
+             held_until(self) - self->now.mono_ms, advice != NULL ? advice : "see --etcd");
     else
-        tell(self, CHAT_LEASE_TROUBLE,
-             "etcd %.100s: %.150s. No ids are given until it answers: is --etcd right, and does "
-             "it run?",
-             endpoint, why);
+        tell(self, CHAT_LEASE_TROUBLE, "etcd %.100s: %.150s. No ids are given until it answers: %s",
+             endpoint, why, advice != NULL ? advice : "is --etcd right, and does it run?");
 }
 
 static void on_held(chat__etcd_numbers *self)
@@ -403,12 +405,8 @@ void chat__etcd_numbers_reply(chat__etcd_numbers *self, const chat__etcd_reply *
     }
     chat_status status = chat__etcd_read(reply->body, &answer);
     if (status != CHAT_OK) {
-        char why[64];
-        (void)snprintf(why, sizeof why,
-                       status == CHAT_ERR_NOMEM ? "out of memory (its answer %" PRIu32 ")"
-                                                : "it answered %" PRIu32 " with no JSON of etcd",
-                       reply->http_status);
-        fail(self, why);
+        char why[CHAT__ETCD_ANSWER_BYTES];
+        fail(self, chat__etcd_no_answer(reply, status, why));
         return;
     }
     int is_gone = answer.code == CHAT__ETCD_CODE_NOT_FOUND && self->lease != 0;

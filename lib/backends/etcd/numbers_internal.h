@@ -8,7 +8,7 @@
 #include "backends/etcd/numbers.h"
 #include "backends/etcd/wire.h"
 
-#define CHAT__ETCD_LINE_BYTES   320u
+#define CHAT__ETCD_LINE_BYTES   512u
 #define CHAT__ETCD_MAX_EVENTS   8u
 #define CHAT__ETCD_WINDOW       64u /* numbers that are looked at together */
 #define CHAT__ETCD_MEMBER_BYTES CHAT__ETCD_VALUE_MAX
@@ -53,6 +53,7 @@ struct chat__etcd_numbers {
     uint64_t released_mono_ms; /* REVOKE is given up */
     chat__etcd_step step;
     int is_calling, is_held, is_troubled;
+    const char *advice; /* that was told with the trouble; NULL: none */
     uint32_t endpoint, n_failures;
     uint32_t window; /* first number of it */
     uint32_t n_wanted, n_picks;

@@ -71,7 +71,7 @@ static chat_status open_places(void *ctx, const chat_places_wish *wish, uint64_t
         return CHAT_ERR_ARG;
     chat__etcd_http_options of_http = {.allocator = &places->config.allocator,
                                        .endpoints = places->config.endpoints,
-                                       .ca_file = places->config.ca_file,
+                                       .access = &places->config.access,
                                        .max_reply_bytes = CHAT__ETCD_MAX_REPLY};
     chat__etcd_slots_options options = {.allocator = &places->config.allocator,
                                         .prefix = places->config.prefix,

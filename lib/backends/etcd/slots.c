@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* See slots.h. What is asked next follows from what there is to do, each time anew. */
+#include "backends/etcd/advice.h"
 #include "backends/etcd/slots_internal.h"
 #include "base/alloc.h"
 #include "base/sized.h"
@@ -286,7 +287,8 @@ chat_status chat__etcd_slots_next_call(chat__etcd_slots *self, chat__etcd_call *
 
 /* --- answers --- */
 
-/* Ask the next endpoint; when all were asked, wait a little, and tell it once. */
+/* Ask the next endpoint; when all were asked, wait a little, and tell it once, and again when more
+   is known of it. */
 static void fail(chat__etcd_slots *self, const char *why)
 {
     const char *endpoint = self->endpoints.items[self->endpoint];
@@ -302,12 +304,14 @@ static void fail(chat__etcd_slots *self, const char *why)
     uint32_t round = self->n_failures / n;
     uint64_t pause_ms = round > 4 ? MAX_PAUSE_MS : FIRST_PAUSE_MS << (round - 1);
     self->pause_ms = self->now_ms + (pause_ms > MAX_PAUSE_MS ? MAX_PAUSE_MS : pause_ms);
-    if (self->is_troubled)
+    const char *advice = chat__etcd_advice(why);
+    if (self->is_troubled && (advice == NULL || advice == self->advice))
         return;
     self->is_troubled = self->is_trouble_due = 1;
+    self->advice = advice;
     (void)snprintf(self->why, sizeof self->why,
-                   "etcd %.100s: %.150s. No slot changes its member until it answers. See --etcd",
-                   endpoint, why);
+                   "etcd %.100s: %.150s. No slot changes its member until it answers: %s", endpoint,
+                   why, advice != NULL ? advice : "see --etcd");
 }
 
 static void on_revoked(chat__etcd_slots *self)
@@ -387,7 +391,8 @@ void chat__etcd_slots_reply(chat__etcd_slots *self, const chat__etcd_reply *repl
     }
     chat_status status = chat__etcd_read(reply->body, &answer);
     if (status != CHAT_OK) {
-        fail(self, status == CHAT_ERR_NOMEM ? "out of memory" : "its answer is no JSON of etcd");
+        char why[CHAT__ETCD_ANSWER_BYTES];
+        fail(self, chat__etcd_no_answer(reply, status, why));
         return;
     }
     take_answer(self, &answer);

@@ -8,7 +8,7 @@
 #include "backends/etcd/wire.h"
 
 #define CHAT__SLOTS_MAX_MEMBER 1023u
-#define CHAT__SLOTS_LINE_BYTES 320u
+#define CHAT__SLOTS_LINE_BYTES 512u
 
 typedef enum chat__etcd_slots_step {
     CHAT__SLOTS_GRANT = 1, /* get a lease */
@@ -39,6 +39,7 @@ struct chat__etcd_slots {
     uint32_t member, n_slots, runs_slots;
     uint32_t endpoint, n_failures;
     int is_calling, is_joined, is_troubled, is_leaving, is_done;
+    const char *advice; /* that was told with the trouble; NULL: none */
     int is_changed, is_lost, is_trouble_due, is_released_due;
     char why[CHAT__SLOTS_LINE_BYTES];
     char lost_why[CHAT__SLOTS_LINE_BYTES];

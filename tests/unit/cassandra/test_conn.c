@@ -230,10 +230,12 @@ static void a_server_that_breaks_the_protocol_is_left(void **state)
         peer p;
         uint16_t stream = 0;
         open_it(&p);
-        if (chat__cql_conn_feed(p.conn, chat__view(ROWS[i].bytes, 9)) == CHAT_OK)
+        if (chat__cql_conn_feed(p.conn, chat__view(ROWS[i].bytes, 9)) == CHAT_OK) {
             expect(&p, CHAT__CQL_CONN_BROKEN);
-        else
+            assert_int_equal(p.event.status, i == 0 ? CHAT_ERR_VERSION : CHAT_ERR_PROTOCOL);
+        } else {
             assert_int_equal(i, 5);
+        }
         if (i < 5)
             assert_int_equal(execute(&p, 1, &stream), CHAT_ERR_STATE);
         chat__cql_conn_free(p.conn);

@@ -431,6 +431,21 @@ static void a_wrong_password_is_told(void **state)
     assert_non_null(strstr(s.event.text, "cassandra-user"));
 }
 
+static void settings_are_advised_until_a_node_was_up(void **state)
+{
+    chat_cassandra_options options = scripted_options();
+    (void)state;
+    chat__cql_driver_closed(s.driver, 1, CHAT_ERR_NETWORK, "refused");
+    scripted_expect(&s, CHAT_CASSANDRA_EVENT_NODE_DOWN);
+    assert_null(strstr(s.event.text, "`cassandra`"));
+    chat__cql_driver_free(s.driver);
+    scripted_make(&s, &options);
+    s.dead = "first";
+    scripted_expect(&s, CHAT_CASSANDRA_EVENT_NODE_DOWN);
+    assert_non_null(
+        strstr(s.event.text, "first:9: refused: are host and port in `cassandra` right"));
+}
+
 static void a_datacenter_without_nodes_is_told(void **state)
 {
     chat_cassandra_options options = scripted_options();
@@ -467,6 +482,7 @@ int main(void)
         ROW(a_change_of_the_schema_is_answered_when_all_know_it),
         ROW(a_schema_that_not_all_learn_is_told),
         ROW(a_wrong_password_is_told),
+        ROW(settings_are_advised_until_a_node_was_up),
         ROW(a_datacenter_without_nodes_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,7 +134,7 @@ static void the_next_endpoint_is_asked_at_once_and_trouble_is_told_once(void **s
     expect_call(&t, 1, "/v3/lease/keepalive");
     answer(&t, 503, "{\"error\":\"no leader\",\"code\":14}");
     expect_event(&t, CHAT_LEASE_TROUBLE, "etcd http://two: no leader");
-    assert_non_null(strstr(t.event.why, "for 2000 ms more. See --etcd"));
+    assert_non_null(strstr(t.event.why, "for 2000 ms more: see --etcd"));
     expect_no_call(&t); /* a pause */
     pass(&t, 100);
     expect_call(&t, 0, "/v3/lease/keepalive");
@@ -149,6 +149,31 @@ static void the_next_endpoint_is_asked_at_once_and_trouble_is_told_once(void **s
     expect_call(&t, 0, "/v3/kv/txn");
     answer(&t, 200, TAKEN);
     expect_event(&t, CHAT_LEASE_HELD, "");
+    chat__etcd_numbers_free(t.numbers);
+}
+
+static void trouble_is_told_again_when_more_is_known_of_it(void **state)
+{
+    static const char DENIED[] = "{\"error\":\"etcdserver: permission denied\",\"code\":7}";
+    talk t;
+    (void)state;
+    hold(&t, 1);
+    pass(&t, 1000);
+    expect_call(&t, 0, "/v3/lease/keepalive");
+    answer(&t, 0, "refused");
+    expect_call(&t, 1, "/v3/lease/keepalive");
+    answer(&t, 0, "timed out");
+    expect_event(&t, CHAT_LEASE_TROUBLE, "timed out");
+    for (int i = 0; i < 2; i++) {
+        pass(&t, 200);
+        expect_call(&t, 0, "/v3/lease/keepalive");
+        answer(&t, 403, DENIED);
+        expect_call(&t, 1, "/v3/lease/keepalive");
+        answer(&t, 403, DENIED);
+        if (i == 0)
+            expect_event(&t, CHAT_LEASE_TROUBLE, "--etcd-user");
+    }
+    expect_no_event(&t);
     chat__etcd_numbers_free(t.numbers);
 }
 
@@ -311,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_taken_and_renewed_in_a_third_of_the_time),
         cmocka_unit_test(the_next_endpoint_is_asked_at_once_and_trouble_is_told_once),
+        cmocka_unit_test(trouble_is_told_again_when_more_is_known_of_it),
         cmocka_unit_test(a_lease_that_is_gone_is_told_and_another_is_made),
         cmocka_unit_test(what_others_have_or_had_is_left),
         cmocka_unit_test(when_all_numbers_are_taken_it_is_told_and_tried_again),
