@@ -10,5 +10,8 @@ KINDS = {
     "sentinel": redis.Sentinel,
     "cassandra": cassandra,
     "etcd": etcd,
+    "kafka-tls": kafka.Secured,
+    "cassandra-tls": cassandra.Secured,
+    "etcd-tls": etcd.Secured,
     "haproxy": haproxy,
 }

@@ -3,7 +3,7 @@
 
 import os
 
-from . import jars
+from . import certificates, jars
 from .common import ask, free_port, need, say
 
 COUNTS = [1, 3]
@@ -61,6 +61,16 @@ file_cache_size: 64MiB
 key_cache_size: 8MiB
 native_transport_max_threads: 128
 """
+# Passwords, and a second port that speaks TLS alone.
+SECURED = """authenticator: PasswordAuthenticator
+native_transport_port_ssl: {tls}
+client_encryption_options:
+  enabled: true
+  optional: false
+  keystore: {pem}
+  ssl_context_factory:
+    class_name: org.apache.cassandra.security.PEMBasedSslContextFactory
+"""
 LOGGING = """<configuration><appender name="FILE" class="ch.qos.logback.core.FileAppender">
 <file>{home}/system.log</file><encoder><pattern>%level %date %logger %msg%n</pattern></encoder>
 </appender><root level="INFO"><appender-ref ref="FILE"/></root></configuration>
@@ -83,21 +93,51 @@ def command(classes, home, jmx):
         "org.apache.cassandra.service.CassandraDaemon"]
 
 
+def launch(services, name, classes, home, settings):
+    with open(f"{home}/cassandra.yaml", "w", encoding="utf-8") as file:
+        file.write(settings)
+    with open(f"{home}/logback.xml", "w", encoding="utf-8") as file:
+        file.write(LOGGING.format(home=home))
+    services.launch(name, command(classes, home, free_port()), home)
+
+
+def answers(host, port):
+    return ask(host, port, OPTIONS)[4:5] == b"\x06"
+
+
 def start(services, name, count):
-    classes = jars.get(services, name, ARTIFACTS)
+    classes = jars.get(services, "cassandra", ARTIFACTS)
     hosts = [f"127.0.0.{i + 1}" for i in range(count)]
     port, storage, tls_storage = (free_port(hosts) for _ in range(3))
     services.add(name, {"nodes": ",".join(f"{host}:{port}" for host in hosts)})
     for index, host in enumerate(hosts, 1):
         say(f"starting Cassandra node {index} of {count}")
         home = services.home(f"{name}-{index}")
-        with open(f"{home}/cassandra.yaml", "w", encoding="utf-8") as file:
-            file.write(SETTINGS.format(host=host, port=port, storage=storage,
-                                       tls_storage=tls_storage, home=home))
-        with open(f"{home}/logback.xml", "w", encoding="utf-8") as file:
-            file.write(LOGGING.format(home=home))
-        services.launch(name, command(classes, home, free_port()), home)
+        launch(services, name, classes, home, SETTINGS.format(
+            host=host, port=port, storage=storage, tls_storage=tls_storage, home=home))
         # One after the other: two that join at once may choose the same tokens.
-        services.wait(name, f"Cassandra node {index}",
-                      lambda host=host: ask(host, port, OPTIONS)[4:5] == b"\x06", START_S)
+        services.wait(name, f"Cassandra node {index}", lambda host=host: answers(host, port),
+                      START_S)
     services.ready(name, count)
+
+
+class Secured:
+    """One node that wants a password, and TLS on one of its two ports."""
+    COUNTS = [1]
+
+    @staticmethod
+    def start(services, name, count):
+        classes = jars.get(services, "cassandra", ARTIFACTS)
+        host = "127.0.0.1"
+        port, tls, storage, tls_storage = (free_port() for _ in range(4))
+        home = services.home(f"{name}-1")
+        made = certificates.make(home)
+        services.add(name, {"nodes": f"{host}:{port}", "secured": f"{host}:{tls}",
+                            "ca": made["ca"], "user": "cassandra", "password": "cassandra"})
+        say("starting a Cassandra node with TLS")
+        plain = SETTINGS.replace("authenticator: AllowAllAuthenticator\n", "")
+        launch(services, name, classes, home, (plain + SECURED).format(
+            host=host, port=port, storage=storage, tls_storage=tls_storage, home=home, tls=tls,
+            pem=made["server"]))
+        services.wait(name, "Cassandra", lambda: answers(host, port), START_S)
+        services.ready(name, count)
