@@ -149,7 +149,9 @@ static void close_peer(chat__shard *shard, const chat__effect *effect)
 static void write_peer(chat__shard *shard, const chat__effect *effect)
 {
     chat__peer *peer = chat__peers_find(shard, effect->conn);
-    if (peer != NULL)
+    if (peer != NULL && effect->kind == CHAT__WRITE_LATE)
+        chat__peer_write_late(shard, peer, effect->bytes);
+    else if (peer != NULL)
         chat__peer_write(shard, peer, effect->bytes, effect->share);
 }
 

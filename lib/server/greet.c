@@ -54,6 +54,18 @@ static void drop(chat__greet *greet)
     atomic_fetch_sub(&shard_of(greet)->server->n_connections, 1);
 }
 
+void chat__guest_free(const chat_allocator *allocator, chat__guest *guest)
+{
+    if (guest == NULL)
+        return;
+    chat__tls_free(guest->tls);
+    if (guest->fd >= 0)
+        close(guest->fd);
+    chat__buf_done(&guest->answer);
+    chat__buf_done(&guest->rest);
+    chat__alloc_free(allocator, guest);
+}
+
 static void on_event(uv_poll_t *poll, int status, int events);
 
 static void watch(chat__greet *greet, int events)

@@ -30,6 +30,7 @@
 /* Taken in by a turn: what that makes of it stays in the cache of a CPU, and nobody waits long. */
 #define CHAT__SERVER_TURN_BYTES   131072u
 #define CHAT__SERVER_LINGER_MS    2000u /* for the peer to take our last words */
+#define CHAT__SERVER_LATE_MS      20u   /* what is in no hurry waits for something to go with */
 #define CHAT__SERVER_MAX_SHARDS   256u
 #define CHAT__SERVER_WHY_BYTES    512u
 #define CHAT__SERVER_SPARE_BYTES  65536u /* a spare buffer above this goes back to the allocator */
@@ -174,11 +175,12 @@ typedef struct chat__peer {
     chat__tls *tls;
     chat__out *out;
     struct chat__peer *next_dirty;
-    chat__due due;  /* while closing */
+    chat__due due;  /* while is_late or is_ending */
     uint32_t place; /* in shard->peers */
     uint8_t encoding;
     uint8_t events;           /* polled for */
     uint8_t is_dirty : 1;     /* in the dirty list */
+    uint8_t is_late : 1;      /* what it has to send may wait, in the list `late` */
     uint8_t is_unsent : 1;    /* the node knows of bytes that the socket did not take */
     uint8_t is_ending : 1;    /* a close frame is out or on its way */
     uint8_t is_shut : 1;      /* everything is out, waiting for the peer's end */
@@ -283,7 +285,7 @@ struct chat__shard {
     chat__peer **by_conn; /* by the low half of the node's number */
     uint32_t n_peers, peers_cap, by_conn_cap;
     chat__peer *dirty;
-    chat__due_list greeting, lingering, ending;
+    chat__due_list greeting, lingering, ending, late;
     chat__out *spare_outs;
     uint32_t n_spare_outs;
     chat__shared *shared[CHAT__SERVER_SHARED_COUNT];
@@ -351,13 +353,15 @@ void chat__listen_stop(chat__shard *shard);
 void chat__greet_new(chat__shard *shard, int fd);
 void chat__greet_expire(chat__shard *shard, uint64_t now_ms);
 void chat__greet_close_all(chat__shard *shard);
+void chat__guest_free(const chat_allocator *allocator, chat__guest *guest);
 
 /* peer.c */
 /* Takes the guest. */
 void chat__peer_new(chat__shard *shard, chat__guest *guest);
-void chat__guest_free(const chat_allocator *allocator, chat__guest *guest);
 /* `share`: a name of the bytes that others are sent too, 0: they are not. */
 void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message, uint64_t share);
+/* The same with what may wait for CHAT__SERVER_LATE_MS: a receipt costs no packet of its own. */
+void chat__peer_write_late(chat__shard *shard, chat__peer *peer, chat_view message);
 /* The node has closed it. */
 void chat__peer_end(chat__shard *shard, chat__peer *peer, uint16_t code, const char *text);
 /* Send what the turn wrote. Whether anything was written. */

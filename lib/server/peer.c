@@ -49,6 +49,13 @@ static void on_closed(uv_handle_t *handle)
     chat__alloc_free(chat__shard_allocator(shard_of(peer)), peer);
 }
 
+static void no_longer_late(chat__shard *shard, chat__peer *peer)
+{
+    if (peer->is_late)
+        chat__due_remove(&shard->late, &peer->due);
+    peer->is_late = 0;
+}
+
 /* Cut it. The dirty list is empty before the loop calls on_closed(). */
 static void drop(chat__peer *peer)
 {
@@ -58,6 +65,7 @@ static void drop(chat__peer *peer)
         return;
     peer->is_closing = 1;
     chat__peers_closed(shard, peer);
+    no_longer_late(shard, peer);
     if (peer->is_ending)
         chat__due_remove(&shard->ending, &peer->due);
     chat__peers_return_out(shard, peer);
@@ -102,6 +110,7 @@ static void end(chat__shard *shard, chat__peer *peer, uint16_t code, const char 
     if (peer->is_ending || peer->is_closing)
         return;
     peer->is_ending = 1;
+    no_longer_late(shard, peer);
     chat__due_add(&shard->ending, &peer->due, chat__shard_now(shard) + CHAT__SERVER_LINGER_MS);
     if (!has_own_out(shard, peer) ||
         chat__ws_write_close(&peer->ws, code, text, &peer->out->bytes) != CHAT_OK)
@@ -128,13 +137,21 @@ void chat__peer_end_ourselves(chat__shard *shard, chat__peer *peer, uint16_t cod
 
 /* --- sending --- */
 
+/* Whether it was; else the peer is gone: out of memory, or more unread than we keep. */
+static int add_frame(chat__shard *shard, chat__peer *peer, chat__ws_opcode opcode,
+                     chat_view payload)
+{
+    if (has_own_out(shard, peer) &&
+        chat__ws_write(&peer->ws, opcode, payload, &peer->out->bytes) == CHAT_OK)
+        return 1;
+    drop(peer);
+    return 0;
+}
+
 static void write_frame(chat__shard *shard, chat__peer *peer, chat__ws_opcode opcode,
                         chat_view payload)
 {
-    if (!has_own_out(shard, peer) ||
-        chat__ws_write(&peer->ws, opcode, payload, &peer->out->bytes) != CHAT_OK)
-        drop(peer); /* out of memory, or more unread than we keep */
-    else
+    if (add_frame(shard, peer, opcode, payload))
         chat__peer_mark_dirty(shard, peer);
 }
 
@@ -159,10 +176,14 @@ static void write_shared(chat__shard *shard, chat__peer *peer, chat__shared *sha
         drop(peer);
 }
 
+static chat__ws_opcode opcode_of(const chat__peer *peer)
+{
+    return peer->encoding == CHAT_ENCODING_JSON ? CHAT__WS_OP_TEXT : CHAT__WS_OP_BINARY;
+}
+
 void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message, uint64_t share)
 {
-    int is_text = peer->encoding == CHAT_ENCODING_JSON;
-    chat__ws_opcode opcode = is_text ? CHAT__WS_OP_TEXT : CHAT__WS_OP_BINARY;
+    chat__ws_opcode opcode = opcode_of(peer);
     chat__shared *shared = NULL;
     if (peer->kind == CHAT__PEER_USER) {
         chat__tunnel_write(shard, peer, message);
@@ -174,6 +195,16 @@ void chat__peer_write(chat__shard *shard, chat__peer *peer, chat_view message, u
         write_shared(shard, peer, shared);
     else
         write_frame(shard, peer, opcode, message);
+}
+
+void chat__peer_write_late(chat__shard *shard, chat__peer *peer, chat_view message)
+{
+    if (peer->kind == CHAT__PEER_USER || peer->is_ending) {
+        chat__peer_write(shard, peer, message, 0);
+    } else if (add_frame(shard, peer, opcode_of(peer), message) && !peer->is_late) {
+        peer->is_late = 1;
+        chat__due_add(&shard->late, &peer->due, chat__shard_now(shard) + CHAT__SERVER_LATE_MS);
+    }
 }
 
 /* TLS wants what it could not send again in the same length; a record holds less than we have. */
@@ -256,6 +287,7 @@ static void flush(chat__shard *shard, chat__peer *peer)
         chat__tunnel_flush(shard, peer);
         return;
     }
+    no_longer_late(shard, peer);
     if (unsent_bytes(peer) > 0) {
         chat_status status = send_out(peer);
         if (status != CHAT_OK && status != CHAT_MORE) {
@@ -380,18 +412,6 @@ static void on_event(uv_poll_t *poll, int status, int events)
 
 /* --- life --- */
 
-void chat__guest_free(const chat_allocator *allocator, chat__guest *guest)
-{
-    if (guest == NULL)
-        return;
-    chat__tls_free(guest->tls);
-    if (guest->fd >= 0)
-        close(guest->fd);
-    chat__buf_done(&guest->answer);
-    chat__buf_done(&guest->rest);
-    chat__alloc_free(allocator, guest);
-}
-
 /* Let the node know. What it refuses is closed after the 101, with the reason. */
 static void open_in_node(chat__shard *shard, chat__peer *peer, const chat__guest *guest)
 {
@@ -458,6 +478,11 @@ void chat__peer_expire(chat__shard *shard, uint64_t now_ms)
 {
     while (shard->ending.first != NULL && shard->ending.first->at_ms <= now_ms)
         drop(peer_of_due(shard->ending.first));
+    while (shard->late.first != NULL && shard->late.first->at_ms <= now_ms) {
+        chat__peer *peer = peer_of_due(shard->late.first);
+        no_longer_late(shard, peer);
+        chat__peer_mark_dirty(shard, peer);
+    }
 }
 
 void chat__peer_close_all(chat__shard *shard)

@@ -113,6 +113,7 @@ static void set_timer(chat__shard *shard)
     at_ms = earlier(at_ms, first_due(&shard->greeting));
     at_ms = earlier(at_ms, first_due(&shard->lingering));
     at_ms = earlier(at_ms, first_due(&shard->ending));
+    at_ms = earlier(at_ms, first_due(&shard->late));
     at_ms = earlier(at_ms, shard->slot_until_ms);
     if (at_ms == shard->timer_at_ms)
         return;

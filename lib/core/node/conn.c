@@ -284,33 +284,53 @@ static int is_over_turn_limit(chat__node *node, chat__node_conn *conn, size_t le
     return (size_t)conn->turn_bytes + conn->session.unsent_bytes > unsent_limit(node);
 }
 
+/* NULL: the connection is broken. */
+static chat__effect *emit_write(chat__node *node, chat__node_conn *conn, chat_view bytes)
+{
+    if (conn->broken != 0)
+        return NULL;
+    if (is_over_turn_limit(node, conn, bytes.len)) {
+        chat__conn_break(node, conn, CHAT_ERR_SLOW);
+        return NULL;
+    }
+    chat__effect *effect = bytes.len > 0 ? chat__node_emit(node, CHAT__EFFECT_WRITE) : NULL;
+    if (effect == NULL) {
+        chat__conn_break(node, conn, CHAT_ERR_NOMEM);
+        return NULL;
+    }
+    effect->conn = conn->id;
+    effect->bytes = bytes;
+    return effect;
+}
+
 void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes)
 {
-    chat__conn_write_shared(node, conn, bytes, 0);
+    (void)emit_write(node, conn, bytes);
 }
 
 void chat__conn_write_shared(chat__node *node, chat__node_conn *conn, chat_view bytes,
                              uint64_t share)
 {
-    if (conn->broken != 0)
-        return;
-    if (is_over_turn_limit(node, conn, bytes.len)) {
-        chat__conn_break(node, conn, CHAT_ERR_SLOW);
-        return;
-    }
-    chat__effect *effect = bytes.len > 0 ? chat__node_emit(node, CHAT__EFFECT_WRITE) : NULL;
-    if (effect == NULL) {
-        chat__conn_break(node, conn, CHAT_ERR_NOMEM);
-        return;
-    }
-    effect->conn = conn->id;
-    effect->bytes = bytes;
-    effect->share = share;
+    chat__effect *effect = emit_write(node, conn, bytes);
+    if (effect != NULL)
+        effect->share = share;
+}
+
+static chat_view encode(chat__node *node, const chat__node_conn *conn, const chat_frame *frame)
+{
+    return chat__node_encode(node, (chat_encoding)conn->encoding, frame);
 }
 
 void chat__conn_write_frame(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
 {
-    chat__conn_write(node, conn, chat__node_encode(node, (chat_encoding)conn->encoding, frame));
+    chat__conn_write(node, conn, encode(node, conn, frame));
+}
+
+void chat__conn_write_late(chat__node *node, chat__node_conn *conn, const chat_frame *frame)
+{
+    chat__effect *effect = emit_write(node, conn, encode(node, conn, frame));
+    if (effect != NULL)
+        effect->kind = CHAT__WRITE_LATE;
 }
 
 void chat__conn_write_hint(chat__node *node, chat__node_conn *conn, const chat_frame *frame)

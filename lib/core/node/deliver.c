@@ -279,7 +279,7 @@ void chat__deliver_receipt(chat__node *node, const chat_frame *delivered)
     for (; conn != NULL; conn = conn->next) {
         if (conn->session.state != CHAT__SESSION_HELLO &&
             conn->session.unsent_bytes <= node->limits.max_unsent_bytes)
-            chat__conn_write_frame(node, conn, &out);
+            chat__conn_write_late(node, conn, &out);
     }
 }
 

@@ -319,6 +319,8 @@ void chat__conn_write(chat__node *node, chat__node_conn *conn, chat_view bytes);
 void chat__conn_write_shared(chat__node *node, chat__node_conn *conn, chat_view bytes,
                              uint64_t share);
 void chat__conn_write_frame(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
+/* The same for what is in no hurry. */
+void chat__conn_write_late(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
 /* The same for what nobody misses: dropped for who has not said hello or reads slowly. */
 void chat__conn_write_hint(chat__node *node, chat__node_conn *conn, const chat_frame *frame);
 /* Say `bye`, close, forget. */

@@ -81,8 +81,9 @@ typedef struct chat__node_options {
 void chat__node_options_init(chat__node_options *options);
 
 typedef enum chat__effect_type {
-    /* Send `bytes` as one WebSocket message to `conn`. What many get has the same `share`, so that
-       it is framed and compressed once. */
+    /* Send `bytes` as one WebSocket message to `conn`, behind what was written before. What many get
+       has the same `share`, so that it is framed and compressed once. With `kind` CHAT__WRITE_LATE
+       it may wait some milliseconds for the next one to the same connection. */
     CHAT__EFFECT_WRITE = 1,
     /* Flush what was written, close with chat_status_close_code(status) and `text`. The node has
        forgotten `conn`: no chat__node_closed() for it. */
@@ -144,6 +145,7 @@ typedef enum chat__effect_type {
 } chat__effect_type;
 
 #define CHAT__BLOCKS_BY_OTHERS 1u
+#define CHAT__WRITE_LATE       1u
 #define CHAT__WHO_MAX          256u
 
 typedef struct chat__effect {
