@@ -105,7 +105,7 @@ static chat__user *get_user(chat__node *node, chat_view id)
     chat__user *user = chat__map_get(&node->users, id);
     if (user != NULL)
         return user;
-    user = chat__node_alloc(node, sizeof *user + id.len);
+    user = chat__node_alloc(node, offsetof(chat__user, id) + id.len);
     if (user == NULL)
         return NULL;
     memcpy(user->id, id.data, id.len);
@@ -166,7 +166,7 @@ chat_status chat__node_open(chat__node *node, chat_view user, chat_encoding enco
     }
     conn->next = conn->user->conns;
     conn->user->conns = conn;
-    conn->encoding = (uint8_t)encoding;
+    conn->encoding = encoding & 15;
     chat__session_init(&conn->session, &node->limits, node->mono_ms);
     conn->session.expires_ms = mono_of_unix(node, expires_unix_ms);
     chat_status status = take_slot(node, conn);

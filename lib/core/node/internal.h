@@ -103,17 +103,17 @@ typedef struct chat__node_conn {
         uint8_t *far;
     } device;
     uint32_t seen_due; /* after hello: tell storage that the device is here; low bits of mono_ms */
-    uint8_t encoding;
-    uint8_t is_reading;
-    int8_t broken; /* a status: close it for that in the next turn */
-    uint8_t is_bye_said;
-    uint8_t is_watching; /* presence of others */
-    uint8_t is_removed;  /* its device is being forgotten: it is sent nothing more */
-    uint8_t is_resuming; /* `resumed` is still to be said */
-    uint8_t is_reset;    /* the device was not known */
-    uint8_t has_gap;     /* it was told of one */
-    uint8_t check;       /* chat__check, see peer.c */
+    int8_t broken;     /* a status: close it for that in the next turn */
     uint8_t device_len;
+    uint16_t check : 4;    /* chat__check, see peer.c */
+    uint16_t encoding : 4; /* chat_encoding */
+    uint16_t is_reading : 1;
+    uint16_t is_bye_said : 1;
+    uint16_t is_watching : 1; /* presence of others */
+    uint16_t is_removed : 1;  /* its device is being forgotten: it is sent nothing more */
+    uint16_t is_resuming : 1; /* `resumed` is still to be said */
+    uint16_t is_reset : 1;    /* the device was not known */
+    uint16_t has_gap : 1;     /* it was told of one */
 } chat__node_conn;
 
 /* What a user may still ask to be stored: over all of his connections. */
