@@ -15,6 +15,7 @@ class Run:
     server: str                  # "chatd", "floor", or "" for a program of its own
     words: list                  # for the load generator, or the program and its words
     options: list = dataclasses.field(default_factory=list)  # of the server
+    beside: list = dataclasses.field(default_factory=list)   # words for a second generator
     is_tls: bool = False
     n_processes: int = 1         # servers with a generator each, at the same time
     n_members: int = 0           # of a cluster over real services, see bench_cluster.py
@@ -150,13 +151,13 @@ def encodings():
 
 def hot_shard():
     words = ["talk", "--pairs", 100, "--rate", 1000]
-    group = ["--groups", 1, "--members", 256, "--group-window", 1]
+    group = ["talk", "--first", 200, "--groups", 1, "--members", 256, "--group-window", 1]
     return Case("100 pairs, 1,000 messages/s, without and with a group of 256 at full rate (its "
-                "next message goes when all have the last), no disk",
-                [Run("relay alone", "floor", words),
-                 Run("relay beside", "floor", [*words, *group], relay(100, 256)),
+                "next message goes when all have the last; a generator of its own), no disk",
+                [Run("relay alone", "floor", words, relay(100, 256)),
+                 Run("relay beside", "floor", words, relay(100, 256), beside=group),
                  Run("alone", "chatd", words, VOLATILE),
-                 Run("beside", "chatd", [*words, *group], VOLATILE)],
+                 Run("beside", "chatd", words, VOLATILE, beside=group)],
                 both(ratio(1.5, "pairs.p99_ms", "p99 of the pairs beside the group over alone",
                            ("beside", "alone")),
                      ratio(None, "pairs.p99_ms", "the same of the bare relay",
@@ -262,8 +263,8 @@ CASES = {
 }
 
 # What a number becomes in a tiny run, at most.
-SMALL = {"--connections": 20, "--pairs": 5, "--rate": 100, "--messages": 200, "--group-rate": 20,
-         "--window": 2}
+SMALL = {"--connections": 20, "--pairs": 5, "--first": 10, "--rate": 100, "--messages": 200,
+         "--group-rate": 20, "--window": 2}
 
 
 def small(words):

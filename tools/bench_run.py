@@ -120,14 +120,20 @@ def measure_servers(build, run, words, timeout, parent):
         for _ in range(run.n_processes):
             folders.append(tempfile.mkdtemp(prefix="chat-bench-", dir=parent))
             servers.append(start(build, folders[-1], run))
-        loads = [spawn([build / "tests/bench/load", words[0], "--server",
-                        f"127.0.0.1:{server.port}", "--pid", server.child.pid, *extra, *words[1:]])
-                 for server, extra in servers]
+        others, loads = [[spawn([build / "tests/bench/load", each[0], "--server",
+                                 f"127.0.0.1:{server.port}", "--pid", server.child.pid, *extra,
+                                 *each[1:]])
+                          for server, extra in servers if each] for each in (run.beside, words)]
         row = together([finish(child, timeout) for child in loads])
+        beside = [finish(child, timeout) for child in others]
     finally:
         codes = [server.stop() for server, _ in servers]
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
+    if beside:
+        row = {**row, "beside_deliveries_per_s": sum(each.get("deliveries_per_s", 0)
+                                                     for each in beside),
+               "exit_code": max(row["exit_code"], *(each["exit_code"] for each in beside))}
     return {**row, "server_exit_code": max(codes, default=0)}
 
 

@@ -242,7 +242,7 @@ static int queue_upgrade(bench_pool *pool, bench_conn *conn)
     char user[16], token[512] = "", head[1024];
     int n;
 
-    snprintf(user, sizeof user, "u%u", conn->index);
+    snprintf(user, sizeof user, "u%u", pool->first + conn->index);
     if (pool->secret.len > 0 &&
         chat__jwt_make(pool->secret, chat__view_str(user), unix_ms() + TOKEN_MS, token,
                        sizeof token) != CHAT_OK)
@@ -295,7 +295,7 @@ static size_t on_answer(bench_pool *pool, bench_conn *conn, const uint8_t *bytes
         return len;
     }
     conn->state = BENCH_GREETING;
-    snprintf(device, sizeof device, "d%u", conn->index);
+    snprintf(device, sizeof device, "d%u", pool->first + conn->index);
     chat_frame_init(&hello, CHAT_FRAME_HELLO);
     CHAT_FRAME_SET(&hello, DEVICE, device, chat__view_str(device));
     bench_conn_send(pool, conn, &hello);

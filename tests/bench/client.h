@@ -53,6 +53,7 @@ struct bench_pool {
     int has_deflate;         /* offered to the server */
     chat__tls_context *tls;  /* NULL: plain */
     uint32_t max_connecting; /* at a time; 0: BENCH_MAX_CONNECTING */
+    uint32_t first;          /* number of the first one's user */
     uint32_t n_conns;
     uint32_t n_started, n_connecting, n_live, n_closed;
     char why[256]; /* the first thing that went wrong */

@@ -92,6 +92,7 @@ int usage_error(const char *what)
         "                  [--groups N --members N\n"
         "                   --group-rate MESSAGES_PER_SECOND | --group-window N]\n"
         "                  [--json 1] [--deflate 1] [--millis MS]\n"
+        "                  [--first NUMBER_OF_THE_FIRST_USER: other users than another load has]\n"
         "       load storm --server HOST:PORT [--secret-file F] [--connections N] [--pid P]\n"
         "       load drain --server HOST:PORT --secret-file F [--messages N] [--pid P]\n"
         "With --tls 1 all of it by TLS, the certificate not checked; with --connecting N so many\n"
@@ -136,6 +137,7 @@ static int set_number(options *o, const char *name, const char *value)
         {"--group-rate", offsetof(options, group_rate), 10000000},
         {"--group-window", offsetof(options, group_window), 65536},
         {"--messages", offsetof(options, messages), 1000000},
+        {"--first", offsetof(options, first), 1000000},
         {"--millis", offsetof(options, millis), 3600000},
         {"--tls", offsetof(options, has_tls), 1},
         {"--connecting", offsetof(options, connecting), 100000},
@@ -219,6 +221,7 @@ int open_pool(bench_pool *pool, const options *o, uint64_t n_conns)
 {
     pool->encoding = o->is_json ? CHAT_ENCODING_JSON : CHAT_ENCODING_CBOR;
     pool->has_deflate = (int)o->has_deflate;
+    pool->first = (uint32_t)o->first;
     if (o->connecting > 0)
         pool->max_connecting = (uint32_t)o->connecting;
     pool->server.sin_family = AF_INET;

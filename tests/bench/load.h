@@ -21,6 +21,7 @@ struct options {
     uint64_t connecting; /* at a time, 0: the usual */
     uint64_t millis;     /* in place of `seconds` */
     uint64_t messages;   /* in the offline queue */
+    uint64_t first;      /* number of the first user; even, for pairs */
     char host[64];
     uint16_t ports[BENCH_MAX_PORTS]; /* of the members of a server */
     uint32_t n_ports;

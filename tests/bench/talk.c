@@ -63,7 +63,7 @@ static void send_from(talk_run *run, uint32_t index, uint64_t due)
         stamp[STAMP_DIGITS + i] = HEX[side->n_due >> (28 - 4 * i) & 15];
     chat_frame_init(&frame, CHAT_FRAME_SEND);
     if (side == &run->pairs) {
-        snprintf(name, sizeof name, "u%u", index ^ 1u);
+        snprintf(name, sizeof name, "u%u", run->pool.first + (index ^ 1u));
         CHAT_FRAME_SET(&frame, TO, to, chat__view_str(name));
     } else {
         snprintf(name, sizeof name, "g%u",
@@ -121,7 +121,7 @@ static void create_group(talk_run *run, uint32_t group)
 
     snprintf(name, sizeof name, "g%u", group);
     for (uint32_t i = 1; i < members; i++) {
-        snprintf(names[i], sizeof names[i], "u%u", first + i);
+        snprintf(names[i], sizeof names[i], "u%u", run->pool.first + first + i);
         users[i - 1] = chat__view_str(names[i]);
     }
     chat_frame_init(&frame, CHAT_FRAME_CHAT_CREATE);

@@ -81,9 +81,9 @@ typedef struct chat__node_options {
 void chat__node_options_init(chat__node_options *options);
 
 typedef enum chat__effect_type {
-    /* Send `bytes` as one WebSocket message to `conn`, behind what was written before. What many get
-       has the same `share`, so that it is framed and compressed once. With `kind` CHAT__WRITE_LATE
-       it may wait some milliseconds for the next one to the same connection. */
+    /* Send `bytes` as one WebSocket message to `conn`, behind what was written before. What many
+       get has the same `share`, so that it is framed and compressed once. With `kind`
+       CHAT__WRITE_LATE it may wait some milliseconds for the next one to the same connection. */
     CHAT__EFFECT_WRITE = 1,
     /* Flush what was written, close with chat_status_close_code(status) and `text`. The node has
        forgotten `conn`: no chat__node_closed() for it. */
