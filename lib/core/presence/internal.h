@@ -42,13 +42,13 @@ struct chat__presence_user {
     chat__presence_lease *leases;
     chat__presence_watch *watches;
     uint64_t seen_ms;
-    uint8_t is_idle;
-    uint8_t is_queued; /* among the changed */
-    uint8_t is_hidden;
-    uint8_t is_put_online;    /* by chat_presence_tell() */
-    uint8_t was_told_online;  /* what watchers know */
-    uint8_t must_tell;        /* even when nothing changed */
-    uint8_t is_watched_known; /* somebody watched: say so when the last one goes */
+    uint8_t is_idle : 1;
+    uint8_t is_queued : 1; /* among the changed */
+    uint8_t is_hidden : 1;
+    uint8_t is_put_online : 1;    /* by chat_presence_tell() */
+    uint8_t was_told_online : 1;  /* what watchers know */
+    uint8_t must_tell : 1;        /* even when nothing changed */
+    uint8_t is_watched_known : 1; /* somebody watched: say so when the last one goes */
     uint8_t id_len;
     uint8_t id[];
 };

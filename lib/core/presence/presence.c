@@ -138,7 +138,8 @@ void chat__presence_settle(chat_presence *presence, chat__presence_user *user)
 
 static chat_status make_user(chat_presence *presence, chat_view id, chat__presence_user **out)
 {
-    chat__presence_user *user = chat__alloc_zero(&presence->allocator, sizeof *user + id.len);
+    chat__presence_user *user =
+        chat__alloc_zero(&presence->allocator, offsetof(chat__presence_user, id) + id.len);
     if (user == NULL)
         return CHAT_ERR_NOMEM;
     memcpy(user->id, id.data, id.len);

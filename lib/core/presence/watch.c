@@ -46,7 +46,7 @@ static int begins(chat_presence *presence, chat__presence_user *user)
     uint8_t is_online = (uint8_t)chat__presence_is_online(user);
     int is_news = user->must_tell || is_online != user->was_told_online;
     user->must_tell = 0;
-    user->was_told_online = is_online;
+    user->was_told_online = is_online != 0;
     presence->is_telling = 1;
     presence->next_told = is_news ? user->watches : NULL;
     return is_news;
@@ -167,7 +167,7 @@ static chat_status insert_watch(chat_presence *presence, chat__presence_watcher 
     }
     if (!user->is_watched_known) {
         user->is_watched_known = 1;
-        user->was_told_online = (uint8_t)chat__presence_is_online(user);
+        user->was_told_online = chat__presence_is_online(user) != 0;
     }
     watch->user = user;
     watch->watcher = watcher;
