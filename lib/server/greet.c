@@ -216,7 +216,32 @@ static chat_status authenticate(const chat_server *server, chat_view token,
     return status;
 }
 
-/* Connection, request and user become a guest on its way to the user's shard. */
+/* Connection, request and user, but not yet the socket. NULL: out of memory. */
+static chat__guest *make_guest(const chat__greet *greet, const chat__http_request *request,
+                               size_t head_len, const chat_server_identity *who)
+{
+    const chat_server *server = shard_of(greet)->server;
+    chat__guest *guest = chat__alloc_zero(&server->allocator, sizeof *guest);
+    if (guest == NULL)
+        return NULL;
+    chat__buf_init(&guest->answer, &server->allocator, MAX_ANSWER_BYTES);
+    chat__buf_init(&guest->rest, &server->allocator, CHAT__HTTP_MAX_HEAD_BYTES * 2);
+    guest->fd = -1;
+    guest->has_deflate = request->offers_deflate && server->options.deflate;
+    guest->encoding = (uint8_t)request->encoding;
+    guest->user_len = (uint8_t)who->user_len;
+    guest->expires_unix_ms = who->expires_unix_ms;
+    guest->since_ms = greet->due.at_ms - server->options.handshake_timeout_ms;
+    memcpy(guest->user, who->user, who->user_len);
+    if (chat__http_write_switch(request, guest->has_deflate, &guest->answer) == CHAT_OK &&
+        chat__buf_append(&guest->rest, greet->head.data + head_len, greet->head.len - head_len) ==
+            CHAT_OK)
+        return guest;
+    chat__guest_free(&server->allocator, guest);
+    return NULL;
+}
+
+/* To the user's shard. The socket stays in this thread when its user is not on this member. */
 static void let_in(chat__greet *greet, const chat__http_request *request, size_t head_len,
                    const chat_server_identity *who)
 {
@@ -229,37 +254,28 @@ static void let_in(chat__greet *greet, const chat__http_request *request, size_t
         answer(greet, 503, NULL, "nobody serves this user now, come back later\n");
         return;
     }
-    chat__batch *batch = chat__batch_new(&server->allocator, CHAT__MAIL_GUEST, shard->index);
-    chat__guest *guest = chat__alloc_zero(&server->allocator, sizeof *guest);
-    if (batch == NULL || guest == NULL)
-        goto fail;
-    chat__buf_init(&guest->answer, &server->allocator, MAX_ANSWER_BYTES);
-    chat__buf_init(&guest->rest, &server->allocator, CHAT__HTTP_MAX_HEAD_BYTES * 2);
-    guest->fd = -1;
+    chat__shard *to = is_far ? shard : &server->shards[home];
+    chat__guest *guest = make_guest(greet, request, head_len, who);
+    chat__batch *batch =
+        to == shard ? NULL : chat__batch_new(&server->allocator, CHAT__MAIL_GUEST, shard->index);
+    if (guest == NULL || (to != shard && batch == NULL)) {
+        chat__guest_free(&server->allocator, guest);
+        chat__batch_free(&server->allocator, batch);
+        drop(greet);
+        return;
+    }
     guest->home = home;
     guest->is_far = (uint8_t)is_far;
-    guest->has_deflate = request->offers_deflate && server->options.deflate;
-    guest->encoding = (uint8_t)request->encoding;
-    guest->user_len = (uint8_t)who->user_len;
-    guest->expires_unix_ms = who->expires_unix_ms;
-    guest->since_ms = greet->due.at_ms - server->options.handshake_timeout_ms;
-    memcpy(guest->user, who->user, who->user_len);
-    batch->guest = guest;
-    if (chat__http_write_switch(request, guest->has_deflate, &guest->answer) != CHAT_OK ||
-        chat__buf_append(&guest->rest, greet->head.data + head_len, greet->head.len - head_len) !=
-            CHAT_OK)
-        goto fail;
     guest->fd = greet->fd;
     guest->tls = greet->tls;
     release(greet);
-    /* The socket stays in this thread when its user is not on this member. */
-    chat__shard_post(is_far ? shard : &server->shards[home], batch);
-    return;
-fail:
-    if (batch == NULL || batch->guest == NULL)
-        chat__alloc_free(&server->allocator, guest);
-    chat__batch_free(&server->allocator, batch);
-    drop(greet);
+    if (batch == NULL) {
+        chat__shard_begin(shard);
+        chat__peer_new(shard, guest);
+        return;
+    }
+    batch->guest = guest;
+    chat__shard_post(to, batch);
 }
 
 /* Before the token is looked at: that is the work that strangers can cause. */
