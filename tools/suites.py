@@ -212,14 +212,14 @@ def meson_suite(name, result, builds=("plain", "asan"), only=None, prefix=()):
         result.add(passed, failures)
 
 
-def script_suite(path, result, builds=("plain",), args=()):
+def script_suite(path, result, builds=("plain",), args=(), timeout=1200):
     """A script that closes with `N passed, N failed`."""
     if not os.path.exists(os.path.join(ROOT, path)):
         raise Absent(f"there is no {path}")
     for build in builds:
         folder = BUILDER.get(build)
         command = [sys.executable, path] + [arg.format(build=folder) for arg in args]
-        code, text = run(command, environment(build), timeout=1200)
+        code, text = run(command, environment(build), timeout=timeout)
         closing = CLOSING.findall(text)
         if not closing:
             raise CannotRun(f"{path} ({build}) did not close with `N passed, N failed` "
@@ -400,11 +400,15 @@ def suite_python(result):
     pytest_suite("bindings/python/tests", result, "plain", python=python)
 
 
-def suite_services(result):
-    """against real Cassandra, Kafka, etcd and HAProxy, started on loopback"""
+def set_up_services():
     code, text = run(["tools/setup", "services"])
     if code:
         raise CannotRun(f"tools/setup services failed:\n{tail(text)}")
+
+
+def suite_services(result):
+    """against real Cassandra, Kafka, etcd and HAProxy, started on loopback"""
+    set_up_services()
     pytest_suite("tests/services", result, "plain")
 
 
@@ -414,7 +418,13 @@ def suite_outages(result):
         pytest_suite(f"tests/services/{name}.py", result, "plain")
 
 
-ON_DEMAND = {"outages"}
+def suite_cluster(result):
+    """e2e over three of each service, on one chatd and on three; hours, and only when it is named"""
+    set_up_services()
+    script_suite("tests/services/cluster.py", result, timeout=4 * 3600)
+
+
+ON_DEMAND = {"outages", "cluster"}
 SUITES = {name[6:]: function for name, function in list(globals().items())
           if name.startswith("suite_")}
 

@@ -201,10 +201,24 @@ static void put_commons(page *to, const chat_server *server)
             (double)now.n_failed);
 }
 
+/* Not of one that servers share: its own figures are elsewhere. */
+static void put_log(page *to, chat_server *server)
+{
+    chat__committer *committer = &server->committer;
+    if (server->store == NULL)
+        return;
+    put_one(to, "chat_log_commits_total", "counter", "Group commits of the log, an fdatasync each.",
+            (double)get(&committer->n_commits));
+    put_one(to, "chat_log_commit_seconds_total", "counter", "Time that these took.",
+            (double)get(&committer->commit_ns) / NS_IN_SECOND);
+    put_one(to, "chat_checkpoint_lag_bytes", "gauge",
+            "Log behind the last checkpoint: what a crash replays.",
+            (double)chat__store_lag(server->store));
+}
+
 chat_status chat__metrics_write(chat_server *server, chat__buf *out)
 {
     page to = {out, CHAT_OK};
-    chat__committer *committer = &server->committer;
     put_events(&to, server);
     put_latency(&to, server);
     put_shards(&to, server);
@@ -213,13 +227,7 @@ chat_status chat__metrics_write(chat_server *server, chat__buf *out)
     put_commons(&to, server);
     put_one(&to, "chat_sockets", "gauge", "Connections, those included that are not let in yet.",
             atomic_load(&server->n_connections));
-    put_one(&to, "chat_log_commits_total", "counter",
-            "Group commits of the log, an fdatasync each.", (double)get(&committer->n_commits));
-    put_one(&to, "chat_log_commit_seconds_total", "counter", "Time that these took.",
-            (double)get(&committer->commit_ns) / NS_IN_SECOND);
-    put_one(&to, "chat_checkpoint_lag_bytes", "gauge",
-            "Log behind the last checkpoint: what a crash replays.",
-            server->store != NULL ? (double)chat__store_lag(server->store) : 0);
+    put_log(&to, server);
     put_one(&to, "chat_lease_held", "gauge", "1: there are node numbers, so that ids can be given.",
             atomic_load(&server->lessee.is_held));
     put_one(&to, "chat_lease_renewals_total", "counter", "Times that node numbers were given.",

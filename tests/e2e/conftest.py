@@ -18,9 +18,16 @@ def pytest_configure(config):
     build_dir()  # a missing build is one clear error, not one for each test
 
 
-def pytest_collection_modifyitems(items):
-    if shared.is_wanted():
-        items[:] = [item for item in items if item.get_closest_marker("embedded") is None]
+def pytest_collection_modifyitems(config, items):
+    if not shared.is_wanted():
+        return
+    out = [item for item in items if item.get_closest_marker("embedded") is not None]
+    items[:] = [item for item in items if item not in out]
+    config.hook.pytest_deselected(items=out)
+    for item in items if shared.patience() > 1 else ():
+        limit = item.get_closest_marker("timeout")
+        limit_s = limit.args[0] if limit else float(config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(limit_s * shared.patience()), append=False)
 
 
 def pytest_unconfigure():
@@ -63,7 +70,6 @@ def make_server(workdir, request):
             server.finish()
         except AssertionError as problem:
             problems.append(f"{problem}\n{server.log()}")
-        shared.give_back(server.data)
     assert not problems, "\n".join(problems)
 
 

@@ -20,7 +20,7 @@ import jwt
 import shared
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEADLINE_S = 15.0
+DEADLINE_S = 15.0 * shared.patience()
 LISTENING = r"listen\S* .*?(?:127\.0\.0\.1|localhost):([1-9]\d*)"
 
 
@@ -154,8 +154,8 @@ class Server:
             secret_file.chmod(0o600)
             auth = ["--jwt-secret-file", secret_file]
         self.auth = [str(option) for option in auth]
-        self.storage = shared.options_for(self.data) if shared.is_wanted() else []
-        self.others = [Member(self, options) for options in shared.members(self)]
+        self.storage, *others = shared.configure(self)
+        self.others = [Member(self, options) for options in others]
         self._turns = itertools.count()
 
     def args(self, port=0):
@@ -174,8 +174,8 @@ class Server:
             other.start(timeout)
         found = run.wait_line(LISTENING, timeout)
         self.port = int(found.group(1))
-        if self.others:
-            shared.wait_for_links(self)
+        if shared.is_wanted():
+            shared.wait_until_ready(self)
         return self
 
     def start_one(self, timeout=DEADLINE_S):
@@ -187,28 +187,50 @@ class Server:
         return self.runs[-1]
 
     @property
+    def processes(self):
+        """The processes of now: one, or that of each member."""
+        return [self.run, *(other.run for other in self.others)]
+
+    @property
+    def ports(self):
+        return [self.port, *(other.port for other in self.others)]
+
+    @property
     def url(self):
         """Of several members each in turn."""
-        ports = [self.port, *(other.port for other in self.others)]
-        return f"ws://{self.host}:{ports[next(self._turns) % len(ports)]}"
+        return f"ws://{self.host}:{self.ports[next(self._turns) % len(self.ports)]}"
 
     def token(self, user, **claims):
         return token(self.secret, user, **claims)
 
+    def signal(self, number):
+        for run in self.processes:
+            if run.is_running():
+                run.signal(number)
+
+    def wait_exit(self, timeout=DEADLINE_S):
+        """The first exit code that is none of success, else 0."""
+        return next((code for code in [run.wait_exit(timeout) for run in self.processes] if code),
+                    0)
+
     def stop(self, timeout=DEADLINE_S):
         """SIGTERM; the exit code."""
-        for run in (self.run, *(other.run for other in self.others)):
-            if run.is_running():
-                run.signal(signal.SIGTERM)
-        codes = [other.run.wait_exit(timeout) for other in self.others]
-        return next((code for code in [self.run.wait_exit(timeout), *codes] if code), 0)
+        self.signal(signal.SIGTERM)
+        return self.wait_exit(timeout)
+
+    def wait_log(self, pattern, timeout=DEADLINE_S):
+        """Until a process of it has written such a line."""
+        end = time.monotonic() + timeout
+        while not any(re.search(pattern, run.output) for run in self.processes):
+            assert time.monotonic() < end, f"no line like {pattern!r}:\n{self.log()}"
+            time.sleep(0.02)
 
     def restart(self):
         assert self.stop() == 0, self.run.output
         return self.start(self.port)
 
     def kill(self):
-        for run in (self.run, *(other.run for other in self.others)):
+        for run in self.processes:
             run.kill()
 
     def log(self):
@@ -217,6 +239,12 @@ class Server:
 
     def finish(self):
         """At the end of a test: a clean stop, nothing from a sanitizer."""
+        try:
+            self._finish()
+        finally:
+            shared.give_back(self)
+
+    def _finish(self):
         codes = []
         runs = [*self.runs, *(run for other in self.others for run in other.runs)]
         for run in runs:

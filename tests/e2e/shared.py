@@ -1,27 +1,38 @@
 # SPDX-License-Identifier: MIT
 """The same tests with what they store in Kafka and Cassandra: each data directory of a test stands
-for a topic and a keyspace of its own.
+for a topic and a keyspace of its own. A chatd is told of them by a file, --config.
 
 LIBCHAT_TEST_SHARED is JSON: {"kafka": "HOST:PORT", "cassandra": "HOST:PORT", "replication": 1,
-"members": 1, "etcd": "URL"}. With several members a server of a test is that many chatd with links
-between them, and each connection is made to the next of them; with etcd slots move.
-Keyspaces are emptied and used again, for to make one takes seconds.
+"members": 1, "etcd": "URL", "redis": "HOST:PORT", "redis_mode": "standalone", "patience": 1,
+"keyspaces": []}. With several members a server of a test is that many chatd with links between
+them, and each connection is made to the next of them; with etcd slots move. All deadlines are
+`patience` times as long. Keyspaces are emptied and used again, for to make one takes seconds; those
+that are named are there already and stay.
 """
+import concurrent.futures
 import functools
 import json
 import os
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 import time
 import uuid
 
 SETTINGS = "LIBCHAT_TEST_SHARED"
 PARTITIONS = 16
+KEPT = 3  # keyspaces in use and being emptied, before a test waits for one; or those named
 _taken = {}
-_free = []
+_emptying = []
 _made = []
+_emptier = concurrent.futures.ThreadPoolExecutor(1)
+
+
+@functools.cache
+def lent():
+    return list(settings().get("keyspaces", []))
 
 
 def is_wanted():
@@ -31,6 +42,10 @@ def is_wanted():
 @functools.cache
 def settings():
     return json.loads(os.environ[SETTINGS])
+
+
+def patience():
+    return settings().get("patience", 1) if is_wanted() else 1
 
 
 @functools.cache
@@ -44,39 +59,63 @@ def session():
 
 def common():
     copies = settings().get("replication", 1)
-    return ["--kafka-brokers", settings()["kafka"], "--kafka-replication", str(copies),
-            "--kafka-min-in-sync", str(min(copies, 2)), "--kafka-create-topic",
-            "--cassandra", settings()["cassandra"], "--partitions", str(PARTITIONS)]
+    options = ["--kafka-brokers", settings()["kafka"], "--kafka-replication", str(copies),
+               "--kafka-min-in-sync", str(min(copies, 2)), "--kafka-create-topic",
+               "--cassandra", settings()["cassandra"], "--partitions", str(PARTITIONS)]
+    if "redis" in settings():
+        options += ["--redis", settings()["redis"],
+                    "--redis-mode", settings().get("redis_mode", "standalone")]
+    return options
 
 
-def make_keyspace(chatd):
-    name = f"chat_{uuid.uuid4().hex[:12]}"
+def take_keyspace():
+    import harness
+    if lent():
+        return lent().pop()
+    done = next((each for each in _emptying if each.done()), None)
+    kept = len(settings().get("keyspaces", [])) or KEPT
+    if done is None and _emptying and len(_taken) + len(_emptying) >= kept:
+        done = _emptying[0]
+    if done is None:
+        return make_keyspace(harness.chatd_path())
+    _emptying.remove(done)
+    return done.result()
+
+
+def make_keyspace(chatd, name=None):
+    made = name or f"chat_{uuid.uuid4().hex[:12]}"
     copies = settings().get("cassandra_replication", 1)
     subprocess.run([chatd, "--migrate", "--cassandra", settings()["cassandra"],
-                    "--cassandra-keyspace", name, "--cassandra-replication",
+                    "--cassandra-keyspace", made, "--cassandra-replication",
                     f"{{'class': 'SimpleStrategy', 'replication_factor': {copies}}}",
-                    "--data", "unused"], check=True, timeout=180)
-    _made.append(name)
-    return name
+                    "--data", "unused"], check=True, timeout=300)
+    if name is None:
+        _made.append(made)
+    return made
 
 
 def drop_keyspaces():
     """At the end: tables take memory of a node even when they are empty."""
+    concurrent.futures.wait(_emptying)
     for name in _made:
         session().execute(f"DROP KEYSPACE IF EXISTS {name}")
-    if _made:
+    if session.cache_info().currsize:
         session().cluster.shutdown()
         session.cache_clear()
     _made.clear()
+    _emptying.clear()
 
 
 def empty_keyspace(name):
-    tables = session().execute(
-        "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", [name])
-    asked = [session().execute_async(f"TRUNCATE {name}.{row.table_name}") for row in tables
-             if row.table_name != "schema_version"]
+    """Each table that has something takes its time."""
+    tables = [row.table_name for row in session().execute(
+        "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", [name])]
+    asked = [session().execute_async(f"TRUNCATE {name}.{table}") for table in tables
+             if table != "schema_version" and session().execute(
+                 f"SELECT * FROM {name}.{table} LIMIT 1").one()]
     for answer in asked:
         answer.result()
+    return name
 
 
 def free_ports(count):
@@ -87,60 +126,127 @@ def free_ports(count):
     return ports
 
 
-def members(server):
-    """Options of the members besides the first; its own are added to the server's."""
-    count = settings().get("members", 1) if is_wanted() else 1
-    if count == 1:
-        return []
+def write_config(path, options):
+    """The words of a command line as a file for --config."""
+    lines = []
+    for word in options:
+        if word.startswith("--"):
+            lines.append([word[2:], "on"])
+        else:
+            lines[-1][1] = word
+    path.write_text("".join(f"{name} = {value}\n" for name, value in lines))
+    return ["--config", str(path)]
+
+
+def is_member(server):
+    """The test makes a cluster itself, and this is one of it."""
+    return "--link-peers" in server.options
+
+
+def configure(server):
+    """Options of each process of the server."""
+    if not is_wanted():
+        return [[]]
+    count = 1 if is_member(server) else settings().get("members", 1)
+    links = links_of(server, count) if count > 1 else [[]]
+    own = options_for(server)
+    return [write_config(pathlib.Path(f"{server.data}.conf{i}"), [*own, *each])
+            for i, each in enumerate(links)]
+
+
+def links_of(server, count):
     secret = pathlib.Path(f"{server.data}.links")
     secret.write_text("a secret of the cluster for tests only")
     secret.chmod(0o600)
     ports = free_ports(count)
     peers = ",".join(f"{i}@127.0.0.1:{port}" for i, port in enumerate(ports))
-    links = [["--slots", str(2 * count), "--link-member", str(i), "--link-listen",
-              f"127.0.0.1:{port}", "--link-peers", peers, "--link-secret-file", str(secret)]
-             for i, port in enumerate(ports)]
-    if "etcd" in settings():
-        places = ["--etcd", settings()["etcd"], "--etcd-prefix", f"{uuid.uuid4().hex[:8]}/",
-                  "--etcd-ttl-ms", "8000"]
-        links = [[*each, *places] for each in links]
-    common_options = server.storage
-    server.storage = [*common_options, *links[0]]
-    return [[*common_options, *each] for each in links[1:]]
+    return [["--slots", str(2 * count), "--link-member", str(i), "--link-listen",
+             f"127.0.0.1:{port}", "--link-peers", peers, "--link-secret-file", str(secret)]
+            for i, port in enumerate(ports)]
 
 
-def wait_for_links(server):
-    """Until all members are linked: before that some users are not at home anywhere."""
-    end = time.monotonic() + 15
-    for run in (server.run, *(other.run for other in server.others)):
-        while len(re.findall(r"link to member \d+ is up", run.output)) < len(server.others):
-            assert time.monotonic() < end, f"no links:\n{server.log()}"
-            time.sleep(0.02)
-    while "etcd" in settings() and not all_slots_run(server):
-        assert time.monotonic() < end + 45, f"slots run nowhere:\n{server.log()}"
-        time.sleep(0.1)
+def wait_until_ready(server):
+    """Until all members are linked, have numbers for ids and run the slots: before that some users
+    are not at home anywhere."""
+    end = time.monotonic() + 60
+    while not is_ready(server):
+        assert time.monotonic() < end, f"not ready:\n{server.log()}"
+        time.sleep(0.02)
+
+
+def is_ready(server):
+    n_others = len(server.others)
+    outputs = [run.output for run in server.processes]
+    if any(len(re.findall(r"link to member \d+ is up", each)) < n_others for each in outputs):
+        return False
+    if "etcd" not in settings() or is_member(server):
+        return True
+    return all("node numbers are held" in each for each in outputs) and \
+        (not n_others or all_slots_run(server))
 
 
 def all_slots_run(server):
     slots = set()
-    for run in (server.run, *(other.run for other in server.others)):
+    for run in server.processes:
         slots |= set(re.findall(r"slot (\d+) runs here$", run.output, re.M))
     return len(slots) == 2 * (1 + len(server.others))
 
 
-def options_for(data):
-    """Options of the chatd of this data directory."""
-    import harness
-    if data not in _taken:
-        name = _free.pop() if _free else make_keyspace(harness.chatd_path())
-        _taken[data] = (name, f"messages-{uuid.uuid4().hex[:12]}")
-    keyspace, topic = _taken[data]
-    return [*common(), "--cassandra-keyspace", keyspace, "--kafka-topic", topic]
+def place_of(server):
+    """What a server keeps its data for: members of a cluster that a test makes share it."""
+    return server.data.parent if "--slots" in server.options else server.data
 
 
-def give_back(data):
-    """Nothing uses it any more."""
-    if data in _taken:
-        keyspace, _ = _taken.pop(data)
-        empty_keyspace(keyspace)
-        _free.append(keyspace)
+def options_for(server):
+    """Where a server keeps what it stores; others at the same place use it with it."""
+    place = place_of(server)
+    if place not in _taken:
+        if "redis" in settings() and not _taken:
+            flush_redis()
+        _taken[place] = (take_keyspace(), f"messages-{uuid.uuid4().hex[:12]}", set())
+    keyspace, topic, users = _taken[place]
+    users.add(id(server))
+    options = [*common(), "--cassandra-keyspace", keyspace, "--kafka-topic", topic]
+    if "etcd" in settings() and not is_member(server):
+        options += ["--etcd", settings()["etcd"], "--etcd-prefix", f"{topic}/",
+                    "--etcd-ttl-ms", "8000"]
+    return options
+
+
+def give_back(server):
+    """It does not run any more."""
+    place = place_of(server)
+    if place not in _taken:
+        return
+    keyspace, topic, users = _taken[place]
+    users.discard(id(server))
+    if users:
+        return
+    del _taken[place]
+    _emptying.append(_emptier.submit(clean, keyspace, topic))
+
+
+def clean(keyspace, topic):
+    """Beside the tests that follow."""
+    delete_topic(topic)
+    return empty_keyspace(keyspace)
+
+
+def ask(address, request):
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as server:
+        server.sendall(request)
+        return server.recv(4096)
+
+
+def delete_topic(name):
+    """Kafka's DeleteTopics, version 1: partitions of hundreds of tests are too many for a broker."""
+    word = name.encode()
+    request = struct.pack(f">hhihih{len(word)}si", 20, 1, 1, -1, 1, len(word), word, 10000)
+    ask(settings()["kafka"].split(",")[0], struct.pack(">i", len(request)) + request)
+
+
+def flush_redis():
+    """Who was killed in a test before left devices there; replicas say that they are ones."""
+    for address in settings()["redis"].split(","):
+        ask(address, b"FLUSHALL\r\n")

@@ -377,7 +377,7 @@ def test_a_client_that_never_reads_is_closed_and_loses_nothing(make_server):
         sleeper.greet("sleeper")
         for i in range(n):
             writer.say(f"{i} {body}", to="sleeper")
-        server.run.wait_line("too slowly|not read", timeout=DEADLINE_S)
+        server.wait_log("too slowly|not read")
         with Client(server, "sleeper", device="raw-sleeper") as awake:
             got = [awake.expect("msg")["body"] for _ in range(n)]
             assert got == [f"{i} {body}" for i in range(n)]

@@ -10,6 +10,8 @@ import pytest
 
 from harness import build_dir
 
+# It starts the servers that it measures.
+pytestmark = pytest.mark.embedded
 TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 
 

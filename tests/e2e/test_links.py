@@ -483,7 +483,7 @@ def test_servers_with_other_partitions_do_not_link(cluster, make_server):
     high = make_server("high", options=[*common, "--link-member", 1]).start()
     cluster.wire.target = int(high.run.wait_line(r"takes links on port (\d+)").group(1))
     low = make_server("low", options=[*common, "--link-member", 0, "--partitions", 8]).start()
-    low.run.wait_line("here partitions=8, there partitions=64")
+    low.run.wait_line(r"here partitions=8, there partitions=\d+")
     high.run.wait_line("the two servers are set up differently")
 
 

@@ -181,6 +181,7 @@ def test_a_directory_that_cannot_be_written_is_refused(make_server, workdir):
     assert "permission" in run.output.lower() or "writable" in run.output.lower(), run.output
 
 
+@pytest.mark.embedded
 def test_a_directory_of_a_newer_version_is_refused_and_unchanged(server, make_server, connect):
     connect("alice").say("precious", to="bob")
     assert server.stop() == 0
@@ -223,6 +224,7 @@ def flip_bit_in(data, text):
     raise AssertionError(f"{text!r} is in no file of {data}")
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("stop", ["clean", "killed"])
 def test_a_flipped_bit_costs_one_message_and_is_reported(server, connect, stop):
     bodies = [f"message number {i}" for i in range(40)]
@@ -247,6 +249,7 @@ def test_a_flipped_bit_costs_one_message_and_is_reported(server, connect, stop):
     assert "damage" in server.log().lower() or "checksum" in server.log().lower(), server.log()
 
 
+@pytest.mark.embedded
 def test_a_torn_tail_is_cut_and_reported(server, connect):
     alice = connect("alice")
     for i in range(5):
@@ -294,6 +297,7 @@ def first_answer(client, cid):
         client._take(DEADLINE_S)  # pylint: disable=protected-access
 
 
+@pytest.mark.embedded
 @pytest.mark.timeout(60)
 def test_a_full_disk_is_a_retryable_error_and_loses_nothing(make_server, workdir):
     with small_disk(os.path.join(workdir, "disk"), 32) as disk:
@@ -313,6 +317,7 @@ def test_a_full_disk_is_a_retryable_error_and_loses_nothing(make_server, workdir
         assert server.stop() == 0
 
 
+@pytest.mark.embedded
 @pytest.mark.timeout(60)
 def test_a_disk_that_is_full_at_the_start_is_a_clear_message(make_server, workdir):
     with small_disk(os.path.join(workdir, "disk"), 4) as disk:
@@ -330,7 +335,7 @@ def test_a_disk_that_is_full_at_the_start_is_a_clear_message(make_server, workdi
 def test_sigterm_drains(server, connect):
     alice, bob = connect("alice"), connect("bob")
     cids = [alice.send(f"{i}", to="bob") for i in range(200)]
-    server.run.signal(signal.SIGTERM)
+    server.signal(signal.SIGTERM)
     bye = bob.expect("bye")
     assert bye["code"] == "draining"
     assert bye["retry_after_ms"] >= 0
@@ -338,7 +343,7 @@ def test_sigterm_drains(server, connect):
     assert bob.close_code() == 1012
     sent = [frame["cid"] for frame in alice.inbox if frame["t"] == "sent"]
     refused = [frame["cid"] for frame in alice.inbox if frame["t"] == "error"]
-    assert server.run.wait_exit() == 0
+    assert server.wait_exit() == 0
     server.start()
     rows, after = [], 0
     alice = connect("alice")
@@ -357,8 +362,8 @@ def test_sigterm_drains(server, connect):
 
 def test_sigint_stops_as_sigterm_does(server, connect):
     connect("alice").say("hello", to="bob")
-    server.run.signal(signal.SIGINT)
-    assert server.run.wait_exit() == 0
+    server.signal(signal.SIGINT)
+    assert server.wait_exit() == 0
 
 
 def test_a_silent_connection_does_not_hold_up_the_stop(server):
@@ -459,6 +464,7 @@ def test_a_certificate_that_cannot_be_read_is_named(make_server, workdir):
 
 # --- state ---
 
+@pytest.mark.embedded
 def test_a_lost_state_file_is_rebuilt_from_the_log_or_refused(server, connect):
     """The log holds the truth: without its views nothing may be silently empty."""
     alice = connect("alice")

@@ -60,6 +60,7 @@ memtable_offheap_space: 64MiB
 file_cache_size: 64MiB
 key_cache_size: 8MiB
 native_transport_max_threads: 128
+auto_snapshot: false
 """
 # Passwords, and a second port that speaks TLS alone.
 SECURED = """authenticator: PasswordAuthenticator
