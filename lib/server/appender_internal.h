@@ -74,6 +74,8 @@ typedef struct chat__harvest {
     size_t n;
 } chat__harvest;
 
+#define CHAT__APPENDER_FENCE_TAG UINT64_C(1) /* of other appends it is a chat__sent */
+
 #define CHAT__APPENDER_LANES 4u /* calls of the store at a time */
 
 typedef enum chat__harvest_place {
@@ -144,6 +146,8 @@ void chat__appender_tell_open(chat__appender *appender);
 void chat__appender_note_seq(chat__part *part, uint64_t seq);
 void chat__appender_on_assigned(chat__appender *appender, const chat_log_event *event);
 void chat__appender_on_fenced(chat__appender *appender, const chat_log_event *event);
+/* A fence was not appended, as far as is known. */
+void chat__appender_on_unfenced(chat__appender *appender, const chat_log_event *event);
 void chat__appender_lose(chat__appender *appender, uint32_t partition);
 
 /* @thread log */

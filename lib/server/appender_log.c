@@ -118,6 +118,10 @@ static void on_appended(chat__appender *appender, const chat_log_event *event)
     char why[WHY_BYTES];
     if (event->status == CHAT_OK)
         return; /* it counts when it is read */
+    if (event->tag == CHAT__APPENDER_FENCE_TAG) {
+        chat__appender_on_unfenced(appender, event);
+        return;
+    }
     snprintf(why, sizeof why,
              "whether a record is in the log is not known (%s): the server ends, and clients send "
              "again what was not answered",

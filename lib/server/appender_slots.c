@@ -11,7 +11,6 @@
 #define COUNT_AT   48u /* in a term */
 #define SECOND_AT  16u
 #define MAX_SECOND UINT64_C(0xfff00000) /* the year 2105 */
-#define TAG_FENCE  UINT64_C(1)          /* of other appends it is a chat__sent */
 
 static void open_slot(chat__appender *appender, uint32_t slot)
 {
@@ -90,16 +89,36 @@ void chat__appender_assign(chat__appender *appender)
                             "ends");
 }
 
+/* A fence that is there twice counts once, so it is tried again where another record is not. */
+static int is_passing(chat_status status)
+{
+    return status == CHAT_ERR_BUSY || status == CHAT_ERR_NOT_FOUND || status == CHAT_ERR_TIMEOUT;
+}
+
+static void fail_fence(chat__appender *appender, chat_status status)
+{
+    chat__appender_fail(appender, status,
+                        "a partition of the log could not be taken over: the server ends");
+}
+
 static void fence(chat__appender *appender, uint32_t partition)
 {
     chat__part *part = &appender->parts[partition];
-    chat_status status = appender->log.fence(appender->log.ctx, TAG_FENCE, partition, part->term);
+    chat_status status =
+        appender->log.fence(appender->log.ctx, CHAT__APPENDER_FENCE_TAG, partition, part->term);
     if (status == CHAT_OK)
         part->state = CHAT__PART_FENCING;
-    else if (status != CHAT_ERR_BUSY)
-        chat__appender_fail(appender, status,
-                            "a partition of the log could not be taken over: the "
-                            "server ends");
+    else if (!is_passing(status))
+        fail_fence(appender, status);
+}
+
+void chat__appender_on_unfenced(chat__appender *appender, const chat_log_event *event)
+{
+    chat__part *part = &appender->parts[event->partition];
+    if (!is_passing(event->status))
+        fail_fence(appender, event->status);
+    else if (part->state == CHAT__PART_FENCING)
+        part->state = CHAT__PART_WAITING;
 }
 
 void chat__appender_fence_all(chat__appender *appender)
@@ -214,12 +233,12 @@ void chat__appender_lose(chat__appender *appender, uint32_t partition)
 void chat__appender_on_fenced(chat__appender *appender, const chat_log_event *event)
 {
     chat__part *part = &appender->parts[event->partition];
-    if (part->state == CHAT__PART_FENCING && event->term == part->term) {
+    int is_opening = part->state == CHAT__PART_WAITING || part->state == CHAT__PART_FENCING;
+    if (is_opening && event->term == part->term) {
         part->state = CHAT__PART_OPEN;
         appender->slots[chat__appender_slot_of(appender, event->partition)].n_opening--;
         return;
     }
-    int is_opening = part->state == CHAT__PART_WAITING || part->state == CHAT__PART_FENCING;
     if (is_opening && !is_all_here(appender, event->term)) {
         refuse(appender, event->partition, event->term);
         return;

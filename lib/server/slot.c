@@ -120,7 +120,6 @@ static void start(chat__shard *shard, uint64_t term)
         return;
     }
     shard->term = term;
-    atomic_store(&shard->is_slot_lost, 0);
     shard->lease_seen = atomic_load(&shard->lease_serial) - 1;
     chat__lessee_follow(shard);
     chat__slots_begin(shard);
@@ -191,15 +190,19 @@ static void stop(chat__shard *shard)
 
 void chat__slot_follow(chat__shard *shard)
 {
+    if (shard->slots == NULL || !shard->is_placed)
+        return;
+    /* Before what is wanted: it may be lost and wanted again since we looked. */
+    int is_lost = atomic_exchange(&shard->is_slot_lost, 0);
     uint64_t wanted = atomic_load(&shard->wanted_term);
-    if (shard->node == NULL && wanted == 0)
-        close_storage(shard); /* it was wanted for a moment */
-    if (shard->slots == NULL || !shard->is_placed || wanted == shard->term)
+    if (shard->node != NULL && is_lost)
+        take_down(shard);
+    if (shard->node == NULL && (wanted == 0 || is_lost))
+        close_storage(shard); /* it was wanted for a moment, or is to be opened anew */
+    if (wanted == shard->term)
         return;
     if (shard->node == NULL)
         start(shard, wanted);
-    else if (atomic_exchange(&shard->is_slot_lost, 0))
-        take_down(shard);
     else
         stop(shard);
 }
@@ -220,9 +223,10 @@ void chat__slot_check(chat__shard *shard)
 
 void chat__slot_want(chat__shard *shard, uint64_t term, int is_lost)
 {
+    int is_new = atomic_exchange(&shard->wanted_term, term) != term;
     if (is_lost)
         atomic_store(&shard->is_slot_lost, 1);
-    if (atomic_exchange(&shard->wanted_term, term) != term || is_lost)
+    if (is_new || is_lost)
         chat__shard_wake(shard);
 }
 

@@ -44,6 +44,10 @@ def settings():
     return json.loads(os.environ[SETTINGS])
 
 
+def has_redis():
+    return is_wanted() and "redis" in settings()
+
+
 def patience():
     return settings().get("patience", 1) if is_wanted() else 1
 
@@ -201,7 +205,7 @@ def options_for(server):
     """Where a server keeps what it stores; others at the same place use it with it."""
     place = place_of(server)
     if place not in _taken:
-        if "redis" in settings() and not _taken:
+        if has_redis() and not _taken:
             flush_redis()
         _taken[place] = (take_keyspace(), f"messages-{uuid.uuid4().hex[:12]}", set())
     keyspace, topic, users = _taken[place]

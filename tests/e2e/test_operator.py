@@ -140,6 +140,7 @@ def test_dev_says_loudly_what_it_is_and_prints_tokens(make_server):
 
 # --- the data directory ---
 
+@pytest.mark.embedded
 def test_a_data_directory_in_use_is_refused_and_left_alone(server, make_server, connect):
     alice = connect("alice")
     second = make_server(secret=server.secret)
@@ -157,6 +158,7 @@ def test_a_port_in_use_is_refused(server, make_server):
     assert str(server.port) in run.output and "use" in run.output
 
 
+@pytest.mark.embedded
 def test_a_directory_that_cannot_be_written_is_refused(make_server, workdir):
     binary = os.path.join(workdir, "chatd-copy")
     shutil.copy(chatd_path(), binary)
