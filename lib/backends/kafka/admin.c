@@ -235,32 +235,15 @@ static chat_status check_partitions(check *c, const rd_kafka_metadata_topic_t *t
     return CHAT_OK;
 }
 
-/* A client that asks this broker first, and no other before it was answered; NULL: none. */
-static rd_kafka_t *client_of(const check *c, const rd_kafka_metadata_broker_t *broker)
-{
-    char why[256], address[320];
-    int is_ipv6 = strchr(broker->host, ':') != NULL;
-    rd_kafka_conf_t *conf = rd_kafka_conf_dup(c->kafka->conf);
-    if (conf == NULL)
-        return NULL;
-    snprintf(address, sizeof address, is_ipv6 ? "[%.255s]:%d" : "%.255s:%d", broker->host,
-             broker->port);
-    rd_kafka_conf_set_log_cb(conf, NULL);
-    rd_kafka_conf_res_t res =
-        rd_kafka_conf_set(conf, "bootstrap.servers", address, why, sizeof why);
-    rd_kafka_t *made =
-        res == RD_KAFKA_CONF_OK ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why) : NULL;
-    if (made == NULL)
-        rd_kafka_conf_destroy(conf);
-    return made;
-}
-
 /* Who does not answer is no hindrance: nobody asks him either. */
 static int knows_topic(const check *c, const rd_kafka_metadata_broker_t *broker)
 {
     const struct rd_kafka_metadata *metadata = NULL;
-    int is_known = 1;
-    rd_kafka_t *rk = client_of(c, broker);
+    char address[320];
+    int is_known = 1, is_ipv6 = strchr(broker->host, ':') != NULL;
+    snprintf(address, sizeof address, is_ipv6 ? "[%.255s]:%d" : "%.255s:%d", broker->host,
+             broker->port);
+    rd_kafka_t *rk = chat__kafka_make_asker(c->kafka, address);
     if (rk == NULL)
         return 1;
     if (rd_kafka_metadata(rk, 1, NULL, &metadata, BROKER_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
