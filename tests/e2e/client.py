@@ -77,6 +77,17 @@ def connect_url(server, user=None, path="/", codec="json", token=None, protocols
                    **options)
 
 
+def until(wanted, ask):
+    """What is asked, once it is as wanted: of users of another member it is known half a second
+    later."""
+    end = time.monotonic() + DEADLINE_S
+    while True:
+        found = ask()
+        if wanted(found) or time.monotonic() > end:
+            assert wanted(found), found
+            return found
+
+
 class Client:
     """One connection of one device. Frames that a test did not ask for yet stay in `inbox`."""
 

@@ -7,7 +7,8 @@ import struct
 import threading
 import time
 
-from harness import DEADLINE_S, run_chat
+from client import until
+from harness import run_chat
 
 
 def read(client, seq, **target):
@@ -21,17 +22,6 @@ def chat_row(client, chat):
     assert answer["t"] == "result" and answer["count"] == len(rows), answer
     assert not [row for row in rows if row["chat"].startswith("me:")], "a self stream is no chat"
     return next(row for row in rows if row["chat"] == chat)
-
-
-def until(wanted, ask):
-    """What is asked, once it is as wanted: of users of another member it is known half a second
-    later."""
-    end = time.monotonic() + DEADLINE_S
-    while True:
-        found = ask()
-        if wanted(found) or time.monotonic() > end:
-            assert wanted(found), found
-            return found
 
 
 def states(client, message, **target):
@@ -167,6 +157,7 @@ def test_receipts_say_when_and_keep_it_over_a_kill_and_a_restart(server, connect
     for reader in (bob, carol):
         reader.expect_msg("since when?")
         reader.ping()
+
     def ask():
         return times(alice, sent["id"], chat="team")
 
