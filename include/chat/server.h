@@ -128,7 +128,7 @@ extern "C" {
     X(device_ttl_ms, "device-ttl", NUMBER, 2592000000, 0, 315360000000, "ms",                      \
       "A device that was away for so long is forgotten; 0: never.")                                \
     X(etcd, "etcd", PATH, NULL, 0, 0, "URL[,URL]",                                                 \
-      "Take node numbers from etcd, so that ids of several servers differ; 32 shards at most.")    \
+      "Take node numbers from etcd, so that ids of several servers differ.")                       \
     X(etcd_prefix, "etcd-prefix", PATH, "chat/", 0, 0, "TEXT",                                     \
       "Start of all keys in etcd; the same for servers that belong together.")                     \
     X(etcd_ca_file, "etcd-ca-file", PATH, NULL, 0, 0, "FILE",                                      \

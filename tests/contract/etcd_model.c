@@ -247,7 +247,7 @@ static void range(etcd_model *model, const cJSON *ask, chat__buf *out)
     say(out, n == 0 ? "" : "]");
 }
 
-static uint32_t transact(etcd_model *model, const cJSON *ask, chat__buf *out)
+static uint32_t do_transaction(etcd_model *model, const cJSON *ask, chat__buf *out)
 {
     const cJSON *one;
     const char *before = ",\"responses\":[{";
@@ -286,6 +286,24 @@ static uint32_t transact(etcd_model *model, const cJSON *ask, chat__buf *out)
     }
     say(out, before[1] == '{' ? "]}" : "}");
     return 200;
+}
+
+/* As etcd does without more options (--max-txn-ops). */
+static int is_too_long(const cJSON *ask)
+{
+    static const char *const lists[] = {"compare", "success", "failure"};
+    int n = 0;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        n += cJSON_GetArraySize(cJSON_GetObjectItem(ask, lists[i])) > 128;
+    return n > 0;
+}
+
+static uint32_t transact(etcd_model *model, const cJSON *ask, chat__buf *out)
+{
+    if (!is_too_long(ask))
+        return do_transaction(model, ask, out);
+    say(out, "{\"error\":\"etcdserver: too many operations in txn request\",\"code\":3}");
+    return 400;
 }
 
 uint32_t etcd_model_call(etcd_model *model, const char *path, chat_view body, chat__buf *out)

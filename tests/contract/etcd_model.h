@@ -10,7 +10,7 @@
 
 #include <cjson/cJSON.h>
 
-#define MODEL_KEYS   512
+#define MODEL_KEYS   2048
 #define MODEL_LEASES 256
 
 typedef struct model_key {

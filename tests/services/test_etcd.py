@@ -190,11 +190,17 @@ def test_etcd_comes_later_than_chatd_and_a_dead_endpoint_is_passed_over(make_cha
         assert alice.say("y", to="bob")["id"]
 
 
+def test_a_server_takes_more_numbers_than_fit_one_transaction(make_chatd):
+    server = make_chatd("one", "--shards", 70)
+    numbers_held(server)
+    found = [value for name, value in figures(server).items() if name.startswith("chat_node_number{")]
+    assert len(set(found)) == 70
+
+
 @pytest.mark.parametrize("options, words", [
     (["--etcd", "localhost:2379"], "etcd: 1 to 16 URLs are needed"),
     (["--etcd-ca-file", "/nowhere.pem"], "etcd-ca-file: the file cannot be read"),
-    (["--etcd-ttl-ms", "10"], "no number from 2000 to 600000"),
-    (["--shards", "33"], "set --shards to fewer")])
+    (["--etcd-ttl-ms", "10"], "no number from 2000 to 600000")])
 def test_mistakes_are_told(options, words, build, tmp_path, monkeypatch, etcd):
     monkeypatch.setenv("LIBCHAT_BIN", str(build))
     server = Server(tmp_path / "one", options=["--etcd", etcd, *options])

@@ -40,7 +40,7 @@ static void tell(chat__etcd_numbers *self, chat_lease_event_type type, const cha
     chat__etcd_event *event = &self->events[place];
     event->type = type;
     event->from_ms = self->from_ms;
-    event->until_ms = self->asked_until_ms;
+    event->until_ms = self->first_until_ms;
     va_start(args, format);
     (void)vsnprintf(event->why, sizeof event->why, format, args);
     va_end(args);
@@ -83,8 +83,6 @@ chat_status chat__etcd_numbers_new(const chat__etcd_numbers_options *options,
         strlen(options->prefix) > CHAT__ETCD_PREFIX_MAX ||
         strlen(options->token) != CHAT__ETCD_TOKEN_LEN || options->ttl_ms < MS_IN_SECOND)
         return CHAT_ERR_ARG;
-    if (options->wish->n_numbers > CHAT__ETCD_MAX_NUMBERS)
-        return CHAT_ERR_LIMIT;
     chat__etcd_numbers *self = chat__alloc_zero(&allocator, sizeof *self);
     if (self == NULL)
         return CHAT_ERR_NOMEM;
@@ -131,6 +129,12 @@ static void look_from_the_start(chat__etcd_numbers *self, uint64_t pause_ms)
     go(self, CHAT__ETCD_LIST, pause_ms);
 }
 
+static void take_from_the_start(chat__etcd_numbers *self)
+{
+    self->part = 0;
+    go(self, CHAT__ETCD_TAKE, 0);
+}
+
 static void renew_in_time(chat__etcd_numbers *self)
 {
     uint64_t at_ms = self->alive_mono_ms + self->ttl_ms / RENEW_PART;
@@ -170,7 +174,7 @@ void chat__etcd_numbers_begin(chat__etcd_numbers *self, chat_lease_time now)
     }
     /* The clock jumped ahead. */
     if (self->is_held && self->step == CHAT__ETCD_BEAT && !self->is_calling &&
-        self->asked_until_ms < now.unix_ms + self->ttl_ms / SHORT_HELD_PART &&
+        self->first_until_ms < now.unix_ms + self->ttl_ms / SHORT_HELD_PART &&
         self->n_failures == 0)
         self->at_mono_ms = now.mono_ms;
     if (self->step == CHAT__ETCD_REVOKE && now.mono_ms >= self->released_mono_ms)
@@ -219,6 +223,8 @@ static chat_status write_body(chat__etcd_numbers *self)
             self->from_ms = self->listed_ms;
         if (until_ms > self->asked_until_ms)
             self->asked_until_ms = until_ms;
+        if (self->part == 0)
+            self->first_until_ms = self->asked_until_ms;
         return chat__etcd_write_take(self);
     default:
         chat__etcd_put_lease(&writer, self->lease);
@@ -306,7 +312,7 @@ static void on_list(chat__etcd_numbers *self, const chat__etcd_answer *answer)
         self->listed_ms = self->now.unix_ms;
     chat__etcd_pick_free(self, answer);
     if (self->n_picks == self->n_wanted) {
-        go(self, CHAT__ETCD_TAKE, 0);
+        take_from_the_start(self);
         return;
     }
     self->window += CHAT__ETCD_WINDOW;
@@ -330,8 +336,10 @@ static void on_take(chat__etcd_numbers *self, const chat__etcd_answer *answer)
 {
     if (answer->has_succeeded) {
         self->is_troubled = 0;
-        chat__etcd_taken(self, answer);
-        on_held(self);
+        if (chat__etcd_taken(self, answer))
+            on_held(self);
+        else
+            go(self, CHAT__ETCD_TAKE, 0);
         return;
     }
     if (chat__etcd_is_ours(self, answer)) {
@@ -367,7 +375,7 @@ static void on_answer(chat__etcd_numbers *self, const chat__etcd_answer *answer)
     case CHAT__ETCD_BEAT:
         self->alive_mono_ms = self->sent_mono_ms;
         if (self->n_picks == self->n_wanted)
-            go(self, CHAT__ETCD_TAKE, 0);
+            take_from_the_start(self);
         else
             look_from_the_start(self, 0);
         return;

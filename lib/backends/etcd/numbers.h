@@ -10,8 +10,9 @@
  *
  * A turn:  chat__etcd_numbers_begin(now)  ->  chat__etcd_numbers_reply() if there is one  ->
  * chat__etcd_numbers_next_call() until CHAT_EMPTY. What is taken or renewed is so in one
- * transaction, which also writes `until`, and which holds only if nothing was changed since we
- * looked: of two that were sent, of which one comes late or without an answer, one is done.
+ * transaction for some numbers each, which also writes `until`, and which holds only if nothing was
+ * changed since we looked: of two that were sent, of which one comes late or without an answer, one
+ * is done. Numbers are held when all of these are done, until the time of the first.
  */
 #ifndef CHAT_ETCD_NUMBERS_H
 #define CHAT_ETCD_NUMBERS_H
@@ -22,7 +23,7 @@
 
 #define CHAT__ETCD_TOKEN_LEN   32u
 #define CHAT__ETCD_PREFIX_MAX  128u
-#define CHAT__ETCD_MAX_NUMBERS 32u /* etcd takes no transaction of more than 128 operations */
+#define CHAT__ETCD_MAX_NUMBERS CHAT_LEASE_MAX_NUMBERS
 
 typedef struct chat__etcd_numbers chat__etcd_numbers;
 

@@ -8,9 +8,12 @@
 #include "backends/etcd/numbers.h"
 #include "backends/etcd/wire.h"
 
-#define CHAT__ETCD_LINE_BYTES   512u
-#define CHAT__ETCD_MAX_EVENTS   8u
-#define CHAT__ETCD_WINDOW       64u /* numbers that are looked at together */
+#define CHAT__ETCD_LINE_BYTES 512u
+#define CHAT__ETCD_MAX_EVENTS 8u
+#define CHAT__ETCD_WINDOW     64u /* numbers that are looked at together */
+/* Numbers of one transaction: etcd takes none with more than 128 conditions or operations, two for
+   each, and the member's key. */
+#define CHAT__ETCD_PART         63u
 #define CHAT__ETCD_MEMBER_BYTES CHAT__ETCD_VALUE_MAX
 
 typedef enum chat__etcd_step {
@@ -49,6 +52,7 @@ struct chat__etcd_numbers {
     uint64_t listed_ms;        /* unix: the times of others were over by then */
     uint64_t from_ms;          /* the same, of what was written, or may have been; only grows */
     uint64_t asked_until_ms;   /* unix: what was written last, or may have been; only grows */
+    uint64_t first_until_ms;   /* the same, of the first part */
     uint64_t at_mono_ms;       /* of the step */
     uint64_t released_mono_ms; /* REVOKE is given up */
     chat__etcd_step step;
@@ -57,6 +61,7 @@ struct chat__etcd_numbers {
     uint32_t endpoint, n_failures;
     uint32_t window; /* first number of it */
     uint32_t n_wanted, n_picks;
+    uint32_t part; /* first pick that TAKE takes */
     chat__etcd_pick picks[CHAT__ETCD_MAX_NUMBERS];
     uint32_t numbers[CHAT__ETCD_MAX_NUMBERS]; /* that were told */
     chat__etcd_event events[CHAT__ETCD_MAX_EVENTS];
@@ -69,10 +74,10 @@ chat_status chat__etcd_write_list(chat__etcd_numbers *self);
 /* Add what is free in the window to the picks. */
 void chat__etcd_pick_free(chat__etcd_numbers *self, const chat__etcd_answer *answer);
 chat_status chat__etcd_write_take(chat__etcd_numbers *self);
-/* It was done. */
-void chat__etcd_taken(chat__etcd_numbers *self, const chat__etcd_answer *answer);
-/* It was not: whether all picks are ours nevertheless, as when it was done before and nobody heard
-   of it. The picks are then as they are in etcd. */
+/* It was done. 1: for all. */
+int chat__etcd_taken(chat__etcd_numbers *self, const chat__etcd_answer *answer);
+/* It was not: whether all its picks are ours nevertheless, as when it was done before and nobody
+   heard of it. The picks are then as they are in etcd. */
 int chat__etcd_is_ours(chat__etcd_numbers *self, const chat__etcd_answer *answer);
 
 #endif

@@ -137,10 +137,16 @@ void chat__etcd_pick_free(chat__etcd_numbers *self, const chat__etcd_answer *ans
 
 /* --- taking --- */
 
+static uint32_t end_of_part(const chat__etcd_numbers *self)
+{
+    return self->n_picks - self->part > CHAT__ETCD_PART ? self->part + CHAT__ETCD_PART
+                                                        : self->n_picks;
+}
+
 static void write_compares(const chat__etcd_numbers *self, chat__etcd_writer *writer)
 {
     char key[CHAT__ETCD_KEY_MAX];
-    for (uint32_t i = 0; i < self->n_picks; i++) {
+    for (uint32_t i = self->part; i < end_of_part(self); i++) {
         const chat__etcd_pick *pick = &self->picks[i];
         key_of(self, "holder", pick->number, key);
         if (pick->is_own)
@@ -160,7 +166,7 @@ static chat_status write_puts(chat__etcd_numbers *self, chat__etcd_writer *write
     char until[64];
     int is_all_own = 1;
     (void)snprintf(until, sizeof until, "%" PRIu64 " %s", self->asked_until_ms, self->token);
-    for (uint32_t i = 0; i < self->n_picks; i++) {
+    for (uint32_t i = self->part; i < end_of_part(self); i++) {
         const chat__etcd_pick *pick = &self->picks[i];
         chat__etcd_txn_put(writer, key_of(self, "until", pick->number, key), chat__view_str(until),
                            0);
@@ -183,30 +189,32 @@ chat_status chat__etcd_write_take(chat__etcd_numbers *self)
     chat__etcd_txn_then(&writer);
     chat_status status = write_puts(self, &writer);
     chat__etcd_txn_otherwise(&writer);
-    for (uint32_t i = 0; i < 2 * self->n_picks; i++)
+    for (uint32_t i = 2 * self->part; i < 2 * end_of_part(self); i++)
         chat__etcd_txn_range(&writer, key_of(self, kinds[i % 2], self->picks[i / 2].number, key),
                              NULL);
     chat__etcd_txn_end(&writer);
     return status == CHAT_OK ? writer.status : status;
 }
 
-void chat__etcd_taken(chat__etcd_numbers *self, const chat__etcd_answer *answer)
+int chat__etcd_taken(chat__etcd_numbers *self, const chat__etcd_answer *answer)
 {
-    for (uint32_t i = 0; i < self->n_picks; i++) {
+    for (uint32_t i = self->part; i < end_of_part(self); i++) {
         self->picks[i].is_own = 1;
         self->picks[i].until_revision = answer->revision;
         self->numbers[i] = self->picks[i].number;
     }
+    self->part = end_of_part(self);
+    return self->part == self->n_picks;
 }
 
 int chat__etcd_is_ours(chat__etcd_numbers *self, const chat__etcd_answer *answer)
 {
     chat__etcd_kv kv;
-    for (uint32_t i = 0; i < self->n_picks; i++) {
-        chat__etcd_cursor cursor = chat__etcd_kvs(answer, (int)(2 * i));
+    for (uint32_t i = self->part; i < end_of_part(self); i++) {
+        chat__etcd_cursor cursor = chat__etcd_kvs(answer, (int)(2 * (i - self->part)));
         if (chat__etcd_next_kv(&cursor, &kv) != CHAT_OK || kv.lease != self->lease)
             return 0;
-        cursor = chat__etcd_kvs(answer, (int)(2 * i + 1));
+        cursor = chat__etcd_kvs(answer, (int)(2 * (i - self->part) + 1));
         if (chat__etcd_next_kv(&cursor, &kv) != CHAT_OK || !is_over(self, &kv))
             return 0;
         self->picks[i].is_own = 1;

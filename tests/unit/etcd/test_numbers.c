@@ -314,6 +314,34 @@ static void giving_back_ends_in_time_whatever_etcd_does(void **state)
     chat__etcd_numbers_free(t.numbers);
 }
 
+static void hold_part(talk *t)
+{
+    expect_no_event(t);
+    expect_call(t, 0, "/v3/kv/txn");
+    pass(t, 10);
+    answer(t, 200, TAKEN);
+}
+
+static void many_numbers_are_taken_in_parts(void **state)
+{
+    talk t;
+    (void)state;
+    assert_int_equal(make(&t, CHAT__ETCD_MAX_NUMBERS), CHAT_OK);
+    expect_call(&t, 0, "/v3/lease/grant");
+    answer(&t, 200, GRANT);
+    for (unsigned i = 0; i < CHAT__ETCD_MAX_NUMBERS / 64; i++) {
+        expect_call(&t, 0, "/v3/kv/txn");
+        answer(&t, 200, NONE);
+    }
+    for (unsigned i = 0; i < CHAT__ETCD_MAX_NUMBERS / 63 + 1; i++)
+        hold_part(&t);
+    expect_event(&t, CHAT_LEASE_HELD, "");
+    assert_int_equal(t.event.n_numbers, CHAT__ETCD_MAX_NUMBERS);
+    assert_int_equal(t.event.numbers[CHAT__ETCD_MAX_NUMBERS - 1], CHAT__ETCD_MAX_NUMBERS - 1);
+    assert_true(t.event.until_unix_ms == UNIX + 4000); /* of the first part */
+    chat__etcd_numbers_free(t.numbers);
+}
+
 static void wishes_have_limits(void **state)
 {
     static const char many[300] = "x";
@@ -321,10 +349,6 @@ static void wishes_have_limits(void **state)
     (void)state;
     assert_int_equal(make(&t, 0), CHAT_ERR_ARG);
     assert_int_equal(make(&t, CHAT_LEASE_MAX_NUMBERS + 1), CHAT_ERR_ARG);
-    assert_int_equal(make(&t, CHAT__ETCD_MAX_NUMBERS + 1), CHAT_ERR_LIMIT);
-    hold(&t, CHAT__ETCD_MAX_NUMBERS);
-    assert_int_equal(t.event.n_numbers, CHAT__ETCD_MAX_NUMBERS);
-    chat__etcd_numbers_free(t.numbers);
     chat_lease_wish wish = wish_of(1);
     wish.name = chat__view(many, 256);
     chat__etcd_numbers_options options = {NULL, "p/", {ENDPOINTS, 2}, 3000, TOKEN, &wish};
@@ -342,6 +366,7 @@ int main(void)
         cmocka_unit_test(when_all_numbers_are_taken_it_is_told_and_tried_again),
         cmocka_unit_test(a_clock_that_jumps_ahead_renews_at_once),
         cmocka_unit_test(giving_back_ends_in_time_whatever_etcd_does),
+        cmocka_unit_test(many_numbers_are_taken_in_parts),
         cmocka_unit_test(wishes_have_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
