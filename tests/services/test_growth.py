@@ -93,4 +93,5 @@ def test_chats_keep_their_order_when_partitions_are_added(make_members, tmp_path
     for member in range(2):
         cluster.start(member)
     cluster.expect(4, 4, timeout=60)
-    outages.talk_through(outages.Door(cluster), tmp_path, lambda: grow(cluster), TALK_S, TALK_S)
+    outages.talk_through(outages.Door(cluster), tmp_path, lambda: grow(cluster), 30,
+                         TALK_S, TALK_S)
