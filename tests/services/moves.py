@@ -19,6 +19,7 @@ import shared
 from outages import WAIT_S, Door, talk_through
 from test_cluster import make_members  # noqa: F401  (a fixture)
 from test_etcd import TTL_MS, etcd, make_chatd, numbers_held  # noqa: F401  (fixtures)
+import test_growth
 from test_links import Wire
 from test_places import N_SLOTS
 from test_slots import murmur2
@@ -181,6 +182,10 @@ def test_members_are_started_again_in_turn(three, tmp_path):
             cluster.start(member)
             cluster.expect(3, 3, 2, timeout=30)
     talk_through(Door(cluster), tmp_path, outage, WAIT_S)
+
+
+def test_64_partitions_become_128(make_members, tmp_path, monkeypatch):  # noqa: F811
+    test_growth.check(make_members, tmp_path, monkeypatch, 64, 128)
 
 
 class Talker(threading.Thread):

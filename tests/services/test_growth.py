@@ -7,24 +7,25 @@ import time
 
 from conftest import ROOT
 import outages
+import shared
 from test_cluster import make_members  # noqa: F401  (a fixture)
 from test_slots import murmur2
 
-FEW, MANY, N_SLOTS = 16, 32, 8  # N_SLOTS is the cluster's
-TALK_S = 1
+N_SLOTS, TALK_S = 8, 1  # N_SLOTS is the cluster's
 
 
-def is_moved(chat):
-    number = murmur2(chat.encode()) & 0x7fffffff
-    return number % FEW != number % MANY
+def chats(few, many):
+    """One that stays in its partition, one that moves, and a direct one that does."""
+    def is_moved(chat):
+        number = murmur2(chat.encode()) & 0x7fffffff
+        return number % few != number % many
 
-
-STAYS = next(name for n in itertools.count() if not is_moved(name := f"team{n}"))
-MOVES = next(name for n in itertools.count() if is_moved(name := f"team{n}"))
-DIRECT = next(name for n in itertools.count()
-              if is_moved(name := f"dm:{len(f'alice{n}')}:alice{n}:bob"))
-ALICE = DIRECT.split(":")[2]
-CHATS = {ALICE: [STAYS, MOVES, DIRECT], "bob": [STAYS, MOVES, DIRECT], "carol": [STAYS, MOVES]}
+    stays = next(name for n in itertools.count() if not is_moved(name := f"team{n}"))
+    moves = next(name for n in itertools.count() if is_moved(name := f"team{n}"))
+    direct = next(name for n in itertools.count()
+                  if is_moved(name := f"dm:{len(f'alice{n}')}:alice{n}:bob"))
+    return {direct.split(":")[2]: [stays, moves, direct], "bob": [stays, moves, direct],
+            "carol": [stays, moves]}
 
 
 def set_partitions(server, count):
@@ -50,48 +51,54 @@ def restart(cluster, member, count):
 
 
 def expect_all(cluster, timeout=30):
-    """Each slot runs somewhere, once: who has FEW keeps what it has, or hands some on."""
+    """Each slot runs somewhere, once: who has few keeps what it has, or hands some on."""
     end = time.monotonic() + timeout
     while sorted(slot for n in range(2) for slot in cluster.held(n)) != list(range(N_SLOTS)):
         assert time.monotonic() < end, [server.log() for server in cluster.servers]
         time.sleep(0.05)
 
 
-def grow(cluster):
-    """From FEW to MANY, with one who is told that he has FEW yet."""
+def grow(cluster, few, many):
+    """With one member who is told that he has too few yet."""
     first, second = cluster.servers
-    code, said = migrate(first, 20, "--slots", str(N_SLOTS))
+    code, said = migrate(first, few + 4, "--slots", str(N_SLOTS))
     assert code == 2 and "slots is 8 and must divide both" in said, said
-    code, said = migrate(first, MANY, "--slots", str(N_SLOTS))
-    assert code == 0 and f"{MANY} partitions" in said, said
-    code, said = migrate(first, FEW)
-    assert code == 2 and f"set partitions to {MANY}" in said, said
+    code, said = migrate(first, many, "--slots", str(N_SLOTS))
+    assert code == 0 and f"{many} partitions" in said, said
+    code, said = migrate(first, few)
+    assert code == 2 and f"set partitions to {many}" in said, said
     time.sleep(TALK_S)
-    restart(cluster, 0, MANY)
+    restart(cluster, 0, many)
     cluster.expect(4, 4, timeout=30)
     time.sleep(TALK_S)
     first.kill()
-    second.run.wait_line(rf"slot \d+ cannot run here: it was written with {MANY} partitions, and "
-                         rf"partitions is {FEW}: set partitions to {MANY}", 30)
+    second.run.wait_line(rf"slot \d+ cannot run here: it was written with {many} partitions, and "
+                         rf"partitions is {few}: set partitions to {many}", 30)
     first.runs.clear()
     cluster.start(0)
     expect_all(cluster)
     assert second.stop(30) == 0
     cluster.expect(8, None, timeout=30)
     assert second.spawn().wait_exit() == 2
-    assert f"set partitions to {MANY}" in second.run.output
+    assert f"set partitions to {many}" in second.run.output
     second.runs.pop()
-    set_partitions(second, MANY)
+    set_partitions(second, many)
     cluster.start(1)
     cluster.expect(4, 4, timeout=30)
 
 
-def test_chats_keep_their_order_when_partitions_are_added(make_members, tmp_path,  # noqa: F811
-                                                          monkeypatch):
-    monkeypatch.setattr(outages, "CHATS", CHATS)
+def check(make_members, tmp_path, monkeypatch, few, many):  # noqa: F811
+    monkeypatch.setattr(outages, "CHATS", chats(few, many))
+    monkeypatch.setattr(shared, "PARTITIONS", few)
     cluster = make_members(2)
     for member in range(2):
         cluster.start(member)
     cluster.expect(4, 4, timeout=60)
-    outages.talk_through(outages.Door(cluster), tmp_path, lambda: grow(cluster), 30,
-                         TALK_S, TALK_S)
+    # A slot is moved by three restarts and a kill.
+    outages.talk_through(outages.Door(cluster), tmp_path, lambda: grow(cluster, few, many),
+                         4 * outages.WAIT_S, TALK_S, TALK_S)
+
+
+def test_chats_keep_their_order_when_partitions_are_added(make_members, tmp_path,  # noqa: F811
+                                                          monkeypatch):
+    check(make_members, tmp_path, monkeypatch, 16, 32)
