@@ -43,6 +43,7 @@ static void close_slot(chat__appender *appender, uint32_t slot)
         uv_mutex_unlock(&appender->mutex);
     }
     to->is_here = to->is_told = 0;
+    appender->has_left = 1;
 }
 
 /* Whether anything is to be read now that was not, or the other way. */
@@ -69,12 +70,10 @@ static int follow_wishes(chat__appender *appender)
     return has_changed;
 }
 
-void chat__appender_assign(chat__appender *appender)
+static void assign(chat__appender *appender)
 {
     const chat_allocator *allocator = &appender->server->allocator;
     uint32_t n_partitions = appender->log.n_partitions;
-    if (!follow_wishes(appender))
-        return;
     uint32_t *list = chat__alloc_zero(allocator, n_partitions * sizeof *list);
     size_t n = 0;
     for (uint32_t i = 0; list != NULL && i < n_partitions; i++)
@@ -87,6 +86,17 @@ void chat__appender_assign(chat__appender *appender)
         chat__appender_fail(appender, status,
                             "the log does not let itself be read: the server "
                             "ends");
+}
+
+/* What was left is told before anything is opened: the log says where a partition is to be read
+   from only when it was not read before. */
+void chat__appender_assign(chat__appender *appender)
+{
+    if (appender->has_left)
+        assign(appender);
+    if (follow_wishes(appender))
+        assign(appender);
+    appender->has_left = 0;
 }
 
 /* A fence that is there twice counts once, so it is tried again where another record is not. */

@@ -3,7 +3,7 @@
    log is a script that has fences, and no records. */
 #include "unit.h"
 
-#include "server/internal.h"
+#include "server/appender.h"
 #include "store/store.h"
 #include "store/table.h"
 
@@ -62,6 +62,7 @@ typedef struct script {
     uint64_t fenced[MAX_PARTITIONS];
     uint8_t is_read[MAX_PARTITIONS];
     uint32_t n_unsure;
+    atomic_uint taken; /* another server takes the partition before this one; 0: none */
     chat_log_event events[MAX_EVENTS];
     size_t n_events, next_event;
     chat__store *store;
@@ -104,8 +105,12 @@ static chat_status on_append(void *ctx, uint64_t tag, const chat_log_record *rec
 
 static void on_process(void *ctx)
 {
+    script *self = ctx;
     eventfd_t count;
-    (void)eventfd_read(((script *)ctx)->fd, &count);
+    (void)eventfd_read(self->fd, &count);
+    uint32_t taken = atomic_exchange(&self->taken, 0);
+    if (taken > 0)
+        tell(self, CHAT_LOG_EVENT_LOST, taken - 1, 0);
 }
 
 static chat_status on_next_event(void *ctx, chat_log_event *out)
@@ -137,11 +142,14 @@ static chat_status on_pause(void *ctx, uint32_t partition, int is_paused)
 static chat_status on_assign(void *ctx, const uint32_t *partitions, size_t n)
 {
     script *self = ctx;
+    uint8_t was_read[MAX_PARTITIONS];
+    memcpy(was_read, self->is_read, sizeof was_read);
+    memset(self->is_read, 0, sizeof self->is_read);
     for (size_t i = 0; i < n; i++) {
         uint32_t partition = partitions[i];
-        if (self->is_read[partition])
-            continue;
         self->is_read[partition] = 1;
+        if (was_read[partition])
+            continue;
         self->now[partition] = term_of(self, self->row->before);
         tell(self, CHAT_LOG_EVENT_ASSIGNED, partition, self->now[partition]);
         if (self->row->on_way != 0)
@@ -172,7 +180,7 @@ static chat_status on_fence(void *ctx, uint64_t tag, uint32_t partition, uint64_
 static void listen_to(void *ctx, chat_log_level level, const char *line)
 {
     script *self = ctx;
-    if (level != CHAT_LOG_ERROR)
+    if (level > CHAT_LOG_WARN)
         return;
     pthread_mutex_lock(&self->mutex);
     strncat(self->said, line, sizeof self->said - strlen(self->said) - 1);
@@ -263,18 +271,23 @@ static void expect_terms(const script *self)
     assert_true(n_read >= self->row->partitions / 2);
 }
 
-static void it_takes_the_log_over_or_says_why_not(void **state)
+static chat_status make_server(script *self, chat_server **out)
 {
-    script *self = *state;
     chat_server_options options;
-    chat_server *server = NULL;
     const chat_log log = {sizeof log, self->row->partitions, self,      on_fd,    on_append,
                           on_process, on_next_event,         on_commit, on_pause, on_assign,
                           on_fence};
     set_options(self, &options);
     options.record_log = &log;
     options.store = chat__store_table_of(self->table);
-    assert_int_equal(self->row->status, chat_server_new(&options, &server));
+    return chat_server_new(&options, out);
+}
+
+static void it_takes_the_log_over_or_says_why_not(void **state)
+{
+    script *self = *state;
+    chat_server *server = NULL;
+    assert_int_equal(self->row->status, make_server(self, &server));
     if (strstr(self->said, self->row->words) == NULL)
         fail_msg("\"%s\" is not in \"%s\"", self->row->words, self->said);
     if (self->row->status == CHAT_OK)
@@ -285,11 +298,44 @@ static void it_takes_the_log_over_or_says_why_not(void **state)
     chat_server_free(server);
 }
 
+static int has_said(script *self, const char *words)
+{
+    pthread_mutex_lock(&self->mutex);
+    int is_there = strstr(self->said, words) != NULL;
+    pthread_mutex_unlock(&self->mutex);
+    return is_there;
+}
+
+/* The log says anew where to read from: it was told that the slot was left. */
+static void what_another_server_took_is_taken_back(void **state)
+{
+    script *self = *state;
+    chat_server *server = NULL;
+    uint64_t max_id;
+    assert_int_equal(CHAT_OK, make_server(self, &server));
+    uint32_t partition = 0;
+    while (!self->is_read[partition])
+        partition++;
+    uint64_t before = self->fenced[partition];
+    atomic_store(&self->taken, partition + 1);
+    (void)eventfd_write(self->fd, 1);
+    for (int i = 0; i < 10000 && !has_said(self, "was taken over"); i++)
+        usleep(1000);
+    assert_true(has_said(self, "was taken over"));
+    chat__appender_close(server->appender, partition % self->row->slots);
+    chat__appender_open(server->appender, partition % self->row->slots);
+    assert_int_equal(CHAT_OK, chat__appender_wait(server->appender, 10000, &max_id));
+    assert_true(self->fenced[partition] > before);
+    chat_server_free(server);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[sizeof ROWS / sizeof *ROWS];
+    struct CMUnitTest tests[sizeof ROWS / sizeof *ROWS + 1];
     for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
         tests[i] = (struct CMUnitTest){ROWS[i].name, it_takes_the_log_over_or_says_why_not, set_up,
                                        tear_down, (void *)(uintptr_t)&ROWS[i]};
+    tests[sizeof ROWS / sizeof *ROWS] = (struct CMUnitTest)cmocka_unit_test_prestate_setup_teardown(
+        what_another_server_took_is_taken_back, set_up, tear_down, (void *)(uintptr_t)&ROWS[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
