@@ -115,10 +115,7 @@ static uint64_t deadline_of(chat__links_peer *peer)
     return at_ms;
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-    (void)timer; /* it has ended the poll, and the turn came behind that */
-}
+static void on_timer(uv_timer_t *timer);
 
 /* After each poll: whatever happened, all is as it should be. */
 static void turn(chat__links *links)
@@ -139,6 +136,12 @@ static void turn(chat__links *links)
     (void)uv_timer_stop(&links->timer);
     if (at_ms != UINT64_MAX)
         (void)uv_timer_start(&links->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+}
+
+/* A thread that was held up finds it due before it polls, and would poll without end. */
+static void on_timer(uv_timer_t *timer)
+{
+    turn(timer->data);
 }
 
 static void on_after_poll(uv_check_t *handle)
@@ -184,7 +187,7 @@ static int make_loop(chat__links *links)
     }
     (void)uv_timer_init(&links->loop, &links->timer);
     (void)uv_check_init(&links->loop, &links->after_poll);
-    links->wake.data = links->listener.data = links->after_poll.data = links;
+    links->wake.data = links->listener.data = links->after_poll.data = links->timer.data = links;
     links->has_handles = 1;
     (void)uv_poll_start(&links->wake, UV_READABLE, on_wake);
     (void)uv_check_start(&links->after_poll, on_after_poll);
