@@ -63,7 +63,7 @@ typedef struct chat_redis_options {
     uint32_t queue_ttl_s;          /**< since the last entry: 604,800 */
     uint32_t queue_limit;          /**< entries of a user: 10,000 */
     uint32_t cid_ttl_s;            /**< 86,400 */
-    uint32_t recent_count;         /**< records of a chat: 50 */
+    uint32_t recent_count;         /**< records of a chat: 64 */
     uint32_t recent_ttl_s;         /**< since the last record: 86,400 */
 } chat_redis_options;
 

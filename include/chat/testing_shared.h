@@ -32,7 +32,7 @@ typedef struct chat_test_shared_options {
     uint32_t queue_ttl_s;            /**< since the last entry: 604,800 */
     uint32_t queue_limit;            /**< entries of a user: 10,000 */
     uint32_t cid_ttl_s;              /**< 86,400 */
-    uint32_t recent_count;           /**< records of a chat: 50 */
+    uint32_t recent_count;           /**< records of a chat: 64 */
     uint32_t max_asks;               /**< whose answers were not read: 4,096 */
     uint32_t reserved;               /**< 0 */
 } chat_test_shared_options;

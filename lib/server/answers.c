@@ -235,8 +235,10 @@ static chat_status ask_chat(chat__answer *to, const chat__effect *effect, const 
     return status;
 }
 
-static chat_status ask_rows(chat__answer *to, const chat__effect *effect, const chat_store *store)
+static chat_status ask_rows(chat__question *question, const chat_store *store)
 {
+    chat__answer *to = &question->answer;
+    const chat__effect *effect = &question->effect;
     chat_store_query query = {.chat = effect->chat,
                               .after = effect->after,
                               .before = effect->before,
@@ -246,14 +248,17 @@ static chat_status ask_rows(chat__answer *to, const chat__effect *effect, const 
     if (effect->id != 0)
         return store->read_reactions(store->ctx, effect->chat, effect->user, effect->id, on_row,
                                      to);
-    chat_status status = store->read(store->ctx, &query, on_row, to);
+    chat_status status = question->recent.n_rows > 0
+                             ? store->read_recent(store->ctx, &query, &question->recent, on_row, to)
+                             : store->read(store->ctx, &query, on_row, to);
     to->has_more = status == CHAT_MORE;
     return status == CHAT_MORE ? CHAT_OK : status;
 }
 
-static chat_status ask(chat__answer *to, const chat__effect *effect, const chat_store *store,
-                       uint64_t now_unix_ms)
+static chat_status ask(chat__question *question, const chat_store *store, uint64_t now_unix_ms)
 {
+    chat__answer *to = &question->answer;
+    const chat__effect *effect = &question->effect;
     chat_store_visit visit = {.user = effect->user,
                               .device = effect->device,
                               .now_unix_ms = now_unix_ms,
@@ -276,7 +281,7 @@ static chat_status ask(chat__answer *to, const chat__effect *effect, const chat_
     case CHAT__EFFECT_CURSOR:
         return store->put_cursors(store->ctx, &cursor, 1);
     case CHAT__EFFECT_READ:
-        return ask_rows(to, effect, store);
+        return ask_rows(question, store);
     case CHAT__EFFECT_LOAD_MARKS:
         return store->load_marks(store->ctx, effect->chat, effect->user, effect->seq, on_marks, to);
     case CHAT__EFFECT_LOAD_AWAY:
@@ -300,7 +305,7 @@ static chat_status said(chat_status status)
 void chat__question_ask(chat__question *question, const chat_store *store, uint64_t now_unix_ms)
 {
     chat__answer *to = &question->answer;
-    chat_status status = ask(to, &question->effect, store, now_unix_ms);
+    chat_status status = ask(question, store, now_unix_ms);
     to->status = status >= 0 && to->kept != CHAT_OK ? to->kept : said(status);
     if (to->status < 0)
         to->n_rows = 0;

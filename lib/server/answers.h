@@ -25,10 +25,11 @@ typedef struct chat__question {
     struct chat__question *next;
     chat__effect effect; /* points behind this */
     chat__answer answer;
-    uint64_t key;    /* those with the same are answered in their order */
-    uint64_t life;   /* of the node that asked */
-    uint64_t *after; /* of the askers: what has to be written before, NULL: nothing */
-    uint32_t from;   /* shard */
+    uint64_t key;             /* those with the same are answered in their order */
+    uint64_t life;            /* of the node that asked */
+    uint64_t *after;          /* of the askers: what has to be written before, NULL: nothing */
+    chat_store_recent recent; /* of READ: at hand */
+    uint32_t from;            /* shard */
 } chat__question;
 
 /* Whether an effect asks or tells a store something. */

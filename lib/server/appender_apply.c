@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The threads that bring what was read from the log into the store. See appender.h. */
 #include "appender_internal.h"
+#include "recent.h"
 
 #define MIN_PAUSE_MS 50u
 #define MAX_PAUSE_MS 1000u
@@ -48,6 +49,9 @@ void chat__appender_lane_main(void *arg)
         if (!apply(appender, &lane->applying))
             return;
         atomic_fetch_add(&appender->n_applied, lane->applying.n);
+        chat__recent_keep(appender->server,
+                          (const chat_store_record *)(const void *)lane->applying.records.data,
+                          lane->applying.n);
         uv_mutex_lock(&appender->mutex);
         lane->place = CHAT__HARVEST_DONE;
         uv_mutex_unlock(&appender->mutex);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See askers.h. */
 #include "askers.h"
+#include "recent.h"
 #include "base/alloc.h"
 #include "base/map.h"
 #include "base/view.h"
@@ -97,7 +98,11 @@ static void answer(asker *self, chat__question *question)
 {
     chat__askers *all = self->all;
     wait_for_cursors(self, question);
+    chat__recent_ask *recent = chat__recent_get(all->server, &question->effect, &question->recent);
     chat__question_ask(question, all->store, chat__server_unix_ms());
+    if (recent != NULL)
+        chat__recent_count(all->server, question->recent.is_used != 0);
+    chat__recent_release(recent);
     atomic_fetch_sub(&all->n_questions, 1);
     if (has_answer(question)) {
         post(all, question);

@@ -31,6 +31,12 @@ static void wake(void *ctx)
         atomic_store(&commons->is_woken, 0); /* cannot be: the counter is far from its end */
 }
 
+void chat__commons_post(chat__commons *commons, chat__batch *batch)
+{
+    if (chat__mailbox_put(&commons->box, batch))
+        wake(commons);
+}
+
 /* Member, host and port, as far as they are known here. */
 static void name_place(chat__commons *commons)
 {
@@ -59,6 +65,7 @@ static void fill(chat__commons *commons)
         commons->flights[i].next_free = i + 1;
     atomic_store(&commons->is_up, 1);
     chat__commons_devices_init(commons);
+    chat__buf_init(&commons->value, &commons->server->allocator, SIZE_MAX / 2);
 }
 
 chat_status chat__commons_init(chat_server *server)
@@ -103,7 +110,10 @@ void chat__commons_done(chat_server *server)
     for (uint32_t i = 0; i < CHAT__COMMONS_FLIGHTS; i++)
         if (commons->flights[i].kind == CHAT__COMMONS_QUESTION)
             chat__batch_free(&server->allocator, commons->flights[i].question);
+        else if (commons->flights[i].kind == CHAT__COMMONS_RECENT)
+            chat__recent_release(commons->flights[i].recent);
     chat__commons_devices_done(commons);
+    chat__commons_recent_done(commons);
     if (commons->has_box)
         chat__mailbox_done(&commons->box, &server->allocator);
     if (commons->wake_fd >= 0)
@@ -130,11 +140,11 @@ chat_status chat__commons_ask(chat__commons *commons, const chat__commons_flight
     commons->flights[place] = *flight;
     commons->first_free = next;
     commons->n_flights++;
+    commons->n_keeps += flight->kind == CHAT__COMMONS_KEEP;
     return CHAT_OK;
 }
 
-/* Whether it would only wait in vain. */
-static int is_useless(const chat__commons *commons)
+int chat__commons_is_useless(const chat__commons *commons)
 {
     return commons->is_ill && !commons->was_answered;
 }
@@ -156,7 +166,8 @@ static void count_visitors(chat__commons *commons)
                                .count = flight.count.count,
                                .rate = (uint32_t)options->rate_handshakes,
                                .burst = burst < UINT32_MAX ? (uint32_t)burst : UINT32_MAX};
-        if (is_useless(commons) || chat__commons_ask(commons, &flight, &ask) != CHAT_OK)
+        if (chat__commons_is_useless(commons) ||
+            chat__commons_ask(commons, &flight, &ask) != CHAT_OK)
             chat__visitors_counted(visitors, &flight.count, 0, commons->now_ms);
     }
 }
@@ -189,7 +200,7 @@ static void ask_who(chat__commons *commons, chat__batch *question)
     chat__commons_flight flight = {.kind = CHAT__COMMONS_QUESTION, .question = question};
     chat_shared_ask ask = {
         .struct_size = sizeof ask, .op = CHAT_SHARED_WHO, .users = users, .n_users = head.n_names};
-    if (is_useless(commons) || chat__commons_ask(commons, &flight, &ask) != CHAT_OK)
+    if (chat__commons_is_useless(commons) || chat__commons_ask(commons, &flight, &ask) != CHAT_OK)
         answer(commons, question, CHAT_ERR_TIMEOUT);
 }
 
@@ -262,8 +273,7 @@ void chat__commons_send(chat__shard *shard)
     if (shard->commons == NULL)
         return;
     shard->commons->life = shard->life;
-    if (chat__mailbox_put(&commons->box, shard->commons))
-        wake(commons);
+    chat__commons_post(commons, shard->commons);
     shard->commons = NULL;
 }
 
@@ -316,8 +326,10 @@ static void take_mail(chat__commons *commons)
     chat__batch *batch = chat__mailbox_take(&commons->box);
     while (batch != NULL) {
         chat__batch *next = batch->next;
-        take_batch(commons, batch);
-        chat__batch_free(&commons->server->allocator, batch);
+        if (!chat__commons_take_recent(commons, batch)) {
+            take_batch(commons, batch);
+            chat__batch_free(&commons->server->allocator, batch);
+        }
         batch = next;
     }
 }
@@ -338,6 +350,8 @@ static void take_answer(chat__commons *commons, const chat_shared_event *event)
     atomic_fetch_add_explicit(&commons->n_asks, 1, memory_order_relaxed);
     if (event->status != CHAT_OK)
         atomic_fetch_add_explicit(&commons->n_failed, 1, memory_order_relaxed);
+    if (chat__commons_recent_end(commons, &flight, event))
+        return;
     if (flight.kind == CHAT__COMMONS_DEVICE)
         chat__commons_told(commons, flight.device);
     else if (flight.kind == CHAT__COMMONS_QUESTION)
@@ -410,6 +424,7 @@ static int turn(chat__commons *commons)
     take_mail(commons);
     count_visitors(commons);
     chat__commons_tell_due(commons);
+    chat__commons_keep_due(commons);
     commons->table.process(commons->table.ctx, commons->now_ms);
     int has_any = take_events(commons);
     atomic_store_explicit(&commons->n_devices, commons->devices.n_items, memory_order_relaxed);
@@ -422,7 +437,7 @@ static void say_goodbye(chat__commons *commons)
     uint64_t until_ms = chat__server_mono_ms() + STOP_MS;
     (void)turn(commons);
     chat__commons_say_away(commons, UINT32_MAX);
-    while (commons->devices.n_items > 0 && !is_useless(commons) &&
+    while (commons->devices.n_items > 0 && !chat__commons_is_useless(commons) &&
            chat__server_mono_ms() < until_ms) {
         if (!turn(commons))
             wait_for_news(commons, until_ms);
@@ -471,5 +486,9 @@ int chat__commons_figures_get(const chat_server *server, chat__commons_figures *
     out->n_asks = atomic_load_explicit(&commons->n_asks, memory_order_relaxed);
     out->n_failed = atomic_load_explicit(&commons->n_failed, memory_order_relaxed);
     out->n_devices = atomic_load_explicit(&commons->n_devices, memory_order_relaxed);
+    out->n_kept = atomic_load_explicit(&commons->n_kept, memory_order_relaxed);
+    out->n_shed = atomic_load_explicit(&commons->n_shed, memory_order_relaxed);
+    out->n_hits = atomic_load_explicit(&commons->n_hits, memory_order_relaxed);
+    out->n_misses = atomic_load_explicit(&commons->n_misses, memory_order_relaxed);
     return 1;
 }

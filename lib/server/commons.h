@@ -14,7 +14,9 @@ typedef struct chat__commons_figures {
     uint64_t is_up;  /* nothing is known to be wrong */
     uint64_t n_asks; /* that were answered, or failed */
     uint64_t n_failed;
-    uint64_t n_devices; /* that are told to be here */
+    uint64_t n_devices;        /* that are told to be here */
+    uint64_t n_kept, n_shed;   /* newest records of chats (recent.h) */
+    uint64_t n_hits, n_misses; /* pages of them */
 } chat__commons_figures;
 
 /* Without options.shared nothing happens in all of these. What is wrong goes to the log. CHAT_OK,

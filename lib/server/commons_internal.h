@@ -4,6 +4,7 @@
 #define CHAT_SERVER_COMMONS_INTERNAL_H
 
 #include "commons.h"
+#include "recent.h"
 #include "base/map.h"
 
 #define CHAT__COMMONS_FLIGHTS     1024u /* asks without an answer */
@@ -43,7 +44,9 @@ typedef enum chat__commons_kind {
     CHAT__COMMONS_FREE = 0,
     CHAT__COMMONS_DEVICE,
     CHAT__COMMONS_QUESTION,
-    CHAT__COMMONS_COUNT
+    CHAT__COMMONS_COUNT,
+    CHAT__COMMONS_KEEP,
+    CHAT__COMMONS_RECENT
 } chat__commons_kind;
 
 /* An ask without an answer; its place is the tag. */
@@ -53,6 +56,7 @@ typedef struct chat__commons_flight {
     chat__commons_device *device;
     chat__batch *question; /* with the names; becomes the answer */
     chat__visitors_count count;
+    chat__recent_ask *recent;
 } chat__commons_flight;
 
 struct chat__commons {
@@ -75,11 +79,34 @@ struct chat__commons {
     uint32_t first_free, n_flights;
     char here[CHAT__COMMONS_VALUE_BYTES]; /* where devices are told to be */
     _Atomic uint64_t is_up, n_asks, n_failed, n_devices;
+    /* of commons_recent.c */
+    chat__batch *keeping, *last_keeping; /* records that are not put yet */
+    uint32_t n_keeps;                    /* asks of them that fly */
+    uint8_t has_cut;                     /* of the first record there, what is before it was cut */
+    chat__buf value;                     /* of such an ask */
+    _Atomic uint64_t keep_bytes;         /* of `keeping`, and on their way there */
+    _Atomic uint64_t rest_until_ms;      /* nobody asks for records before */
+    _Atomic uint64_t n_kept, n_shed, n_hits, n_misses;
 };
 
 /* Ask for the flight. CHAT_OK; CHAT_ERR_BUSY: later; anything else: it cannot be asked. */
 chat_status chat__commons_ask(chat__commons *commons, const chat__commons_flight *flight,
                               chat_shared_ask *ask);
+
+/* Whether it would only wait in vain. */
+int chat__commons_is_useless(const chat__commons *commons);
+/* @thread any. Takes the batch. */
+void chat__commons_post(chat__commons *commons, chat__batch *batch);
+
+/* --- commons_recent.c --- */
+/* Whether this is mail for it; then it takes the batch. */
+int chat__commons_take_recent(chat__commons *commons, chat__batch *mail);
+/* Ask as much as is to be kept and can be asked. */
+void chat__commons_keep_due(chat__commons *commons);
+/* Whether this was an answer for it. */
+int chat__commons_recent_end(chat__commons *commons, const chat__commons_flight *flight,
+                             const chat_shared_event *event);
+void chat__commons_recent_done(chat__commons *commons);
 
 /* --- commons_presence.c --- */
 void chat__commons_devices_init(chat__commons *commons);

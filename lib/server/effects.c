@@ -280,6 +280,8 @@ static void take_batch(chat__shard *shard, chat__batch *batch)
     case CHAT__MAIL_ANSWER:
         chat__askers_take(shard, batch);
         break;
+    case CHAT__MAIL_RECENT: /* goes to the commons only */
+        break;
     }
     batch->guest = NULL;
 }

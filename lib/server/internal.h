@@ -52,11 +52,13 @@ typedef enum chat__mail_kind {
     CHAT__MAIL_TO_HOME,   /* of connections whose user lives here (tunnel.h) */
     CHAT__MAIL_TO_SOCKET, /* for connections whose socket is here */
     CHAT__MAIL_ANSWER,    /* of a store that is shared (askers.h) */
-    CHAT__MAIL_WHO        /* to the thread of the commons and back (commons.h) */
+    CHAT__MAIL_WHO,       /* to the thread of the commons and back (commons.h) */
+    CHAT__MAIL_RECENT     /* to that thread: newest records to be kept, or asked for (recent.h) */
 } chat__mail_kind;
 
 typedef struct chat__guest chat__guest;
 struct chat__question;
+struct chat__recent_ask;
 
 typedef struct chat__batch {
     struct chat__batch *next;
@@ -71,6 +73,7 @@ typedef struct chat__batch {
     uint64_t life;      /* of the slot that it is for, 0: whichever */
     chat__guest *guest;
     struct chat__question *question; /* ANSWER: with its answer */
+    struct chat__recent_ask *recent; /* RECENT: a question */
     chat__buf bytes;
 } chat__batch;
 

@@ -4,6 +4,7 @@
  * that are due in the order in which they came.
  */
 #include "answers.h"
+#include "recent.h"
 #include "base/alloc.h"
 #include "base/view.h"
 
@@ -61,6 +62,7 @@ void chat__batch_free(const chat_allocator *allocator, chat__batch *batch)
     if (batch->guest != NULL)
         chat__guest_free(allocator, batch->guest);
     chat__question_free(allocator, batch->question);
+    chat__recent_release(batch->recent);
     chat__buf_done(&batch->bytes);
     chat__alloc_free(allocator, batch);
 }

@@ -199,6 +199,16 @@ static void put_commons(page *to, const chat_server *server)
     put_one(to, "chat_shared_asks_total", "counter", "Asks to it that ended.", (double)now.n_asks);
     put_one(to, "chat_shared_failed_total", "counter", "Those of them that failed.",
             (double)now.n_failed);
+    if (server->store_table.read_recent == NULL)
+        return;
+    put_one(to, "chat_recent_kept_total", "counter", "Newest records of chats that were put there.",
+            (double)now.n_kept);
+    put_one(to, "chat_recent_shed_total", "counter", "Those for which there was no room.",
+            (double)now.n_shed);
+    put_one(to, "chat_recent_hits_total", "counter", "Pages that were found there.",
+            (double)now.n_hits);
+    put_one(to, "chat_recent_misses_total", "counter", "Pages that were looked for in vain.",
+            (double)now.n_misses);
 }
 
 /* Not of one that servers share: its own figures are elsewhere. */

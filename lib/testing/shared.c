@@ -142,7 +142,7 @@ void chat_test_shared_options_init(chat_test_shared_options *options)
     options->queue_ttl_s = 604800;
     options->queue_limit = 10000;
     options->cid_ttl_s = 86400;
-    options->recent_count = 50;
+    options->recent_count = 64;
     options->max_asks = 4096;
 }
 

@@ -15,7 +15,8 @@ typedef enum chat__shared_kind {
     CHAT__SHARED_LAST,
     CHAT__SHARED_CID,
     CHAT__SHARED_BUCKET,
-    CHAT__SHARED_RECENT
+    CHAT__SHARED_RECENT,
+    CHAT__SHARED_RECENT_END /* up to where they were cut */
 } chat__shared_kind;
 
 typedef struct chat__shared_record {

@@ -271,6 +271,9 @@ static chat_status recent_put(chat_test_shared *self, const chat_shared_ask *ask
                               chat__shared_result *out)
 {
     (void)out;
+    const chat__shared_record *end = *find(&self->first, CHAT__SHARED_RECENT_END, ask->owner);
+    if (end != NULL && ask->number <= end->number)
+        return CHAT_OK;
     chat__shared_record **at = find(&self->first, CHAT__SHARED_RECENT, ask->owner);
     while (*at != NULL && (*at)->number != ask->number)
         at = find(&(*at)->next, CHAT__SHARED_RECENT, ask->owner);
@@ -309,6 +312,24 @@ static chat_status recent_read(chat_test_shared *self, const chat_shared_ask *as
     return CHAT_OK;
 }
 
+static chat_status recent_cut(chat_test_shared *self, const chat_shared_ask *ask,
+                              chat__shared_result *out)
+{
+    (void)out;
+    chat__shared_record *end = number_of(self, CHAT__SHARED_RECENT_END, ask, NOTHING);
+    if (end == NULL)
+        return CHAT_ERR_NOMEM;
+    end->number = ask->number > end->number ? ask->number : end->number;
+    for (chat__shared_record **at = &self->first;
+         *(at = find(at, CHAT__SHARED_RECENT, ask->owner)) != NULL;) {
+        if ((*at)->number <= ask->number)
+            drop(self, at);
+        else
+            at = &(*at)->next;
+    }
+    return CHAT_OK;
+}
+
 static const struct {
     chat_status (*run)(chat_test_shared *self, const chat_shared_ask *ask,
                        chat__shared_result *out);
@@ -325,6 +346,7 @@ static const struct {
     [CHAT_SHARED_TAKE] = {take},
     [CHAT_SHARED_RECENT_PUT] = {recent_put},
     [CHAT_SHARED_RECENT_READ] = {recent_read},
+    [CHAT_SHARED_RECENT_CUT] = {recent_cut},
 };
 
 chat_status chat__shared_run(chat_test_shared *self, const chat_shared_ask *ask,

@@ -328,20 +328,20 @@ void shared_rate_is_held(const shared_world *world)
     assert_true(world->now_ms(world->ctx) + 50 > start + 500);
 }
 
-static void keep(const shared_world *world, uint64_t seq, const char *text)
+static void keep(const shared_world *world, const char *chat, uint64_t seq, const char *text)
 {
     shared_answer answer;
-    chat_shared_ask ask = shared_about(world, CHAT_SHARED_RECENT_PUT, "chat");
+    chat_shared_ask ask = shared_about(world, CHAT_SHARED_RECENT_PUT, chat);
     ask.number = seq;
     ask.value = chat__view_str(text);
     good(world, &ask, &answer);
 }
 
-static void recent(const shared_world *world, uint64_t before, uint32_t count, const char *texts,
-                   uint64_t first)
+static void recent(const shared_world *world, const char *chat, uint64_t before, uint32_t count,
+                   const char *texts, uint64_t first)
 {
     shared_answer answer;
-    chat_shared_ask ask = shared_about(world, CHAT_SHARED_RECENT_READ, "chat");
+    chat_shared_ask ask = shared_about(world, CHAT_SHARED_RECENT_READ, chat);
     ask.number = before;
     ask.count = count;
     good(world, &ask, &answer);
@@ -353,20 +353,51 @@ static void recent(const shared_world *world, uint64_t before, uint32_t count, c
 void shared_newest_records_are_kept(const shared_world *world)
 {
     const uint64_t high = UINT64_C(1) << 62;
-    recent(world, 0, 10, "", 0);
-    keep(world, high + 2, "b");
-    keep(world, high + 1, "a"); /* late */
-    recent(world, 0, 10, "=b =a ", high + 2);
-    keep(world, high + 1, "A"); /* edited */
-    recent(world, 0, 10, "=b =A ", high + 2);
-    keep(world, high + 3, "c");
-    keep(world, high + 4, "d"); /* one too many */
-    recent(world, 0, 10, "=d =c =b ", high + 4);
-    recent(world, 0, 1, "=d ", high + 4);
-    recent(world, high + 4, 10, "=c =b ", high + 3);
-    recent(world, high + 2, 10, "", 0);
-    keep(world, 255, "old");
-    recent(world, 0, 10, "=d =c =b ", high + 4);
+    recent(world, "chat", 0, 10, "", 0);
+    keep(world, "chat", high + 2, "b");
+    keep(world, "chat", high + 1, "a"); /* late */
+    recent(world, "chat", 0, 10, "=b =a ", high + 2);
+    keep(world, "chat", high + 1, "A"); /* edited */
+    recent(world, "chat", 0, 10, "=b =A ", high + 2);
+    keep(world, "chat", high + 3, "c");
+    keep(world, "chat", high + 4, "d"); /* one too many */
+    recent(world, "chat", 0, 10, "=d =c =b ", high + 4);
+    recent(world, "chat", 0, 1, "=d ", high + 4);
+    recent(world, "chat", high + 4, 10, "=c =b ", high + 3);
+    recent(world, "chat", high + 2, 10, "", 0);
+    keep(world, "chat", 255, "old");
+    recent(world, "chat", 0, 10, "=d =c =b ", high + 4);
+}
+
+static void cut_to(const shared_world *world, uint64_t seq)
+{
+    shared_answer answer;
+    chat_shared_ask ask = shared_about(world, CHAT_SHARED_RECENT_CUT, "cut");
+    ask.number = seq;
+    good(world, &ask, &answer);
+}
+
+void shared_records_that_are_cut_stay_away(const shared_world *world)
+{
+    cut_to(world, 9); /* of none */
+    recent(world, "cut", 0, 10, "", 0);
+    keep(world, "cut", 9, "never");
+    keep(world, "cut", 10, "a");
+    keep(world, "cut", 11, "b");
+    recent(world, "cut", 0, 10, "=b =a ", 11);
+    cut_to(world, 10);
+    recent(world, "cut", 0, 10, "=b ", 11);
+    keep(world, "cut", 10, "a"); /* late, or by who does not know better */
+    cut_to(world, 8);
+    keep(world, "cut", 10, "a");
+    recent(world, "cut", 0, 10, "=b ", 11);
+    keep(world, "cut", 12, "c");
+    keep(world, "cut", 13, "d");
+    recent(world, "cut", 0, 10, "=d =c =b ", 13); /* as many as without a cut */
+    keep(world, "cut", 14, "e");
+    recent(world, "cut", 0, 10, "=e =d =c ", 14);
+    cut_to(world, 14);
+    recent(world, "cut", 0, 10, "", 0);
 }
 
 /* --- what may be asked --- */

@@ -49,6 +49,7 @@ void shared_queue_forgets_a_device(const shared_world *world);
 void shared_id_is_reserved_once(const shared_world *world);
 void shared_rate_is_held(const shared_world *world);
 void shared_newest_records_are_kept(const shared_world *world);
+void shared_records_that_are_cut_stay_away(const shared_world *world);
 void shared_names_and_values_may_be_anything(const shared_world *world);
 void shared_wrong_asks_are_refused(const shared_world *world);
 
@@ -64,6 +65,7 @@ void shared_wrong_asks_are_refused(const shared_world *world);
     X(shared_id_is_reserved_once)                                                                  \
     X(shared_rate_is_held)                                                                         \
     X(shared_newest_records_are_kept)                                                              \
+    X(shared_records_that_are_cut_stay_away)                                                       \
     X(shared_names_and_values_may_be_anything)                                                     \
     X(shared_wrong_asks_are_refused)
 

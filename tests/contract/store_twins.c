@@ -220,6 +220,8 @@ static void run_history(const store_world *world, uint64_t seed)
         if (i % ASK_EVERY == 0)
             ask_all(&h);
     }
+    if (world->store->read_recent != NULL) /* it is of use, and not for everything */
+        assert_in_range(h.t->n_recent, 1, h.t->n_pages / 2 - 1);
     tale_free(h.t);
 }
 

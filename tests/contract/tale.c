@@ -32,6 +32,8 @@ tale *tale_new(const chat_store *first, const chat_store *second, const char *pr
 void tale_free(tale *t)
 {
     now_ms_ = t->now_ms;
+    for (size_t i = 0; i < t->n_records; i++)
+        free((void *)(uintptr_t)t->rows[i].payload.data);
     free(t);
 }
 
@@ -105,6 +107,14 @@ static size_t apply(tale *t, chat_store_record *record)
         assert_int_equal(t->stores[i]->apply(t->stores[i]->ctx, record, 1), CHAT_OK);
         assert_true(record->prev == prev);
     }
+    uint8_t *payload = malloc(record->payload.len + 1);
+    assert_non_null(payload);
+    memcpy(payload, record->payload.data, record->payload.len);
+    t->rows[n] = (chat_store_row){.seq = record->seq,
+                                  .prev = prev,
+                                  .id = record->id,
+                                  .kind = record->kind,
+                                  .payload = {payload, record->payload.len}};
     return n + 1;
 }
 

@@ -36,7 +36,9 @@ typedef struct tale {
     uint64_t now_ms; /* moves on with each record */
     uint64_t ids[TALE_RECORDS], seqs[TALE_RECORDS];
     chat_view chats[TALE_RECORDS];
+    chat_store_row rows[TALE_RECORDS]; /* as they were applied */
     size_t n_records;
+    size_t n_pages, n_recent; /* that were asked for; and came from records at hand */
     tale_name names[TALE_NAMES];
     size_t n_names;
     tale_text answers[TALE_STORES];

@@ -386,9 +386,37 @@ static void take_row(void *ctx, const chat_store_row *row)
         add(text, " by %s", name_text(ask->t, frame.from));
 }
 
+/* What somebody has at hand of the chat: all; the newest; not the very newest; all but one. */
+static size_t recent_rows(const tale *t, chat_view chat, chat_store_row *rows)
+{
+    enum { ALL, SOME, LATE, HOLE, N_WAYS };
+    size_t way = t->n_pages / 2 % N_WAYS, n = 0;
+    for (size_t i = t->n_records; i-- > 0 && n < ROWS_MAX;) {
+        if (chat__view_equal(t->chats[i], chat))
+            rows[n++] = t->rows[i];
+    }
+    size_t gone = way == LATE ? 0 : n / 2;
+    if (way == SOME)
+        return n / 2 + 1 < n ? n / 2 + 1 : n;
+    if (way == ALL || n == 0)
+        return n;
+    memmove(rows + gone, rows + gone + 1, (n - gone - 1) * sizeof *rows);
+    return n - 1;
+}
+
+/* Every other time with what is at hand, which is to change nothing. */
 static chat_status ask_page(asking *ask, const void *question)
 {
-    return ask->store->read(ask->store->ctx, question, take_row, ask);
+    static chat_store_row rows[ROWS_MAX];
+    const chat_store_query *query = question;
+    chat_store_recent recent = {.rows = rows};
+    tale *t = ask->t;
+    if (ask->store->read_recent == NULL || t->n_pages++ % 2 == 0)
+        return ask->store->read(ask->store->ctx, query, take_row, ask);
+    recent.n_rows = recent_rows(t, query->chat, rows);
+    chat_status status = ask->store->read_recent(ask->store->ctx, query, &recent, take_row, ask);
+    t->n_recent += recent.is_used;
+    return status;
 }
 
 const char *tale_after(tale *t, const char *chat, const char *user, uint64_t after, uint32_t limit)

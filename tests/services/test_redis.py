@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from test_operator import make_certificate  # noqa: E402
 from service.common import free_port  # noqa: E402
 
-N_RULES = 13
+N_RULES = 14
 SHAPES = {"standalone": "redis", "shards": "redis:3", "sentinel": "sentinel",
           "cluster": "redis-cluster"}
 

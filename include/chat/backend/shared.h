@@ -64,7 +64,10 @@ typedef enum chat_shared_op {
     /** At most `count` records of chat `owner`, newest first, with a seq below `number` (0: any):
         items, seq in `number` and `value`. There may be holes: whether one follows the other is
         for the reader to see. */
-    CHAT_SHARED_RECENT_READ
+    CHAT_SHARED_RECENT_READ,
+    /** Records of chat `owner` with a seq up to `number` (not 0) go, and PUT does nothing for such
+        from then on: what they say is to be forgotten. */
+    CHAT_SHARED_RECENT_CUT
 } chat_shared_op;
 
 /** An ask. Fields that its op does not name are ignored. Borrowed during the call. */

@@ -147,6 +147,14 @@ typedef struct chat_store_query {
     chat_view user;     /**< of a group only what this user may read; empty: all */
 } chat_store_query;
 
+/** The newest records of a chat that a caller has at hand, as they were applied. */
+typedef struct chat_store_recent {
+    const chat_store_row *rows; /**< the newest first; they may be behind, and have holes */
+    size_t n_rows;              /**< how many */
+    uint32_t is_used;           /**< out: 1: the page came from them */
+    uint32_t reserved;          /**< 0 */
+} chat_store_recent;
+
 /** The rules that a store keeps; the same on all servers. A server sets them once. */
 typedef struct chat_store_rules {
     uint32_t struct_size;    /**< sizeof of this struct */
@@ -239,6 +247,11 @@ typedef struct chat_store {
         CHAT_OK; CHAT_ERR_NOT_FOUND: no such message that `user` may read. */
     chat_status (*read_reactions)(void *ctx, chat_view chat, chat_view user, uint64_t id,
                                   chat_store_row_fn fn, void *fn_ctx);
+    /** As `read`, with the same answer; records that are at hand need not be read when the newest
+        of them is the newest of the chat, each says in `prev` that the next one follows, and they
+        have the page. NULL: this store has no use for them. */
+    chat_status (*read_recent)(void *ctx, const chat_store_query *query, chat_store_recent *recent,
+                               chat_store_row_fn fn, void *fn_ctx);
 } chat_store;
 
 #ifdef __cplusplus

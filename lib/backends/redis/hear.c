@@ -114,7 +114,7 @@ static hear *const HEAR[] = {
     [CHAT_SHARED_QUEUE_READ] = hear_queue,   [CHAT_SHARED_QUEUE_ACK] = hear_done,
     [CHAT_SHARED_QUEUE_DROP] = hear_done,    [CHAT_SHARED_RESERVE] = hear_number,
     [CHAT_SHARED_TAKE] = hear_number,        [CHAT_SHARED_RECENT_PUT] = hear_done,
-    [CHAT_SHARED_RECENT_READ] = hear_recent,
+    [CHAT_SHARED_RECENT_READ] = hear_recent, [CHAT_SHARED_RECENT_CUT] = hear_done,
 };
 
 static chat_status hear_answer(chat_redis *redis, const chat__redis_fleet_event *event,

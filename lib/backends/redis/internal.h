@@ -11,6 +11,8 @@
 #include "net/tls.h"
 
 #define CHAT__REDIS_SEQ_DIGITS 16u /* hexadecimal, in front of a record that is kept */
+/* In front of the seq up to which records were cut: behind all of them. */
+#define CHAT__REDIS_RECENT_END "ffffffffffffffff"
 
 /* An ask of the caller: one command, or several when it names many users. */
 typedef struct chat__redis_op {

@@ -28,7 +28,7 @@ void chat_redis_options_init(chat_redis_options *options)
     options->queue_ttl_s = 604800;
     options->queue_limit = 10000;
     options->cid_ttl_s = 86400;
-    options->recent_count = 50;
+    options->recent_count = 64;
     options->recent_ttl_s = 86400;
 }
 

@@ -138,7 +138,7 @@ static void say_recent(command *c, const chat_shared_ask *ask, const chat_redis_
         if (ask->number != 0)
             put_seq(c, "(", ask->number);
         else
-            put(c, "+", 1);
+            put(c, "(" CHAT__REDIS_RECENT_END, 1 + CHAT__REDIS_SEQ_DIGITS);
         put(c, "-", 1);
         put(c, "LIMIT", 5);
         put(c, "0", 1);
@@ -149,8 +149,10 @@ static void say_recent(command *c, const chat_shared_ask *ask, const chat_redis_
     put_key(c, 0);
     put_seq(c, "", ask->number);
     put_seq(c, "", ask->number + 1);
-    put_view(c, ask->value);
-    put_number(c, o->recent_count);
+    if (ask->op == CHAT_SHARED_RECENT_PUT) {
+        put_view(c, ask->value);
+        put_number(c, o->recent_count);
+    }
     put_number(c, o->recent_ttl_s);
 }
 
@@ -173,6 +175,7 @@ static const kind_of_op ROWS[] = {
     [CHAT_SHARED_TAKE] = {say_take, CHAT__REDIS_SCRIPT_TAKE, 0},
     [CHAT_SHARED_RECENT_PUT] = {say_recent, CHAT__REDIS_SCRIPT_RECENT_PUT, 1},
     [CHAT_SHARED_RECENT_READ] = {say_recent, CHAT__REDIS_NO_SCRIPT, 1},
+    [CHAT_SHARED_RECENT_CUT] = {say_recent, CHAT__REDIS_SCRIPT_RECENT_CUT, 1},
 };
 
 static chat_status send(chat_redis *redis, const command *c, uint64_t tag, const kind_of_op *row)

@@ -4,7 +4,10 @@
  * thousandths of tokens are; ids and seqs are not and stay text. The clock is the server's (TIME).
  */
 #include "backends/redis/scripts.h"
+#include "backends/redis/internal.h"
 
+#define CUT_OF_RECENT                                                                              \
+    "local cut=redis.call('ZREVRANGEBYLEX',KEYS[1],'+','[" CHAT__REDIS_RECENT_END "')[1] "
 #define NOW "local t=redis.call('TIME') local now=t[1]*1000+math.floor(t[2]/1000) "
 
 /* The hash of devices: "until node" for each. Those whose time is over are taken out on the way. */
@@ -80,8 +83,15 @@ const char *const chat__redis_scripts[CHAT__REDIS_N_SCRIPTS] = {
         "string.format('%.0f',math.ceil(used/rate)+1)) return 0",
     /* RECENT_PUT: seq, the one behind it, record, how many are kept, ttl. The score is the same for
        all: they are ordered by their bytes, which begin with the seq in 16 digits. */
-    "redis.call('ZREMRANGEBYLEX',KEYS[1],'['..ARGV[1],'('..ARGV[2]) "
-    "redis.call('ZADD',KEYS[1],0,ARGV[1]..ARGV[3]) "
-    "redis.call('ZREMRANGEBYRANK',KEYS[1],0,-1-ARGV[4]) "
-    "redis.call('EXPIRE',KEYS[1],ARGV[5]) return 1",
+    CUT_OF_RECENT "if cut and ARGV[1]<=string.sub(cut,17) then return 0 end "
+                  "redis.call('ZREMRANGEBYLEX',KEYS[1],'['..ARGV[1],'('..ARGV[2]) "
+                  "redis.call('ZADD',KEYS[1],0,ARGV[1]..ARGV[3]) "
+                  "redis.call('ZREMRANGEBYRANK',KEYS[1],0,-1-ARGV[4]-(cut and 1 or 0)) "
+                  "redis.call('EXPIRE',KEYS[1],ARGV[5]) return 1",
+    /* RECENT_CUT: seq, the one behind it, ttl */
+    CUT_OF_RECENT "if cut and ARGV[1]<=string.sub(cut,17) then return 0 end "
+                  "if cut then redis.call('ZREM',KEYS[1],cut) end "
+                  "redis.call('ZREMRANGEBYLEX',KEYS[1],'-','('..ARGV[2]) "
+                  "redis.call('ZADD',KEYS[1],0,'" CHAT__REDIS_RECENT_END "'..ARGV[1]) "
+                  "redis.call('EXPIRE',KEYS[1],ARGV[3]) return 1",
 };

@@ -13,10 +13,11 @@ typedef enum chat__redis_script {
     CHAT__REDIS_SCRIPT_QUEUE_ACK,
     CHAT__REDIS_SCRIPT_RESERVE,
     CHAT__REDIS_SCRIPT_TAKE,
-    CHAT__REDIS_SCRIPT_RECENT_PUT
+    CHAT__REDIS_SCRIPT_RECENT_PUT,
+    CHAT__REDIS_SCRIPT_RECENT_CUT
 } chat__redis_script;
 
-#define CHAT__REDIS_N_SCRIPTS 9u
+#define CHAT__REDIS_N_SCRIPTS 10u
 
 /* In the order of the enum, without the first. */
 extern const char *const chat__redis_scripts[CHAT__REDIS_N_SCRIPTS];

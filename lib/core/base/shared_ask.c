@@ -22,6 +22,7 @@ static const uint8_t NEEDS[] = {
     [CHAT_SHARED_TAKE] = COUNT | BUCKET,
     [CHAT_SHARED_RECENT_PUT] = NUMBER,
     [CHAT_SHARED_RECENT_READ] = COUNT | ENTRIES,
+    [CHAT_SHARED_RECENT_CUT] = NUMBER,
 };
 
 static int is_text(chat_view text, size_t max_bytes)

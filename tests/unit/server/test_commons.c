@@ -2,6 +2,7 @@
 /* Between the shards and what servers share in memory, which is slow, fails, or has lost all. */
 #include "unit.h"
 #include "commons.h"
+#include "recent.h"
 #include "small.h"
 #include "base/view.h"
 
@@ -48,10 +49,11 @@ static uint64_t on_deadline(void *ctx)
 
 static chat_status on_ask(void *ctx, const chat_shared_ask *ask, uint64_t now_ms)
 {
-    static const char *const names[] = {[CHAT_SHARED_ONLINE] = "online",
-                                        [CHAT_SHARED_OFFLINE] = "offline",
-                                        [CHAT_SHARED_WHO] = "who",
-                                        [CHAT_SHARED_TAKE] = "take"};
+    static const char *const names[] = {
+        [CHAT_SHARED_ONLINE] = "online",   [CHAT_SHARED_OFFLINE] = "offline",
+        [CHAT_SHARED_WHO] = "who",         [CHAT_SHARED_TAKE] = "take",
+        [CHAT_SHARED_RECENT_PUT] = "keep", [CHAT_SHARED_RECENT_READ] = "recent",
+        [CHAT_SHARED_RECENT_CUT] = "cut"};
     script *self = ctx;
     pthread_mutex_lock(&self->mutex);
     chat_status status = self->real->ask(self->real->ctx, ask, now_ms);
@@ -93,6 +95,13 @@ static chat_status on_next_event(void *ctx, chat_shared_event *out)
     return status;
 }
 
+/* Of a store that has a use for what is at hand; nobody calls it. */
+static chat_status no_page(void *ctx, const chat_store_query *query, chat_store_recent *recent,
+                           chat_store_row_fn fn, void *fn_ctx)
+{
+    return ctx && query && recent && fn && fn_ctx ? CHAT_ERR_ARG : CHAT_OK;
+}
+
 static chat_status make(script *self)
 {
     chat_server_options options;
@@ -105,7 +114,10 @@ static chat_status make(script *self)
     if (chat_test_shared_new(&shared, &self->shared) != CHAT_OK)
         return CHAT_ERR_NOMEM;
     self->real = chat_test_shared_table(self->shared);
-    return chat_server_new(&options, &self->server);
+    chat_status status = chat_server_new(&options, &self->server);
+    if (status == CHAT_OK)
+        self->server->store_table.read_recent = no_page;
+    return status;
 }
 
 static int set_up(void **state)
@@ -232,6 +244,13 @@ static chat_status await_answer(script *self, int *out_is_online)
     return status;
 }
 
+static chat__commons_figures figures_of(const script *self)
+{
+    chat__commons_figures now;
+    assert_int_equal(chat__commons_figures_get(self->server, &now), 1);
+    return now;
+}
+
 /* --- tests --- */
 
 static void devices_are_told_again_and_when_they_go(void **state)
@@ -283,19 +302,16 @@ static void a_shard_takes_its_devices_with_it(void **state)
 static void a_server_that_stops_says_that_all_are_away(void **state)
 {
     script *self = *state;
-    chat__commons_figures now;
     say(self, 1, "phone");
     await(self, "online alice/phone", 1);
     chat__commons_stop(self->server);
     assert_int_equal(count(self, "offline alice/phone"), 1);
-    assert_int_equal(chat__commons_figures_get(self->server, &now), 1);
-    assert_int_equal(now.n_devices, 0);
+    assert_int_equal(figures_of(self).n_devices, 0);
 }
 
 static void what_failed_is_told_again(void **state)
 {
     script *self = *state;
-    chat__commons_figures now;
     int is_online;
     fail_with(self, CHAT_ERR_TIMEOUT);
     say(self, 1, "phone");
@@ -307,17 +323,13 @@ static void what_failed_is_told_again(void **state)
     ask_who(self, "alice");
     assert_int_equal(await_answer(self, &is_online), CHAT_OK);
     assert_int_equal(is_online, 1);
-    assert_int_equal(chat__commons_figures_get(self->server, &now), 1);
-    assert_true(now.n_failed >= 2);
+    assert_true(figures_of(self).n_failed >= 2);
 }
 
 static void await_up(script *self, uint64_t is_up)
 {
-    chat__commons_figures now = {.is_up = !is_up};
-    while (now.is_up != is_up) {
-        assert_int_equal(chat__commons_figures_get(self->server, &now), 1);
+    while (figures_of(self).is_up != is_up)
         usleep(1000);
-    }
 }
 
 static void when_a_problem_is_over_all_is_told_anew(void **state)
@@ -350,6 +362,120 @@ static void handshakes_are_counted(void **state)
     await(self, "take handshakes:10.0.0.1/", 1);
 }
 
+/* --- newest records --- */
+
+static chat_store_record record_of(uint64_t seq, const char *text)
+{
+    return (chat_store_record){.struct_size = sizeof(chat_store_record),
+                               .id = seq - 1,
+                               .seq = seq,
+                               .prev = seq - 10,
+                               .kind = CHAT_FRAME_MSG,
+                               .chat = chat__view_str("team"),
+                               .payload = chat__view_str(text)};
+}
+
+static chat__recent_ask *get_recent(script *self, uint32_t limit, chat_store_recent *out)
+{
+    chat__effect effect = {.type = CHAT__EFFECT_READ,
+                           .chat = chat__view_str("team"),
+                           .after = UINT64_MAX,
+                           .before = UINT64_MAX,
+                           .limit = limit};
+    *out = (chat_store_recent){.rows = NULL};
+    return chat__recent_get(self->server, &effect, out);
+}
+
+static void what_is_kept_is_at_hand(void **state)
+{
+    script *self = *state;
+    chat_store_recent recent;
+    chat_store_record records[] = {record_of(30, "c"), record_of(10, "a"), record_of(20, "")};
+    chat__recent_keep(self->server, records, 3);
+    await(self, "keep team/", 3);
+    chat__recent_ask *ask = get_recent(self, 1, &recent);
+    assert_int_equal(recent.n_rows, 2); /* one more than the page has */
+    const chat_store_row *row = &recent.rows[0];
+    assert_true(row->seq == 30 && row->prev == 20 && row->id == 29 && row->kind == CHAT_FRAME_MSG);
+    assert_true(chat__view_equal(row->payload, chat__view_str("c")));
+    assert_true(recent.rows[1].seq == 20 && recent.rows[1].payload.len == 0);
+    chat__recent_release(ask);
+    assert_null(get_recent(self, CHAT__RECENT_COUNT, &recent)); /* a longer page than can be */
+}
+
+static void a_deletion_takes_what_was_before_with_it(void **state)
+{
+    script *self = *state;
+    chat_store_recent recent;
+    uint8_t bytes[128];
+    size_t len = 0;
+    chat_frame note;
+    chat_frame_init(&note, CHAT_FRAME_NOTE);
+    CHAT_FRAME_SET(&note, WHAT, what, chat__view_str("delete"));
+    CHAT_FRAME_SET(&note, CHAT, chat, chat__view_str("team"));
+    CHAT_FRAME_SET(&note, FROM, from, chat__view_str("alice"));
+    note.has |= CHAT_FIELD_BIT(CHAT_FIELD_KEY_ID) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_TS) |
+                CHAT_FIELD_BIT(CHAT_FIELD_KEY_RE) | CHAT_FIELD_BIT(CHAT_FIELD_KEY_RE_SEQ);
+    assert_int_equal(chat_frame_encode(CHAT_ENCODING_CBOR, &note, bytes, sizeof bytes, &len), 0);
+    chat_store_record records[] = {record_of(10, "a"), record_of(20, "b"), record_of(30, "")};
+    records[2].kind = CHAT_FRAME_NOTE;
+    records[2].payload = chat__view(bytes, len);
+    chat__recent_keep(self->server, records, 3);
+    await(self, "keep team/", 3);
+    assert_int_equal(count(self, "cut team/"), 1);
+    chat__recent_ask *ask = get_recent(self, 5, &recent);
+    assert_int_equal(recent.n_rows, 1);
+    assert_int_equal(recent.rows[0].seq, 30);
+    chat__recent_release(ask);
+}
+
+static void nobody_waits_long_for_them(void **state)
+{
+    script *self = *state;
+    chat_store_recent recent;
+    hold(self, 1);
+    uint64_t start_ms = chat__server_mono_ms();
+    for (int i = 0; i < 100; i++)
+        assert_null(get_recent(self, 5, &recent)); /* and not again at once */
+    assert_true(chat__server_mono_ms() < start_ms + 1000);
+    assert_int_equal(count(self, "recent team/"), 1);
+    assert_int_equal(figures_of(self).n_misses, 1);
+    hold(self, 0);
+}
+
+/* 2,000 at once; what is under way leaves room for others. */
+static void they_leave_room_for_others(void **state)
+{
+    static chat_store_record records[2000];
+    script *self = *state;
+    int is_online;
+    for (uint64_t i = 0; i < 2000; i++)
+        records[i] = record_of(10 + 10 * i, "x");
+    hold(self, 1);
+    chat__recent_keep(self->server, records, 2000);
+    await(self, "keep team/", 200);
+    ask_who(self, "alice");
+    hold(self, 0);
+    assert_int_equal(await_answer(self, &is_online), CHAT_OK);
+    while (figures_of(self).n_kept < 2000)
+        usleep(1000);
+    assert_int_equal(figures_of(self).n_shed, 0);
+}
+
+static void without_what_is_shared_they_are_shed(void **state)
+{
+    script *self = *state;
+    chat_store_recent recent;
+    chat_store_record record = record_of(10, "a");
+    fail_with(self, CHAT_ERR_NETWORK);
+    tell(self, CHAT_SHARED_EVENT_PROBLEM);
+    await_up(self, 0);
+    chat__recent_keep(self->server, &record, 1);
+    assert_int_equal(figures_of(self).n_shed, 1);
+    assert_null(get_recent(self, 5, &recent));
+    assert_int_equal(count(self, "keep team/") + count(self, "recent team/"), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -361,6 +487,11 @@ int main(void)
         TEST(what_failed_is_told_again),
         TEST(when_a_problem_is_over_all_is_told_anew),
         TEST(handshakes_are_counted),
+        TEST(what_is_kept_is_at_hand),
+        TEST(a_deletion_takes_what_was_before_with_it),
+        TEST(nobody_waits_long_for_them),
+        TEST(they_leave_room_for_others),
+        TEST(without_what_is_shared_they_are_shed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 /*
  * Pages of a chat's records, in either direction, over its buckets. First it is asked what the chat
  * is and what the user may read of it, then for rows, a chunk at a time: so a page needs no more
- * memory than a chunk, and most are one.
+ * memory than a chunk, and most are one. Who has the newest records at hand needs the head alone.
  */
 #include "backends/cassandra/store/events.h"
 #include "backends/cassandra/store/places.h"
@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/view.h"
+#include "views/recent.h"
 
 #include <string.h>
 
@@ -67,14 +68,28 @@ static chat_status take_ranges(page *p, const chat__cstore_call *call, uint32_t 
     return status;
 }
 
+static chat_status load_buckets(page *p)
+{
+    chat__cstore_call call;
+    chat__cstore_call_init(&call, p->reader->session);
+    uint32_t buckets = chat__cstore_ask_buckets(&call, p->query->chat);
+    chat_status status = chat__cstore_run(&call);
+    if (status == CHAT_OK)
+        status = chat__cstore_take_buckets(p->reader, &call, buckets, &p->buckets);
+    chat__cstore_call_done(&call);
+    return status;
+}
+
 /* The head is known before rows are asked for: so all up to it are found. */
-static chat_status open_page(page *p)
+static chat_status open_page(page *p, int has_recent)
 {
     chat__cstore_call call;
     uint32_t events = 0;
+    uint32_t buckets = 0;
     chat__cstore_call_init(&call, p->reader->session);
     uint32_t head = chat__cstore_ask_head(&call, p->query->chat);
-    uint32_t buckets = chat__cstore_ask_buckets(&call, p->query->chat);
+    if (!has_recent)
+        buckets = chat__cstore_ask_buckets(&call, p->query->chat);
     int has_user = is_group(p->query);
     if (has_user) {
         events = chat__cstore_ask(&call, CHAT__CSTORE_GET_EVENTS);
@@ -85,8 +100,9 @@ static chat_status open_page(page *p)
     if (status == CHAT_OK) {
         p->head = chat__cstore_take_head(&call, head);
         p->head.title = chat__view(NULL, 0); /* it goes with the call */
-        status = chat__cstore_take_buckets(p->reader, &call, buckets, &p->buckets);
     }
+    if (status == CHAT_OK && !has_recent)
+        status = chat__cstore_take_buckets(p->reader, &call, buckets, &p->buckets);
     if (status == CHAT_OK && has_user)
         status = take_ranges(p, &call, events);
     chat__cstore_call_done(&call);
@@ -274,24 +290,93 @@ static chat_status read_ranges(page *p)
     return CHAT_OK;
 }
 
-static chat_status read_all(page *p)
+/* --- rows that are at hand --- */
+
+/* The rows of the page, and one more if there is one. What was done to a message is behind it: so
+   without a note among them none was changed. CHAT_OK, CHAT_ERR_NOMEM; CHAT_EMPTY: it is not
+   there. */
+static chat_status take_recent(page *p, const chat_store_recent *recent)
+{
+    chat__recent_place places[CHAT__RECENT_MAX];
+    uint32_t picked[CHAT__RECENT_MAX + 1];
+    chat__recent of = {.places = places,
+                       .head_seq = p->head.seq,
+                       .ranges = p->ranges,
+                       .n_ranges = p->n_ranges,
+                       .after = p->query->after,
+                       .before = p->query->before,
+                       .limit = p->limit};
+    size_t n = 0;
+    int has_notes = 0;
+    for (; of.n_places < recent->n_rows && of.n_places < CHAT__RECENT_MAX; of.n_places++) {
+        const chat_store_row *row = &recent->rows[of.n_places];
+        places[of.n_places] = (chat__recent_place){row->seq, row->prev};
+        has_notes |= row->kind == CHAT_FRAME_NOTE;
+    }
+    if (p->limit >= CHAT__RECENT_MAX || chat__recent_pick(&of, picked, &n) != CHAT_OK)
+        return CHAT_EMPTY;
+    p->head.has_notes = p->head.has_notes && has_notes;
+    chat_status status = CHAT_OK;
+    for (size_t i = 0; i < n && status == CHAT_OK; i++)
+        status = chat__buf_append(&p->rows, &recent->rows[picked[i]], sizeof *recent->rows);
+    return status;
+}
+
+static chat_status give_recent(page *p)
 {
     chat_status status = CHAT_OK;
+    chat_store_row *rows = (chat_store_row *)(void *)p->rows.data;
+    size_t n = p->rows.len / sizeof *rows;
     if (p->head.has_notes)
+        status = chat__cstore_shown_load(&p->shown, rows, n);
+    for (size_t i = 0; i < n && status == CHAT_OK; i++)
+        status = emit(p, i, &rows[i]);
+    return status;
+}
+
+/* --- all of it --- */
+
+static chat_status read_shown(page *p, int is_recent)
+{
+    chat_status status = CHAT_OK;
+    int has_notes = p->head.has_notes;
+    if (has_notes)
         status = chat__cstore_shown_begin(&p->shown, p->reader, p->query->chat, p->head.seq);
+    if (status == CHAT_OK)
+        status = is_recent ? give_recent(p) : read_ranges(p);
+    if (has_notes)
+        chat__cstore_shown_end(&p->shown);
+    return status;
+}
+
+static chat_status read_all(page *p, chat_store_recent *recent)
+{
+    chat_status status = CHAT_EMPTY;
     chat__cstore_call_init(&p->call, p->reader->session);
     chat__buf_init(&p->rows, &p->reader->allocator, SIZE_MAX / 2);
+    if (recent != NULL)
+        status = take_recent(p, recent);
+    int is_recent = status == CHAT_OK;
+    if (recent != NULL)
+        recent->is_used = (uint32_t)is_recent;
+    if (status == CHAT_EMPTY)
+        status = recent != NULL ? load_buckets(p) : CHAT_OK;
     if (status == CHAT_OK)
-        status = read_ranges(p);
+        status = read_shown(p, is_recent);
     chat__buf_done(&p->rows);
     chat__cstore_call_done(&p->call);
-    if (p->head.has_notes)
-        chat__cstore_shown_end(&p->shown);
     return status;
 }
 
 chat_status chat__cstore_read(const chat__cstore_reader *reader, const chat_store_query *query,
                               chat_store_row_fn fn, void *ctx)
+{
+    return chat__cstore_read_recent(reader, query, NULL, fn, ctx);
+}
+
+chat_status chat__cstore_read_recent(const chat__cstore_reader *reader,
+                                     const chat_store_query *query, chat_store_recent *recent,
+                                     chat_store_row_fn fn, void *ctx)
 {
     chat__range whole = {0, UINT64_MAX};
     page p = {.reader = reader, .query = query, .fn = fn, .ctx = ctx};
@@ -300,14 +385,18 @@ chat_status chat__cstore_read(const chat__cstore_reader *reader, const chat_stor
     p.is_back = query->after == UINT64_MAX;
     p.limit = query->limit < CHAT_STORE_MAX_ROWS ? query->limit : CHAT_STORE_MAX_ROWS;
     p.chunk = FIRST_CHUNK;
-    chat_status status = open_page(&p);
+    if (recent != NULL)
+        recent->is_used = 0;
+    if (recent != NULL && recent->n_rows == 0)
+        recent = NULL;
+    chat_status status = open_page(&p, recent != NULL);
     int is_whole = p.ranges == NULL;
     if (is_whole) {
         p.ranges = &whole;
         p.n_ranges = 1;
     }
     if (status == CHAT_OK && p.head.seq > 0)
-        status = p.limit == 0 ? CHAT_MORE : read_all(&p);
+        status = p.limit == 0 ? CHAT_MORE : read_all(&p, recent);
     if (!is_whole)
         chat__alloc_free(&reader->allocator, p.ranges);
     chat__alloc_free(&reader->allocator, p.buckets.items);

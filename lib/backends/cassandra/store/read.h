@@ -38,6 +38,9 @@ chat_status chat__cstore_load_marks(const chat__cstore_reader *reader, chat_view
                                     void *ctx);
 chat_status chat__cstore_read(const chat__cstore_reader *reader, const chat_store_query *query,
                               chat_store_row_fn fn, void *ctx);
+chat_status chat__cstore_read_recent(const chat__cstore_reader *reader,
+                                     const chat_store_query *query, chat_store_recent *recent,
+                                     chat_store_row_fn fn, void *ctx);
 chat_status chat__cstore_read_reactions(const chat__cstore_reader *reader, chat_view chat,
                                         chat_view user, uint64_t id, chat_store_row_fn fn,
                                         void *ctx);

@@ -132,6 +132,13 @@ static chat_status read_page(void *ctx, const chat_store_query *query, chat_stor
     return chat__cstore_read(&store->reader, query, fn, fn_ctx);
 }
 
+static chat_status read_recent(void *ctx, const chat_store_query *query, chat_store_recent *recent,
+                               chat_store_row_fn fn, void *fn_ctx)
+{
+    const chat_cassandra_store *store = ctx;
+    return chat__cstore_read_recent(&store->reader, query, recent, fn, fn_ctx);
+}
+
 static chat_status read_reactions(void *ctx, chat_view chat, chat_view user, uint64_t id,
                                   chat_store_row_fn fn, void *fn_ctx)
 {
@@ -154,7 +161,8 @@ static const chat_store TABLE = {.struct_size = sizeof(chat_store),
                                  .has_blocked = has_blocked,
                                  .load_marks = load_marks,
                                  .read = read_page,
-                                 .read_reactions = read_reactions};
+                                 .read_reactions = read_reactions,
+                                 .read_recent = read_recent};
 
 const chat_store *chat_cassandra_store_table(const chat_cassandra_store *store)
 {
