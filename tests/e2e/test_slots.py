@@ -196,12 +196,13 @@ def test_a_member_that_died_loses_who_called_the_other(cluster):
 
 def test_who_lives_on_a_dead_member_is_asked_for_and_watched(cluster):
     """An answer at once, Redis's if there is one; the watch goes to whoever runs the slot next."""
-    code = None if shared.has_redis() else "timeout"
+    code_of = {"presence.get": None if shared.has_redis() else "timeout",
+               "presence.watch": "timeout"}
     here, away = user_at(0, "here"), user_at(1, "away")
     with cluster.connect(0, here) as client:
         cluster.members[1].kill()
         cluster.members[0].run.wait_line("member 1 is lost")
-        for kind in ("presence.get", "presence.watch"):
+        for kind, code in code_of.items():
             rows, answer = client.request(kind, users=[here, away])
             assert answer["t"] == "result" and answer["count"] == 2
             assert {row["user"]: (row["online"], row.get("code")) for row in rows} == {
