@@ -109,7 +109,8 @@ static size_t apply(tale *t, chat_store_record *record)
     }
     uint8_t *payload = malloc(record->payload.len + 1);
     assert_non_null(payload);
-    memcpy(payload, record->payload.data, record->payload.len);
+    if (record->payload.len > 0)
+        memcpy(payload, record->payload.data, record->payload.len);
     t->rows[n] = (chat_store_row){.seq = record->seq,
                                   .prev = prev,
                                   .id = record->id,
