@@ -129,24 +129,6 @@ static rd_kafka_t *make(chat_kafka *kafka, rd_kafka_type_t type)
     return made;
 }
 
-rd_kafka_t *chat__kafka_make_asker(const chat_kafka *kafka, const char *brokers)
-{
-    char why[256];
-    rd_kafka_t *made = NULL;
-    rd_kafka_conf_t *conf = rd_kafka_conf_dup(kafka->conf);
-    if (conf == NULL)
-        return NULL;
-    rd_kafka_conf_set_log_cb(conf, NULL);
-    (void)rd_kafka_conf_set(conf, "log.queue", "false", NULL, 0);
-    (void)rd_kafka_conf_set(conf, "statistics.interval.ms", "0", NULL, 0);
-    if (brokers == NULL ||
-        rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof why) == RD_KAFKA_CONF_OK)
-        made = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (made == NULL)
-        rd_kafka_conf_destroy(conf);
-    return made;
-}
-
 static const uint64_t ONE = 1; /* what an eventfd takes */
 
 static chat_status make_producer(chat_kafka *kafka)
