@@ -117,7 +117,7 @@ struct chat__appender {
     /* the log thread's */
     chat__flights *of_shards; /* on their way, in order */
     chat__part *parts;
-    int has_left; /* a slot, and the log was not told */
+    int must_assign; /* what is read has changed, and the log was not told */
     int is_paused;
     _Atomic uint64_t n_appended, n_read, n_applied, n_retries, waiting_bytes;
 };

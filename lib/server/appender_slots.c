@@ -18,6 +18,7 @@ static void open_slot(chat__appender *appender, uint32_t slot)
     to->is_here = 1;
     to->is_told = 0;
     to->n_opening = 0;
+    appender->must_assign = 1;
     for (uint32_t i = slot; i < appender->log.n_partitions; i += appender->server->n_shards) {
         appender->parts[i] =
             (chat__part){.state = CHAT__PART_OPENING, .term = appender->parts[i].term};
@@ -43,13 +44,11 @@ static void close_slot(chat__appender *appender, uint32_t slot)
         uv_mutex_unlock(&appender->mutex);
     }
     to->is_here = to->is_told = 0;
-    appender->has_left = 1;
+    appender->must_assign = 1;
 }
 
-/* Whether anything is to be read now that was not, or the other way. */
-static int follow_wishes(chat__appender *appender)
+static void follow_wishes(chat__appender *appender)
 {
-    int has_changed = 0;
     for (uint32_t i = 0; i < appender->server->n_shards; i++) {
         chat__appender_slot *slot = &appender->slots[i];
         uv_mutex_lock(&appender->mutex);
@@ -57,23 +56,20 @@ static int follow_wishes(chat__appender *appender)
         uint32_t n_closes = slot->n_closes;
         uv_mutex_unlock(&appender->mutex);
         int is_left = slot->n_closed != n_closes;
-        if (is_left && slot->is_here) {
+        if (is_left && slot->is_here)
             close_slot(appender, i);
-            has_changed = 1;
-        } else if (is_wanted && !slot->is_here) {
+        else if (is_wanted && !slot->is_here)
             open_slot(appender, i);
-            has_changed = 1;
-        }
         for (; slot->n_closed != n_closes; slot->n_closed++)
             appender->hooks.closed(appender->hooks.ctx, i);
     }
-    return has_changed;
 }
 
 static void assign(chat__appender *appender)
 {
     const chat_allocator *allocator = &appender->server->allocator;
     uint32_t n_partitions = appender->log.n_partitions;
+    appender->must_assign = 0;
     uint32_t *list = chat__alloc_zero(allocator, n_partitions * sizeof *list);
     size_t n = 0;
     for (uint32_t i = 0; list != NULL && i < n_partitions; i++)
@@ -92,11 +88,11 @@ static void assign(chat__appender *appender)
    from only when it was not read before. */
 void chat__appender_assign(chat__appender *appender)
 {
-    if (appender->has_left)
+    if (appender->must_assign)
         assign(appender);
-    if (follow_wishes(appender))
+    follow_wishes(appender);
+    if (appender->must_assign)
         assign(appender);
-    appender->has_left = 0;
 }
 
 /* A fence that is there twice counts once, so it is tried again where another record is not. */
