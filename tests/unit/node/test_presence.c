@@ -399,6 +399,17 @@ static void find(int i)
     run();
 }
 
+/* Whose node is back: first how he is, then what becomes of him. */
+static void expect_news_of_bob(void)
+{
+    w.written[0][0] = 0;
+    find(1);
+    assert_string_equal(w.written[0], ONLINE("bob"));
+    w.written[0][0] = 0;
+    leave(1);
+    assert_non_null(strstr(w.written[0], "\"user\":\"bob\",\"online\":false"));
+}
+
 static void a_watch_of_who_is_not_reached_begins_when_he_is(void **state)
 {
     (void)state;
@@ -409,12 +420,7 @@ static void a_watch_of_who_is_not_reached_begins_when_he_is(void **state)
     assert_non_null(strstr(w.written[0], UNKNOWN_BOB));
     assert_non_null(strstr(w.written[0], "\"user\":\"alice\",\"online\":true"));
     assert_non_null(strstr(w.written[0], "{\"t\":\"result\",\"r\":2,\"count\":2}"));
-    w.written[0][0] = 0;
-    find(1);
-    assert_string_equal(w.written[0], ONLINE("bob"));
-    w.written[0][0] = 0;
-    leave(1);
-    assert_non_null(strstr(w.written[0], "\"user\":\"bob\",\"online\":false"));
+    expect_news_of_bob();
 }
 
 /* Which is what a slot does that another member runs from then on: nobody is there yet. */
@@ -463,12 +469,7 @@ static void presence_bound_of_a_node_that_is_lost(void **state)
     lose(1);
     assert_non_null(strstr(w.written[0], UNKNOWN_BOB));
     /* It lives, and is as it was, but for who watches. */
-    w.written[0][0] = 0;
-    find(1);
-    assert_string_equal(w.written[0], ONLINE("bob"));
-    w.written[0][0] = 0;
-    leave(1);
-    assert_non_null(strstr(w.written[0], "\"user\":\"bob\",\"online\":false"));
+    expect_news_of_bob();
 }
 
 int main(void)

@@ -9,12 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { SMALL_DIR_BYTES = 64 };
 
 typedef struct small {
     char dir[SMALL_DIR_BYTES];
     char data[SMALL_DIR_BYTES + 8];
+    char secret[SMALL_DIR_BYTES + 8]; /* see small_secret() */
 } small;
 
 static inline chat_status small_let_nobody_in(void *ctx, const chat_server_login *login,
@@ -34,6 +36,17 @@ static inline int small_make(small *self)
         return -1;
     snprintf(self->data, sizeof self->data, "%s/data", self->dir);
     return 0;
+}
+
+/* A file for link-secret-file. 0, or -1: it could not be written. */
+static inline int small_secret(small *self)
+{
+    snprintf(self->secret, sizeof self->secret, "%s/secret", self->dir);
+    FILE *secret = fopen(self->secret, "w");
+    if (secret == NULL)
+        return -1;
+    int is_written = fputs("a secret that is long enough for a test", secret) >= 0;
+    return fclose(secret) == 0 && is_written && chmod(self->secret, 0600) == 0 ? 0 : -1;
 }
 
 /* One shard; borrows the directory's name. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A server takes over a log that others have written, with as many partitions or with fewer: the
    log is a script that has fences, and no records. */
+#include "small.h"
 #include "unit.h"
 
 #include "server/appender.h"
@@ -54,7 +55,7 @@ static const row ROWS[] = {
 
 typedef struct script {
     const row *row;
-    char dir[64], data[96], secret[96];
+    small place;
     char said[4096];
     pthread_mutex_t mutex;
     int fd;
@@ -187,14 +188,6 @@ static void listen_to(void *ctx, chat_log_level level, const char *line)
     pthread_mutex_unlock(&self->mutex);
 }
 
-static chat_status let_in(void *ctx, const chat_server_login *login, chat_server_identity *out)
-{
-    (void)ctx;
-    (void)login;
-    (void)out;
-    return CHAT_ERR_AUTH;
-}
-
 static int set_up(void **state)
 {
     script *self = calloc(1, sizeof *self);
@@ -206,17 +199,10 @@ static int set_up(void **state)
     *state = self;
     pthread_mutex_init(&self->mutex, NULL);
     self->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    strcpy(self->dir, "/tmp/chat-unit-XXXXXX");
-    if (self->fd < 0 || mkdtemp(self->dir) == NULL)
-        return -1;
-    snprintf(self->data, sizeof self->data, "%s/data", self->dir);
-    snprintf(self->secret, sizeof self->secret, "%s/secret", self->dir);
-    FILE *secret = fopen(self->secret, "w");
-    if (secret == NULL || fputs("a secret that is long enough for a test", secret) < 0 ||
-        fclose(secret) != 0 || chmod(self->secret, 0600) != 0)
+    if (self->fd < 0 || small_make(&self->place) != 0 || small_secret(&self->place) != 0)
         return -1;
     chat__store_options_init(&store);
-    store.dir = self->data;
+    store.dir = self->place.data;
     store.n_partitions = self->row->partitions;
     return chat__store_open(&store, &report, &self->store) == CHAT_OK &&
                    chat__store_table_new(self->store, 0, &self->table) == CHAT_OK
@@ -227,31 +213,27 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     script *self = *state;
-    char command[128];
     chat__store_table_free(self->table);
     chat__store_close(self->store);
-    snprintf(command, sizeof command, "rm -r %s", self->dir);
+    small_remove(&self->place);
     pthread_mutex_destroy(&self->mutex);
     close(self->fd);
     free(self);
-    return system(command);
+    return 0;
 }
 
 static void set_options(script *self, chat_server_options *to)
 {
-    chat_server_options_init(to);
-    to->data = self->data;
-    to->listen = "127.0.0.1:0";
+    small_options(&self->place, to);
     to->shards = 3;
     to->partitions = self->row->partitions;
     to->log = (chat_log_sink){self, listen_to};
-    to->hooks.authenticate = let_in;
     to->slots = self->row->slots;
     if (to->slots == 0)
         return;
     to->link_listen = "127.0.0.1:0";
     to->link_peers = "1@127.0.0.1:1";
-    to->link_secret_file = self->secret;
+    to->link_secret_file = self->place.secret;
 }
 
 /* What stands in the log behind it: terms that are higher, and say how many partitions there are.

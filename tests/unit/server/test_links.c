@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define HELD_UP_US (200u * 1000u) /* longer than any of the first pauses */
@@ -17,7 +16,7 @@
 
 typedef struct fixture {
     small place;
-    char secret[SMALL_DIR_BYTES + 8], peers[64];
+    char peers[64];
     chat_server_options options;
     chat__links *links;
     int fd; /* the other member's port: bound, nobody listens */
@@ -59,20 +58,10 @@ static int take_port(fixture *self)
     return 0;
 }
 
-static int write_secret(fixture *self)
-{
-    snprintf(self->secret, sizeof self->secret, "%s/secret", self->place.dir);
-    FILE *secret = fopen(self->secret, "w");
-    if (secret == NULL)
-        return -1;
-    int is_written = fputs("a secret that is long enough for a test", secret) >= 0;
-    return fclose(secret) == 0 && is_written && chmod(self->secret, 0600) == 0 ? 0 : -1;
-}
-
 static int set_up(void **state)
 {
     fixture *self = calloc(1, sizeof *self);
-    if (self == NULL || small_make(&self->place) != 0 || write_secret(self) != 0 ||
+    if (self == NULL || small_make(&self->place) != 0 || small_secret(&self->place) != 0 ||
         take_port(self) != 0)
         return -1;
     *state = self;
@@ -80,7 +69,7 @@ static int set_up(void **state)
     self->options.log = (chat_log_sink){self, on_line};
     self->options.link_listen = "127.0.0.1:0";
     self->options.link_peers = self->peers;
-    self->options.link_secret_file = self->secret;
+    self->options.link_secret_file = self->place.secret;
     const chat__links_hooks hooks = {self, on_records, on_member, on_member};
     return chat__links_new(&self->options, "as all", &hooks, &self->links) == CHAT_OK ? 0 : -1;
 }

@@ -10,7 +10,6 @@
 
 typedef struct fixture {
     small place;
-    char secret[SMALL_DIR_BYTES + 8];
     chat_server *server;
     chat__shard *shard;
 } fixture;
@@ -31,21 +30,11 @@ static void on_close(chat_server *server, uint32_t slot)
     n_closed++;
 }
 
-static int write_secret(fixture *self)
-{
-    snprintf(self->secret, sizeof self->secret, "%s/secret", self->place.dir);
-    FILE *secret = fopen(self->secret, "w");
-    if (secret == NULL)
-        return -1;
-    int is_written = fputs("a secret that is long enough for a test", secret) >= 0;
-    return fclose(secret) == 0 && is_written && chmod(self->secret, 0600) == 0 ? 0 : -1;
-}
-
 static int set_up(void **state)
 {
     fixture *self = calloc(1, sizeof *self);
     chat_server_options options;
-    if (self == NULL || small_make(&self->place) != 0 || write_secret(self) != 0)
+    if (self == NULL || small_make(&self->place) != 0 || small_secret(&self->place) != 0)
         return -1;
     *state = self;
     small_options(&self->place, &options);
@@ -53,7 +42,7 @@ static int set_up(void **state)
     options.link_listen = "127.0.0.1:0";
     options.link_peers = "1@127.0.0.1:1";
     options.link_member = 0;
-    options.link_secret_file = self->secret;
+    options.link_secret_file = self->place.secret;
     if (chat_server_new(&options, &self->server) != CHAT_OK)
         return -1;
     self->shard = &self->server->shards[0];
