@@ -23,6 +23,7 @@ import uuid
 
 SETTINGS = "LIBCHAT_TEST_SHARED"
 PARTITIONS = 16
+SLOTS_OF_A_MEMBER = 2
 KEPT = 3  # keyspaces in use and being emptied, before a test waits for one; or those named
 _taken = {}
 _emptying = []
@@ -164,7 +165,7 @@ def links_of(server, count):
     secret.chmod(0o600)
     ports = free_ports(count)
     peers = ",".join(f"{i}@127.0.0.1:{port}" for i, port in enumerate(ports))
-    return [["--slots", str(2 * count), "--link-member", str(i), "--link-listen",
+    return [["--slots", str(SLOTS_OF_A_MEMBER * count), "--link-member", str(i), "--link-listen",
              f"127.0.0.1:{port}", "--link-peers", peers, "--link-secret-file", str(secret)]
             for i, port in enumerate(ports)]
 
@@ -186,14 +187,21 @@ def is_ready(server):
     if "etcd" not in settings() or is_member(server):
         return True
     return all("node numbers are held" in each for each in outputs) and \
-        (not n_others or all_slots_run(server))
+        (not n_others or are_slots_spread(server))
 
 
-def all_slots_run(server):
+def slots_of(run):
+    """Slots that run in a process, by its log."""
     slots = set()
-    for run in server.processes:
-        slots |= set(re.findall(r"slot (\d+) runs here$", run.output, re.M))
-    return len(slots) == 2 * (1 + len(server.others))
+    for number, is_over in re.findall(r"slot (\d+) runs here( no more)?$", run.output, re.M):
+        (slots.discard if is_over else slots.add)(int(number))
+    return slots
+
+
+def are_slots_spread(server):
+    """Whoever came first ran them all, and gives up what is of the others: its users are not at
+    home anywhere for that moment."""
+    return all(len(slots_of(run)) == SLOTS_OF_A_MEMBER for run in server.processes)
 
 
 def place_of(server):

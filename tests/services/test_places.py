@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Slots of several chatd whose places etcd gives: they spread, and move when members come and go."""
 
-import re
 import secrets
 import signal
 import sys
@@ -16,6 +15,7 @@ from conftest import ROOT
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from client import Client  # noqa: E402
 from harness import Server  # noqa: E402
+import shared  # noqa: E402
 from test_links import Wire  # noqa: E402
 
 TTL_MS = 2000
@@ -50,15 +50,7 @@ class Cluster:
             server.run.wait_line(r"takes links on port (\d+)").group(1))
 
     def held(self, member):
-        """Slots that run there, by its log."""
-        slots = set()
-        for line in list(self.servers[member].run.lines):
-            found = re.search(r"slot (\d+) runs here( no more)?", line)
-            if found and found.group(2):
-                slots.discard(int(found.group(1)))
-            elif found:
-                slots.add(int(found.group(1)))
-        return slots
+        return shared.slots_of(self.servers[member].run)
 
     def expect(self, *counts, timeout=15):
         """So many slots on the members, whoever has most; None: it does not run."""
