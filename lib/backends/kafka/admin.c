@@ -8,6 +8,7 @@
 #include <time.h>
 
 #define TRY_MS             500
+#define BROKER_MS          2000 /* for one broker to say whether he knows the topic */
 #define DEFAULT_PARTITIONS 1000u
 
 typedef struct check {
@@ -234,6 +235,40 @@ static chat_status check_partitions(check *c, const rd_kafka_metadata_topic_t *t
     return CHAT_OK;
 }
 
+/* Who does not answer is no hindrance: nobody asks him either. */
+static int knows_topic(const check *c, const rd_kafka_metadata_broker_t *broker)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    char address[320];
+    int is_known = 1, is_ipv6 = strchr(broker->host, ':') != NULL;
+    snprintf(address, sizeof address, is_ipv6 ? "[%.255s]:%d" : "%.255s:%d", broker->host,
+             broker->port);
+    rd_kafka_t *rk = chat__kafka_make_asker(c->kafka, address);
+    if (rk == NULL)
+        return 1;
+    if (rd_kafka_metadata(rk, 1, NULL, &metadata, BROKER_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        const rd_kafka_metadata_topic_t *topic = find_topic(c, metadata);
+        is_known = topic != NULL && (uint32_t)topic->partition_cnt >= c->kafka->table.n_partitions;
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_destroy(rk);
+    return is_known;
+}
+
+/*
+ * Brokers hear of a new topic one after another, and a client that asks one who has not takes the
+ * topic for gone, with all that it was to write. CHAT_OK; CHAT_MORE: some do not know it yet.
+ */
+static chat_status check_brokers(const check *c, const struct rd_kafka_metadata *metadata)
+{
+    if (!c->kafka->options.create_topic || metadata->broker_cnt < 2)
+        return CHAT_OK;
+    for (int i = 0; i < metadata->broker_cnt; i++)
+        if (!knows_topic(c, &metadata->brokers[i]))
+            return CHAT_MORE;
+    return CHAT_OK;
+}
+
 static chat_status described(check *c, rd_kafka_event_t *event)
 {
     size_t n = 0, n_entries = 0;
@@ -300,6 +335,8 @@ static chat_status look(check *c)
     status = topic == NULL ? missing(c) : check_partitions(c, topic);
     if (status == CHAT_OK)
         c->kafka->table.n_partitions = (uint32_t)topic->partition_cnt;
+    if (status == CHAT_OK)
+        status = check_brokers(c, metadata);
     rd_kafka_metadata_destroy(metadata);
     return status;
 }
@@ -313,8 +350,8 @@ static chat_status too_late(check *c, chat_status last)
                                "the brokers that are down, or lower `min_in_sync`",
                                options->topic, options->min_in_sync);
     return chat__kafka_say(c->kafka, CHAT_ERR_TIMEOUT,
-                           "topic %s at %s has partitions without a leader: start the brokers that "
-                           "are down, and see their logs",
+                           "topic %s at %s has partitions without a leader, or brokers that do not "
+                           "know it: start the brokers that are down, and see their logs",
                            options->topic, options->brokers);
 }
 

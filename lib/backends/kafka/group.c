@@ -63,14 +63,38 @@ static void unassign(chat_kafka *kafka, const rd_kafka_topic_partition_list_t *l
 
 void chat__kafka_ask_positions(chat_kafka *kafka)
 {
+    rd_kafka_t *asker = kafka->asker != NULL ? kafka->asker : kafka->consumer;
     rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(kafka->consumer, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+        rd_kafka_AdminOptions_new(asker, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+    kafka->must_ask = 0;
     rd_kafka_ListConsumerGroupOffsets_t *question =
         rd_kafka_ListConsumerGroupOffsets_new(kafka->options.group, kafka->arriving);
     (void)rd_kafka_AdminOptions_set_request_timeout(options, ASK_TIMEOUT_MS, NULL, 0);
-    rd_kafka_ListConsumerGroupOffsets(kafka->consumer, &question, 1, options, kafka->results);
+    rd_kafka_ListConsumerGroupOffsets(asker, &question, 1, options, kafka->results);
     rd_kafka_ListConsumerGroupOffsets_destroy(question);
     rd_kafka_AdminOptions_destroy(options);
+}
+
+/*
+ * librdkafka keeps the coordinator that it has found for such questions as long as it asks them,
+ * whatever that one answers: only a new client finds who it is now.
+ */
+static void ask_again(chat_kafka *kafka)
+{
+    if (kafka->is_misled) {
+        if (kafka->asker != NULL)
+            rd_kafka_destroy(kafka->asker);
+        kafka->asker = chat__kafka_make_asker(kafka, NULL);
+    }
+    kafka->is_misled = 0;
+    chat__kafka_ask_positions(kafka);
+}
+
+static int is_misled(rd_kafka_event_t *event, const rd_kafka_group_result_t *group)
+{
+    const rd_kafka_error_t *error = group != NULL ? rd_kafka_group_result_error(group) : NULL;
+    return rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+           (error != NULL && rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
 }
 
 /* What is known at a position; nothing and a line when somebody else has set it. */
@@ -161,7 +185,8 @@ static void take_positions(chat_kafka *kafka, rd_kafka_event_t *event)
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_error(kafka, "positions could not be read, trying again",
                   rd_kafka_event_error_string(event));
-    chat__kafka_ask_positions(kafka);
+    kafka->is_misled = is_misled(event, n_groups == 1 ? groups[0] : NULL);
+    kafka->must_ask = 1; /* when this event has gone, with the client that it is of */
 }
 
 /* --- commits --- */
@@ -213,6 +238,8 @@ int chat__kafka_take_result(chat_kafka *kafka)
         break;
     }
     rd_kafka_event_destroy(event);
+    if (kafka->must_ask && kafka->arriving != NULL && !kafka->is_closing)
+        ask_again(kafka);
     return 1;
 }
 

@@ -76,6 +76,9 @@ struct chat_kafka {
     rd_kafka_message_t *lent;                  /* the caller has its record */
     rd_kafka_message_t *held;                  /* comes when the notes before it are given out */
     rd_kafka_topic_partition_list_t *arriving; /* ours when their positions are known */
+    rd_kafka_t *asker;                         /* asks for them instead of the consumer */
+    int must_ask;                              /* again */
+    int is_misled;                             /* whoever asked does not know the coordinator */
     rd_kafka_topic_partition_list_t *leaving;  /* revoked; go when the caller knows */
     int is_gap_told;                           /* of `held` */
     int is_committing;
@@ -92,6 +95,9 @@ struct chat_kafka {
 chat_status chat__kafka_settings(chat_kafka *kafka, const chat_kafka_options *options);
 /* Make the producer and the consumer. CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM. */
 chat_status chat__kafka_make(chat_kafka *kafka);
+/* A client for questions beside these, that knows `brokers` first (NULL: as they do) and says
+   nothing of its own. NULL: none. */
+rd_kafka_t *chat__kafka_make_asker(const chat_kafka *kafka, const char *brokers);
 
 /* advice.c */
 chat_status chat__kafka_status(rd_kafka_resp_err_t err);

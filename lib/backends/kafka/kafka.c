@@ -240,6 +240,9 @@ static void destroy_consumer(chat_kafka *kafka)
     if (kafka->is_open)
         chat__kafka_send_commits(kafka, 1);
     (void)rd_kafka_consumer_close(kafka->consumer);
+    if (kafka->asker != NULL)
+        rd_kafka_destroy(kafka->asker);
+    kafka->asker = NULL;
     if (kafka->results != NULL)
         rd_kafka_queue_destroy(kafka->results);
     if (kafka->records != NULL)

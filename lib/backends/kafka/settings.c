@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Nobody who names his partitions has a session: this is how long librdkafka lets a commit, and the
+   end of the client, wait for a coordinator that is not reached. */
+#define ASSIGNED_SESSION_MS "3000"
+
 typedef struct setting {
     const char *name;
     const char *value;
@@ -118,6 +122,8 @@ static rd_kafka_t *make(chat_kafka *kafka, rd_kafka_type_t type)
         rd_kafka_conf_set_error_cb(conf, chat__kafka_on_error);
         rd_kafka_conf_set_stats_cb(conf, chat__kafka_on_stats);
         (void)rd_kafka_conf_set(conf, "group.id", kafka->options.group, NULL, 0);
+        if (kafka->options.is_assigned)
+            (void)rd_kafka_conf_set(conf, "session.timeout.ms", ASSIGNED_SESSION_MS, NULL, 0);
     }
     rd_kafka_t *made = rd_kafka_new(type, conf, why, sizeof why);
     if (made == NULL) {
@@ -126,6 +132,31 @@ static rd_kafka_t *make(chat_kafka *kafka, rd_kafka_type_t type)
                               "Kafka at %s: %s: correct the kafka. option that it names",
                               kafka->options.brokers, why);
     }
+    return made;
+}
+
+/*
+ * One of the consumer's group where there is one, though it joins none: librdkafka 2.0 looks for
+ * its group when whoever is asked for positions is not the coordinator, whether the client has one
+ * or not.
+ */
+rd_kafka_t *chat__kafka_make_asker(const chat_kafka *kafka, const char *brokers)
+{
+    char why[256];
+    rd_kafka_t *made = NULL;
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(kafka->conf);
+    if (conf == NULL)
+        return NULL;
+    rd_kafka_conf_set_log_cb(conf, NULL);
+    (void)rd_kafka_conf_set(conf, "log.queue", "false", NULL, 0);
+    (void)rd_kafka_conf_set(conf, "statistics.interval.ms", "0", NULL, 0);
+    if (kafka->options.group != NULL)
+        (void)rd_kafka_conf_set(conf, "group.id", kafka->options.group, NULL, 0);
+    if (brokers == NULL ||
+        rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof why) == RD_KAFKA_CONF_OK)
+        made = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    if (made == NULL)
+        rd_kafka_conf_destroy(conf);
     return made;
 }
 

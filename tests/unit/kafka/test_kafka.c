@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-#define TOPIC "messages"
+#define TOPIC        "messages"
+#define OFFSET_FETCH 9 /* of Kafka's protocol */
 
 static struct {
     rd_kafka_t *host;
@@ -292,6 +293,73 @@ static void figures_come_from_the_statistics(void **state)
     chat_kafka_free(kafka);
 }
 
+/* From now on the mock's broker 1 is not the coordinator; by itself it does not say so. */
+static void move_coordinator(rd_kafka_mock_cluster_t *cluster)
+{
+    assert_int_equal(0, rd_kafka_mock_coordinator_set(cluster, "group", "g", 2));
+    for (int i = 0; i < 2 * RIG_WAIT_MS; i++)
+        assert_int_equal(0, rd_kafka_mock_broker_push_request_error_rtts(
+                                cluster, 1, OFFSET_FETCH, 1, RD_KAFKA_RESP_ERR_NOT_COORDINATOR, 1));
+}
+
+/* The next who is asked knows nothing of it either. */
+static void confuse(rd_kafka_mock_cluster_t *cluster)
+{
+    const rd_kafka_resp_err_t errors[] = {RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+                                          RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        assert_int_equal(0, rd_kafka_mock_broker_push_request_error_rtts(cluster, 2, OFFSET_FETCH,
+                                                                         1, errors[i], 1));
+}
+
+/* As after a rolling restart of the brokers: positions are asked for when a slot moves. */
+static void a_coordinator_that_has_moved_is_found_again(void **state)
+{
+    const uint32_t partitions[] = {0, 1};
+    chat_log_event event;
+    (void)state;
+    rd_kafka_mock_cluster_t *two = rd_kafka_mock_cluster_new(mock.host, 2);
+    assert_non_null(two);
+    assert_int_equal(0, rd_kafka_mock_topic_create(two, TOPIC, 4, 1));
+    assert_int_equal(0, rd_kafka_mock_coordinator_set(two, "group", "g", 1));
+    chat_kafka_options options = rig_options(rd_kafka_mock_cluster_bootstraps(two), TOPIC, "g");
+    options.is_assigned = 1;
+    chat_kafka *kafka = rig_open(&options);
+    const chat_log *log = chat_kafka_table(kafka);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(CHAT_OK, log->assign(log->ctx, partitions, i + 1));
+        rig_until(log, CHAT_LOG_EVENT_ASSIGNED, &event);
+        assert_int_equal(i, event.partition);
+        if (i == 0) {
+            move_coordinator(two);
+            confuse(two);
+        }
+    }
+    chat_kafka_free(kafka);
+    rd_kafka_mock_cluster_destroy(two);
+}
+
+/* It has a position to commit and nobody to tell it to. */
+static void an_end_without_brokers_comes_soon(void **state)
+{
+    const uint32_t partitions[] = {0, 1, 2, 3};
+    chat_log_event event;
+    (void)state;
+    chat_kafka_options options = rig_options(mock.brokers, TOPIC, "g");
+    options.is_assigned = 1;
+    chat_kafka *kafka = rig_open(&options);
+    const chat_log *log = chat_kafka_table(kafka);
+    assert_int_equal(CHAT_OK, log->assign(log->ctx, partitions, 4));
+    rig_until(log, CHAT_LOG_EVENT_ASSIGNED, &event);
+    assert_int_equal(CHAT_OK, rig_append(log, "chat", 1));
+    rig_until(log, CHAT_LOG_EVENT_RECORD, &event);
+    assert_int_equal(0, rd_kafka_mock_broker_set_down(mock.cluster, 1));
+    assert_int_equal(CHAT_OK, log->commit(log->ctx, event.partition, event.offset, event.seq));
+    uint64_t from_ms = rig_now_ms();
+    chat_kafka_free(kafka);
+    assert_true(rig_now_ms() - from_ms < 10000);
+}
+
 #define ON_MOCK(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -307,6 +375,8 @@ int main(void)
         ON_MOCK(no_answer_in_time_is_told),
         ON_MOCK(what_is_none_of_ours_is_stepped_over),
         ON_MOCK(figures_come_from_the_statistics),
+        ON_MOCK(a_coordinator_that_has_moved_is_found_again),
+        ON_MOCK(an_end_without_brokers_comes_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
