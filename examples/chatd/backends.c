@@ -61,8 +61,10 @@ static int is_missing(const char *option, const char *path)
     return 1;
 }
 
-/* The first line of the file. */
-static int read_password(const char *option, const char *path, char out[PASSWORD_BYTES])
+/* The first line of the file. `cure`: it goes over the network in clear, and this helps; or NULL.
+ */
+static int read_password(const char *option, const char *path, const char *cure,
+                         char out[PASSWORD_BYTES])
 {
     char line[LINE_BYTES];
     if (path == NULL)
@@ -73,6 +75,11 @@ static int read_password(const char *option, const char *path, char out[PASSWORD
     if (fgets(out, PASSWORD_BYTES, file) != NULL)
         out[strcspn(out, "\r\n")] = '\0';
     (void)fclose(file);
+    if (out[0] != '\0' && cure != NULL) {
+        snprintf(line, sizeof line, "%s: whoever listens to the network reads it: %s", option,
+                 cure);
+        chatd_say(CHAT_LOG_WARN, line);
+    }
     if (out[0] != '\0')
         return EXIT_GOOD;
     snprintf(line, sizeof line, "%s: there is no password in the first line of %.500s", option,
@@ -103,16 +110,15 @@ static int read_etcd_files(const chat_server_options *options, char password[PAS
                 options->etcd_key_file) ||
         is_half("etcd-user", options->etcd_user, "etcd-password-file", options->etcd_password_file))
         return EXIT_USAGE;
-    return read_password("etcd-password-file", options->etcd_password_file, password);
+    int is_clear = options->etcd != NULL && strstr(options->etcd, "http://") != NULL;
+    return read_password("etcd-password-file", options->etcd_password_file,
+                         is_clear ? "let etcd have https:// addresses" : NULL, password);
 }
 
 #ifdef CHATD_HAS_ETCD
-static int open_etcd(chat_server_options *options, chatd_backends *to)
+static int open_etcd(chat_server_options *options, const char *password, chatd_backends *to)
 {
     chat_etcd_options etcd;
-    char password[PASSWORD_BYTES] = "";
-    if (read_etcd_files(options, password) != EXIT_GOOD)
-        return EXIT_USAGE;
     chat_etcd_options_init(&etcd);
     etcd.endpoints = options->etcd;
     etcd.prefix = options->etcd_prefix;
@@ -173,7 +179,8 @@ static int open_redis(const chat_server_options *options, struct chat_redis **ou
     redis.presence_ttl_s = (uint32_t)options->redis_presence_ttl_s;
     int code = choose_mode(options->redis_mode, &redis.mode);
     if (code == EXIT_GOOD)
-        code = read_password("redis-password-file", options->redis_password_file, password);
+        code = read_password("redis-password-file", options->redis_password_file,
+                             options->redis_tls ? NULL : "set redis-tls", password);
     if (code == EXIT_GOOD && is_missing("redis-ca-file", options->redis_ca_file))
         code = EXIT_USAGE;
     if (code != EXIT_GOOD)
@@ -246,7 +253,7 @@ static int read_files(const chat_server_options *options, chatd_backends *to)
     int code = read_properties(options->kafka_config, to);
     if (code == EXIT_GOOD)
         code = read_password("cassandra-password-file", options->cassandra_password_file,
-                             to->password);
+                             options->cassandra_tls ? NULL : "set cassandra-tls", to->password);
     if (code == EXIT_GOOD && (is_missing("cassandra-ca-file", options->cassandra_ca_file) ||
                               is_half("cassandra-user", options->cassandra_user,
                                       "cassandra-password-file", options->cassandra_password_file)))
@@ -422,16 +429,17 @@ int chatd_migrate(const chat_server_options *options)
 }
 #endif
 
-int chatd_backends_open(chat_server_options *options, chatd_backends **out)
+int chatd_backends_open(chat_server_options *options, int is_check, chatd_backends **out)
 {
-    int code = EXIT_GOOD;
+    char password[PASSWORD_BYTES] = "";
     chatd_backends *to = calloc(1, sizeof *to);
     *out = to;
     if (to == NULL)
         return EXIT_FAILED;
+    int code = read_etcd_files(options, password);
 #ifdef CHATD_HAS_ETCD
-    if (options->etcd != NULL)
-        code = open_etcd(options, to);
+    if (code == EXIT_GOOD && options->etcd != NULL)
+        code = open_etcd(options, password, to);
 #endif
 #ifdef CHATD_HAS_REDIS
     if (code == EXIT_GOOD && options->redis != NULL)
@@ -440,32 +448,15 @@ int chatd_backends_open(chat_server_options *options, chatd_backends **out)
         options->shared = chat_redis_table(to->redis);
 #endif
 #ifdef CHATD_HAS_SHARED
-    if (code == EXIT_GOOD && options->kafka_brokers != NULL && options->cassandra != NULL)
+    if (code == EXIT_GOOD && is_check)
+        code = read_files(options, to);
+    else if (code == EXIT_GOOD && options->kafka_brokers != NULL && options->cassandra != NULL)
         code = open_shared(options, to);
-#endif
-    (void)options;
-    return code;
-}
-
-int chatd_backends_check(const chat_server_options *options)
-{
-    int code = EXIT_GOOD;
-#ifdef CHATD_HAS_SHARED
-    chatd_backends *to = calloc(1, sizeof *to);
-    code = to != NULL ? read_files(options, to) : EXIT_FAILED;
-    free(to);
 #else
-    if (options->kafka_brokers != NULL)
+    if (code == EXIT_GOOD && is_check && options->kafka_brokers != NULL)
         code = chatd_migrate(options);
 #endif
-#ifdef CHATD_HAS_REDIS
-    struct chat_redis *redis = NULL;
-    if (code == EXIT_GOOD && options->redis != NULL)
-        code = open_redis(options, &redis);
-    chat_redis_free(redis);
-#endif
-    char password[PASSWORD_BYTES] = "";
-    return code == EXIT_GOOD ? read_etcd_files(options, password) : code;
+    return code;
 }
 
 void chatd_backends_free(chatd_backends *from)

@@ -15,10 +15,9 @@ void chatd_say(chat_log_level level, const char *line);
 /* What libchat-kafka says of `x`, with the names of options. `cap` at least 64. */
 void chatd_kafka_words(const char *text, char *out, size_t cap);
 
-/* Open what the options name and put it into them. An exit code; free it in any case. */
-int chatd_backends_open(chat_server_options *options, chatd_backends **out);
-/* Only see whether what can be seen without other servers is right. */
-int chatd_backends_check(const chat_server_options *options);
+/* Open what the options name and put it into them. `is_check`: as far as no other server is asked.
+   An exit code; free it in any case. */
+int chatd_backends_open(chat_server_options *options, int is_check, chatd_backends **out);
 void chatd_backends_free(chatd_backends *backends);
 
 /* --migrate. */

@@ -79,20 +79,18 @@ static int serve(chat_server_options *options)
 
 static int check(const chat_server_options *options)
 {
-    int code = chatd_backends_check(options);
     if (chat_server_check(options) != CHAT_OK)
-        code = EXIT_USAGE;
-    if (code == EXIT_GOOD)
-        puts("chatd: the configuration is good");
-    return code;
+        return EXIT_USAGE;
+    puts("chatd: the configuration is good");
+    return EXIT_GOOD;
 }
 
-static int run(chat_server_options *options)
+static int run(chat_server_options *options, int is_check)
 {
     chatd_backends *backends = NULL;
-    int code = chatd_backends_open(options, &backends);
+    int code = chatd_backends_open(options, is_check, &backends);
     if (code == EXIT_GOOD)
-        code = serve(options);
+        code = is_check ? check(options) : serve(options);
     chatd_backends_free(backends);
     return code;
 }
@@ -113,9 +111,8 @@ static int act(chat_server_config *config)
     options->log.write = write_line;
     switch (action) {
     case CHAT_SERVER_ACTION_RUN:
-        return run(options);
     case CHAT_SERVER_ACTION_CHECK:
-        return check(options);
+        return run(options, action == CHAT_SERVER_ACTION_CHECK);
     case CHAT_SERVER_ACTION_MIGRATE:
         return chatd_migrate(options);
     default:

@@ -121,6 +121,26 @@ def test_check_config_names_the_line_that_is_wrong(workdir, line, hint):
     assert hint in text
 
 
+@pytest.mark.parametrize("safe, clear", [("etcd = https://127.0.0.1:1", "etcd = http://127.0.0.1:1"),
+                                         ("cassandra-tls = on", "cassandra-tls = off"),
+                                         ("redis-tls = on", "redis-tls = off")])
+def test_a_password_that_goes_over_the_network_in_clear_is_warned_of(workdir, safe, clear):
+    secret = pathlib.Path(workdir, "secret")
+    secret.write_text("s" * 48)
+    service = safe.split()[0].removesuffix("-tls")
+    lines = [f"jwt-secret-file = {secret}", f"{service}-password-file = {secret}",
+             f"{service}-user = me"]
+    if service != "etcd":
+        lines += [f"{service} = 127.0.0.1:1"]
+    if service == "cassandra":
+        lines += ["kafka-brokers = 127.0.0.1:1"]
+    for line in (safe, clear):
+        path = config(workdir, "\n".join([*lines, line, ""]))
+        code, text = chatd("--config", path, "--check-config")
+        assert code == 0, text
+        assert (f"warning: {service}-password-file" in text) == (line == clear), text
+
+
 def test_a_config_file_starts_a_server(make_server, workdir):
     secret = pathlib.Path(workdir, "secret")
     secret.write_text("s" * 48)
