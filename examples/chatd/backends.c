@@ -429,6 +429,21 @@ int chatd_migrate(const chat_server_options *options)
 }
 #endif
 
+/* Where messages are, when not in files of our own. */
+static int open_storage(chat_server_options *options, int is_check, chatd_backends *to)
+{
+#ifdef CHATD_HAS_SHARED
+    if (is_check)
+        return read_files(options, to);
+    if (options->kafka_brokers != NULL && options->cassandra != NULL)
+        return open_shared(options, to);
+    return EXIT_GOOD;
+#else
+    (void)to;
+    return is_check && options->kafka_brokers != NULL ? chatd_migrate(options) : EXIT_GOOD;
+#endif
+}
+
 int chatd_backends_open(chat_server_options *options, int is_check, chatd_backends **out)
 {
     char password[PASSWORD_BYTES] = "";
@@ -447,16 +462,7 @@ int chatd_backends_open(chat_server_options *options, int is_check, chatd_backen
     if (code == EXIT_GOOD && to->redis != NULL)
         options->shared = chat_redis_table(to->redis);
 #endif
-#ifdef CHATD_HAS_SHARED
-    if (code == EXIT_GOOD && is_check)
-        code = read_files(options, to);
-    else if (code == EXIT_GOOD && options->kafka_brokers != NULL && options->cassandra != NULL)
-        code = open_shared(options, to);
-#else
-    if (code == EXIT_GOOD && is_check && options->kafka_brokers != NULL)
-        code = chatd_migrate(options);
-#endif
-    return code;
+    return code == EXIT_GOOD ? open_storage(options, is_check, to) : code;
 }
 
 void chatd_backends_free(chatd_backends *from)

@@ -70,7 +70,8 @@ typedef struct chat_etcd_places chat_etcd_places;
 
 /**
  * Make one. Nothing is connected before its `open`. Claims hang on a lease of `ttl_ms` in etcd,
- * renewed in a third of it; the others' are read twice a second.
+ * renewed in a third of it; the others' are read when a watch tells of a change, and in a quarter
+ * of `ttl_ms` anyway (without a watch twice a second).
  *
  * Thread: any; libcurl is set up by the first call in a process.
  * Memory: options and strings are copied.

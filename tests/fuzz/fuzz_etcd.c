@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Answers of etcd: read as one, given one after the other (a line each) to the machine that takes
- * node numbers, which must never hold what etcd did not give, and to the one that watches members,
- * where the stream says the same whole and byte by byte.
+ * node numbers, which must never hold what etcd did not give, and to the one that watches, where
+ * the stream says the same whole and byte by byte.
  */
-#include "backends/etcd/members.h"
 #include "backends/etcd/numbers.h"
-#include "backends/etcd/wire.h"
+#include "backends/etcd/watch.h"
 #include "base/view.h"
 #include "fuzz.h"
 
@@ -24,8 +23,8 @@ static void read_all(chat_view text)
     if (status != CHAT_OK)
         return;
     FUZZ_CHECK(memchr(answer.why, 0, sizeof answer.why) != NULL);
-    for (int i = 0; i < 4; i++) {
-        chat__etcd_cursor cursor = i < 3 ? chat__etcd_kvs(&answer, i) : chat__etcd_events(&answer);
+    for (int i = 0; i < 3; i++) {
+        chat__etcd_cursor cursor = chat__etcd_kvs(&answer, i);
         while ((status = chat__etcd_next_kv(&cursor, &kv)) != CHAT_EMPTY)
             FUZZ_CHECK(status == CHAT_ERR_SYNTAX ||
                        (strlen(kv.key) < sizeof kv.key && kv.value_len <= sizeof kv.value));
@@ -69,35 +68,26 @@ static void talk(chat_view text)
     chat__etcd_numbers_free(numbers);
 }
 
-/* Everything that the stream made of the members, as a number. */
-static uint64_t watch(chat_view list, chat_view stream, size_t step)
+/* What the stream came to, as a number. */
+static unsigned watch(chat_view stream, size_t step)
 {
-    static const char *const endpoints[] = {"http://one"};
-    chat__etcd_members_options options = {NULL, "chat/", {endpoints, 1}, 0};
-    chat__etcd_members *members = NULL;
-    chat__etcd_members_event event;
+    static const char *const items[] = {"http://one"};
+    const chat__etcd_endpoints endpoints = {items, 1};
+    chat__etcd_watch watch;
     chat__etcd_call call;
-    chat__etcd_reply reply = {200, list, NULL};
-    uint64_t sum = 0;
-    FUZZ_CHECK(chat__etcd_members_new(&options, &members) == CHAT_OK);
-    chat__etcd_members_begin(members, 1);
-    FUZZ_CHECK(chat__etcd_members_next_call(members, &call) == CHAT_OK && !call.is_stream);
-    chat__etcd_members_reply(members, &reply);
-    if (chat__etcd_members_next_call(members, &call) == CHAT_OK && call.is_stream) {
-        size_t from = 0;
-        for (size_t to = 0; to < stream.len;) {
-            to = stream.len - to < step ? stream.len : to + step;
-            size_t n = chat__etcd_members_feed(members, chat__view(stream.data + from, to - from));
-            FUZZ_CHECK(n <= to - from);
-            from += n;
-        }
+    size_t from = 0;
+    chat__etcd_watch_init(&watch, NULL, &endpoints, "a", "b", 1000);
+    FUZZ_CHECK(chat__etcd_watch_next_call(&watch, 1, &call) == CHAT_OK && call.is_stream);
+    for (size_t to = 0; to < stream.len;) {
+        to = stream.len - to < step ? stream.len : to + step;
+        size_t n = chat__etcd_watch_feed(&watch, chat__view(stream.data + from, to - from), 2);
+        FUZZ_CHECK(n <= to - from);
+        from += n;
     }
-    while (chat__etcd_members_next_event(members, &event) == CHAT_OK) {
-        sum = sum * 31 + (uint64_t)event.type;
-        for (const char *c = event.member != NULL ? event.member->token : ""; *c != '\0'; c++)
-            sum = sum * 31 + (uint8_t)*c;
-    }
-    chat__etcd_members_free(members);
+    unsigned sum = (unsigned)chat__etcd_watch_is_up(&watch) * 4 +
+                   (unsigned)chat__etcd_watch_take_news(&watch) * 2 +
+                   (chat__etcd_watch_deadline(&watch) == UINT64_MAX);
+    chat__etcd_watch_done(&watch);
     return sum;
 }
 
@@ -106,10 +96,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     chat_view text = {data, size};
     read_all(text);
     talk(text);
-    const uint8_t *end = size > 0 ? memchr(data, '\n', size) : NULL;
-    size_t first = end != NULL ? (size_t)(end - data) + 1 : size;
-    chat_view stream = {data + first, size - first};
-    FUZZ_CHECK(watch(chat__view(data, first), stream, SIZE_MAX) ==
-               watch(chat__view(data, first), stream, 1));
+    FUZZ_CHECK(watch(text, SIZE_MAX) == watch(text, 1));
     return 0;
 }

@@ -5,7 +5,8 @@
  */
 #include "oom.h"
 
-#include "backends/etcd/members.h"
+#include "backends/etcd/numbers.h"
+#include "backends/etcd/watch.h"
 #include "base/view.h"
 
 #include <chat/etcd.h>
@@ -70,45 +71,30 @@ static void numbers_are_held_in_the_end(void **state)
     assert_true(oom_loop(take_numbers, NULL) >= 30);
 }
 
-#define TOKEN_KEY "Y2hhdC9tZW1iZXIvYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=" /* 32 times a */
-#define EMPTY     "e30="                                                         /* {} */
-
-static void watch_members(oom_memory *memory, void *ctx)
+static void watch(oom_memory *memory, void *ctx)
 {
-    static const char *const endpoints[] = {"http://one"};
-    static const char list[] = "{\"header\":{\"revision\":\"5\"},\"kvs\":[{\"key\":\"" TOKEN_KEY
-                               "\",\"value\":\"" EMPTY "\",\"mod_revision\":\"4\"}]}";
+    static const char line[] = "{\"result\":{\"header\":{\"revision\":\"5\"},\"created\":true}}\n";
+    static const char *const items[] = {"http://one"};
+    const chat__etcd_endpoints endpoints = {items, 1};
     chat_allocator allocator = oom_allocator(memory);
-    chat__etcd_members_options options = {&allocator, "chat/", {endpoints, 1}, 0};
-    chat__etcd_members *members = NULL;
-    chat__etcd_members_event event;
+    chat__etcd_watch watch;
     chat__etcd_call call;
-    int is_there = 0;
     (void)ctx;
-    if (chat__etcd_members_new(&options, &members) != CHAT_OK) {
-        assert_null(members);
-        oom_recover(memory);
-        assert_int_equal(chat__etcd_members_new(&options, &members), CHAT_OK);
-    }
-    for (uint64_t turn = 1; turn < 20 && !is_there; turn++) {
-        chat__etcd_members_begin(members, turn * 1000);
-        if (chat__etcd_members_next_call(members, &call) == CHAT_OK && !call.is_stream) {
-            chat__etcd_reply reply = {200, chat__view_str(list), NULL};
-            chat__etcd_members_reply(members, &reply);
-        }
-        while (chat__etcd_members_next_event(members, &event) == CHAT_OK)
-            is_there |= event.type == CHAT__ETCD_MEMBER_IS;
+    chat__etcd_watch_init(&watch, &allocator, &endpoints, "a", "b", 1000);
+    for (uint64_t turn = 1; turn < 20 && !chat__etcd_watch_is_up(&watch); turn++) {
+        if (chat__etcd_watch_next_call(&watch, turn * 1000, &call) == CHAT_OK)
+            (void)chat__etcd_watch_feed(&watch, chat__view_str(line), turn * 1000);
         if (turn == 5)
             oom_recover(memory);
     }
-    assert_true(is_there);
-    chat__etcd_members_free(members);
+    assert_true(chat__etcd_watch_is_up(&watch));
+    chat__etcd_watch_done(&watch);
 }
 
-static void members_are_known_in_the_end(void **state)
+static void a_watch_is_up_in_the_end(void **state)
 {
     (void)state;
-    assert_true(oom_loop(watch_members, NULL) >= 10);
+    assert_true(oom_loop(watch, NULL) >= 1);
 }
 
 static void make_and_open(oom_memory *memory, void *ctx)
@@ -149,7 +135,7 @@ static void a_lease_is_made(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(numbers_are_held_in_the_end),
-                                       cmocka_unit_test(members_are_known_in_the_end),
+                                       cmocka_unit_test(a_watch_is_up_in_the_end),
                                        cmocka_unit_test(a_lease_is_made)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

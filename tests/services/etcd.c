@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The lease contract with libchat-etcd against a real etcd: the URLs in CHAT_ETCD. */
 #include "backends/etcd/http.h"
-#include "backends/etcd/members.h"
+#include "backends/etcd/watch.h"
 #include "base/view.h"
 #include "contract/lease.h"
 
@@ -116,125 +116,86 @@ static void options_are_checked(void **state)
     assert_null(lease);
 }
 
-/* --- members --- */
+/* --- a watch --- */
 
 typedef struct watcher {
-    chat__etcd_members *members;
+    chat__etcd_watch watch;
     chat__etcd_http *http;
-    chat__etcd_members_event event;
-    char told[64];                         /* addresses of those who are there */
-    const chat_lease *kept[LEASE_HOLDERS]; /* alive, while it waits */
+    const chat_lease *kept; /* alive, while it waits */
 } watcher;
 
-static void watch_turn(watcher *v, uint64_t now_ms)
+/* Until there is news. */
+static void expect_news(watcher *v, const lease_world *world)
 {
-    chat__etcd_call call;
-    chat__etcd_reply reply;
-    chat__etcd_http_process(v->http, now_ms);
-    chat__etcd_members_begin(v->members, now_ms);
-    size_t n = chat__etcd_members_feed(v->members, chat__etcd_http_stream(v->http));
-    chat__etcd_http_used(v->http, n);
-    if (chat__etcd_http_reply(v->http, &reply) == CHAT_OK)
-        chat__etcd_members_reply(v->members, &reply);
-    if (chat__etcd_members_next_call(v->members, &call) == CHAT_OK)
-        chat__etcd_http_start(v->http, &call, now_ms);
-}
-
-/* Trouble, and that somebody is there who was there already, may be told at any time. */
-static int is_news(watcher *v)
-{
-    if (v->event.type == CHAT__ETCD_MEMBERS_TROUBLE)
-        return 0;
-    if (v->event.type != CHAT__ETCD_MEMBER_IS)
-        return 1;
-    if (strstr(v->told, v->event.member->address) != NULL)
-        return 0;
-    assert_true(strlen(v->told) + strlen(v->event.member->address) < sizeof v->told);
-    strcat(v->told, v->event.member->address);
-    return 1;
-}
-
-/* The next news; leases are kept alive meanwhile. */
-static void next_of(watcher *v, const lease_world *world)
-{
-    uint64_t end_ms = time_now(NULL).mono_ms + 10 * TTL_MS;
-    for (;;) {
-        uint64_t now_ms = time_now(NULL).mono_ms;
+    uint64_t now_ms = time_now(NULL).mono_ms, end_ms = now_ms + 10 * TTL_MS;
+    while (!chat__etcd_watch_take_news(&v->watch)) {
+        chat__etcd_call call;
+        chat__etcd_reply reply;
+        now_ms = time_now(NULL).mono_ms;
         assert_true(now_ms < end_ms);
-        watch_turn(v, now_ms);
-        if (chat__etcd_members_next_event(v->members, &v->event) == CHAT_OK && is_news(v))
-            return;
-        for (size_t i = 0; i < LEASE_HOLDERS && v->kept[i] != NULL; i++)
-            v->kept[i]->process(v->kept[i]->ctx, world->now(world->ctx));
+        chat__etcd_http_process(v->http, now_ms);
+        size_t n = chat__etcd_watch_feed(&v->watch, chat__etcd_http_stream(v->http), now_ms);
+        chat__etcd_http_used(v->http, n);
+        if (chat__etcd_http_reply(v->http, &reply) == CHAT_OK)
+            chat__etcd_watch_end(&v->watch, now_ms);
+        if (chat__etcd_watch_next_call(&v->watch, now_ms, &call) == CHAT_OK)
+            chat__etcd_http_start(v->http, &call, now_ms);
+        if (v->kept != NULL)
+            v->kept->process(v->kept->ctx, world->now(world->ctx));
         struct pollfd wait = {chat__etcd_http_fd(v->http), POLLIN, 0};
         (void)poll(&wait, 1, 10);
     }
 }
 
-static void expect(watcher *v, const lease_world *world, chat__etcd_members_event_type type,
-                   const char *address)
-{
-    next_of(v, world);
-    assert_int_equal(v->event.type, type);
-    if (address != NULL)
-        assert_string_equal(v->event.member->address, address);
-}
-
-static void open_lease(const lease_world *world, unsigned which, const char *address,
-                       chat_lease *out)
+static void open_lease(const lease_world *world, unsigned which, chat_lease *out)
 {
     chat_view name = chat__view_str("n\"\\");
-    chat_lease_wish wish = {sizeof wish, 1, name, chat__view_str(address), name};
+    chat_lease_wish wish = {sizeof wish, 1, name, name, name};
     assert_int_equal(world->make(world->ctx, which, out), CHAT_OK);
     assert_int_equal(out->open(out->ctx, &wish, world->now(world->ctx)), CHAT_OK);
 }
 
-static void watch_members(const lease_world *world)
+static void watch_leases(const lease_world *world)
 {
     real_world *w = world->ctx;
-    const char *const endpoints[] = {w->endpoints};
+    const char *const items[] = {w->endpoints};
+    const chat__etcd_endpoints endpoints = {items, 1};
     const char *restart = getenv("CHAT_ETCD_RESTART");
-    chat__etcd_members_options options = {NULL, w->prefix, {endpoints, 1}, 0};
     const chat__etcd_access access = {0};
-    chat__etcd_http_options of_http = {NULL, {endpoints, 1}, &access, 1 << 18};
-    watcher v = {0};
+    chat__etcd_http_options of_http = {NULL, endpoints, &access, 1 << 18};
+    char from[256], end[256];
+    watcher v = {.kept = NULL};
     chat_lease one;
-    chat_lease two;
+    (void)snprintf(from, sizeof from, "%smember/", w->prefix);
+    (void)snprintf(end, sizeof end, "%smember0", w->prefix);
     assert_int_equal(chat__etcd_http_new(&of_http, &v.http), CHAT_OK);
-    assert_int_equal(chat__etcd_members_new(&options, &v.members), CHAT_OK);
-    expect(&v, world, CHAT__ETCD_MEMBERS_KNOWN, NULL);
-    open_lease(world, 0, "1.1.1.1:1", &one);
-    v.kept[0] = &one;
-    expect(&v, world, CHAT__ETCD_MEMBER_IS, "1.1.1.1:1");
-    assert_string_equal(v.event.member->name, "n\"\\");
-    assert_int_equal(v.event.member->n_numbers, 1);
-    open_lease(world, 1, "2.2.2.2:2", &two);
-    v.kept[1] = &two;
-    expect(&v, world, CHAT__ETCD_MEMBER_IS, "2.2.2.2:2");
+    chat__etcd_watch_init(&v.watch, NULL, &endpoints, from, end, 2000);
+    expect_news(&v, world); /* it begins */
+    open_lease(world, 0, &one);
+    v.kept = &one;
+    expect_news(&v, world);
     assert_non_null(restart);
     assert_int_equal(system(restart), 0); /* killed, and back with what it had */
-    two.release(two.ctx, world->now(world->ctx));
-    expect(&v, world, CHAT__ETCD_MEMBER_LEFT, "2.2.2.2:2");
-    v.kept[0] = NULL;
+    expect_news(&v, world);               /* it begins again */
+    v.kept = NULL;
     world->kill(world->ctx, 0);
-    expect(&v, world, CHAT__ETCD_MEMBER_LEFT, "1.1.1.1:1");
-    chat__etcd_members_free(v.members);
+    expect_news(&v, world); /* the lease is over */
+    chat__etcd_watch_done(&v.watch);
     chat__etcd_http_free(v.http);
 }
 
-static void members_are_watched_over_a_kill_of_etcd(void **state)
+static void a_watch_tells_over_a_kill_of_etcd(void **state)
 {
     (void)state;
-    with_etcd(watch_members, "members", "");
+    with_etcd(watch_leases, "members", "");
 }
 
 #define ROWS(rule) cmocka_unit_test(etcd_##rule),
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {LEASE_CONTRACT(ROWS)
-                                           cmocka_unit_test(the_next_endpoint_is_asked),
-                                       cmocka_unit_test(members_are_watched_over_a_kill_of_etcd),
-                                       cmocka_unit_test(options_are_checked)};
+    const struct CMUnitTest tests[] = {
+        LEASE_CONTRACT(ROWS) cmocka_unit_test(the_next_endpoint_is_asked),
+        cmocka_unit_test(a_watch_tells_over_a_kill_of_etcd), cmocka_unit_test(options_are_checked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,6 @@ chat_status chat__etcd_read(chat_view text, chat__etcd_answer *out)
     answer.revision = number_of(member(answer.body, "header"), "revision");
     answer.lease = number_of(answer.body, "ID");
     answer.ttl_s = number_of(answer.body, "TTL");
-    answer.compact_revision = number_of(answer.body, "compact_revision");
     answer.has_succeeded = cJSON_IsTrue(member(answer.body, "succeeded"));
     answer.is_canceled = cJSON_IsTrue(member(answer.body, "canceled"));
     read_error(&answer);
@@ -84,18 +83,12 @@ static const cJSON *first_of(const cJSON *list)
 
 chat__etcd_cursor chat__etcd_kvs(const chat__etcd_answer *answer, int number)
 {
-    chat__etcd_cursor cursor = {NULL, 0};
+    chat__etcd_cursor cursor = {NULL};
     const cJSON *responses = member(answer->body, "responses");
     const cJSON *range = answer->body;
     if (cJSON_IsArray(responses))
         range = member(cJSON_GetArrayItem(responses, number), "response_range");
     cursor.next = first_of(member(range, "kvs"));
-    return cursor;
-}
-
-chat__etcd_cursor chat__etcd_events(const chat__etcd_answer *answer)
-{
-    chat__etcd_cursor cursor = {first_of(member(answer->body, "events")), 1};
     return cursor;
 }
 
@@ -119,11 +112,6 @@ chat_status chat__etcd_next_kv(chat__etcd_cursor *cursor, chat__etcd_kv *out)
         return CHAT_EMPTY;
     cursor->next = item->next;
     memset(out, 0, sizeof *out);
-    if (cursor->is_watch) {
-        const cJSON *type = member(item, "type");
-        out->is_deleted = cJSON_IsString(type) && strcmp(type->valuestring, "DELETE") == 0;
-        item = member(item, "kv");
-    }
     if (bytes_of(item, "key", (uint8_t *)out->key, sizeof out->key - 1, &key_len) != CHAT_OK ||
         bytes_of(item, "value", out->value, sizeof out->value, &out->value_len) != CHAT_OK ||
         key_len == 0 || memchr(out->key, 0, key_len) != NULL)

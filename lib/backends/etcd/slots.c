@@ -19,6 +19,7 @@
 #define MAX_TIMEOUT_MS 5000u
 #define MAX_RELEASE_MS 1500u
 #define RENEW_PART     3u
+#define LOOK_PART      4u /* of the ttl: when changes are heard of */
 #define TIMEOUT_PART   5u
 #define MAX_BODY_BYTES 8192u
 
@@ -151,6 +152,12 @@ void chat__etcd_slots_give_up(chat__etcd_slots *self, uint32_t slot)
     self->wants[slot] = CHAT__SLOTS_GIVE_UP;
 }
 
+void chat__etcd_slots_hear(chat__etcd_slots *self, int is_heard, int has_news)
+{
+    self->is_heard = is_heard;
+    self->has_news = self->has_news || has_news;
+}
+
 void chat__etcd_slots_leave(chat__etcd_slots *self)
 {
     self->runs_slots = 0;
@@ -198,7 +205,8 @@ static uint64_t beat_at(const chat__etcd_slots *self)
 
 static uint64_t look_at(const chat__etcd_slots *self)
 {
-    return self->looked_ms == 0 ? 0 : self->looked_ms + LOOK_MS;
+    uint64_t wait_ms = self->is_heard ? self->ttl_ms / LOOK_PART : LOOK_MS;
+    return self->looked_ms == 0 || self->has_news ? 0 : self->looked_ms + wait_ms;
 }
 
 /* A slot of which something is wanted; n_slots: there is none. */
@@ -279,6 +287,8 @@ chat_status chat__etcd_slots_next_call(chat__etcd_slots *self, chat__etcd_call *
     }
     self->is_calling = 1;
     self->sent_ms = self->now_ms;
+    if (self->step == CHAT__SLOTS_LOOK)
+        self->has_news = 0;
     chat__etcd_call call = {self->endpoint, paths[self->step], chat__buf_view(&self->body),
                             timeout_of(self), 0};
     *out = call;

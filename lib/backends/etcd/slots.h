@@ -9,8 +9,9 @@
  *   place/NNNN   "1" or "0": the member is there, and takes slots or does not
  *
  * What is ours is so until the lease would end if etcd had counted from when we last asked it to go
- * on. All keys are read twice a second; what is there under our lease is ours whatever we had
- * heard, so an answer that is lost, or a claim that comes late, leaves nothing behind.
+ * on. All keys are read twice a second, or when the caller has heard of a change; what is there
+ * under our lease is ours whatever we had heard, so an answer that is lost, or a claim that comes
+ * late, leaves nothing behind.
  */
 #ifndef CHAT_ETCD_SLOTS_H
 #define CHAT_ETCD_SLOTS_H
@@ -45,6 +46,9 @@ chat_status chat__etcd_slots_next_event(chat__etcd_slots *slots, chat_places_eve
 chat_status chat__etcd_slots_look(const chat__etcd_slots *slots, chat_places_picture *out);
 void chat__etcd_slots_claim(chat__etcd_slots *slots, uint32_t slot);
 void chat__etcd_slots_give_up(chat__etcd_slots *slots, uint32_t slot);
+/* Whether changes are heard of, so that keys are read less often without one, and whether there was
+   one. */
+void chat__etcd_slots_hear(chat__etcd_slots *slots, int is_heard, int has_news);
 void chat__etcd_slots_leave(chat__etcd_slots *slots);
 void chat__etcd_slots_release(chat__etcd_slots *slots, uint64_t mono_ms);
 

@@ -39,7 +39,8 @@ struct chat__etcd_slots {
     uint32_t member, n_slots, runs_slots;
     uint32_t endpoint, n_failures;
     int is_calling, is_joined, is_troubled, is_leaving, is_done;
-    const char *advice; /* that was told with the trouble; NULL: none */
+    int is_heard, has_news; /* of changes */
+    const char *advice;     /* that was told with the trouble; NULL: none */
     int is_changed, is_lost, is_trouble_due, is_released_due;
     char why[CHAT__SLOTS_LINE_BYTES];
     char lost_why[CHAT__SLOTS_LINE_BYTES];

@@ -32,12 +32,8 @@ chat__etcd_writer chat__etcd_write(chat__buf *buf);
 void chat__etcd_put_grant(chat__etcd_writer *writer, uint64_t ttl_s);
 /* Of keep-alive and revoke. */
 void chat__etcd_put_lease(chat__etcd_writer *writer, uint64_t lease);
-/* All keys from `from` on and before `end`, `limit` at most. */
-void chat__etcd_put_range(chat__etcd_writer *writer, const char *from, const char *end,
-                          uint32_t limit);
-/* All changes of these keys from a revision on. */
-void chat__etcd_put_watch(chat__etcd_writer *writer, const char *from, const char *end,
-                          uint64_t revision);
+/* All changes of the keys from `from` on and before `end`, from now on. */
+void chat__etcd_put_watch(chat__etcd_writer *writer, const char *from, const char *end);
 
 /* A transaction: begin, what must hold, then, what is done, otherwise, what is done else, end. */
 void chat__etcd_txn_begin(chat__etcd_writer *writer);
@@ -65,14 +61,13 @@ void chat__etcd_put_raw(chat__etcd_writer *writer, const char *text);
 
 typedef struct chat__etcd_answer {
     struct cJSON *tree;
-    const struct cJSON *body;  /* in it: of a stream what is in "result" */
-    uint64_t revision;         /* of the store; 0: not said */
-    uint64_t lease;            /* of grant and keep-alive */
-    uint64_t ttl_s;            /* 0: the lease is not there */
-    uint64_t compact_revision; /* of a watch: older changes are gone */
-    uint32_t code;             /* 0: no error */
-    int has_succeeded;         /* of a transaction: what must hold, held */
-    int is_canceled;           /* of a watch */
+    const struct cJSON *body; /* in it: of a stream what is in "result" */
+    uint64_t revision;        /* of the store; 0: not said */
+    uint64_t lease;           /* of grant and keep-alive */
+    uint64_t ttl_s;           /* 0: the lease is not there */
+    uint32_t code;            /* 0: no error */
+    int has_succeeded;        /* of a transaction: what must hold, held */
+    int is_canceled;          /* of a watch */
     char why[CHAT__ETCD_WHY_BYTES];
 } chat__etcd_answer;
 
@@ -87,18 +82,14 @@ typedef struct chat__etcd_kv {
     size_t value_len;
     uint64_t mod_revision;
     uint64_t lease;
-    int is_deleted; /* of a watch */
 } chat__etcd_kv;
 
 /* Walks keys. Those of range `number` of a transaction, or of a range alone (number 0). */
 typedef struct chat__etcd_cursor {
     const struct cJSON *next;
-    int is_watch;
 } chat__etcd_cursor;
 
 chat__etcd_cursor chat__etcd_kvs(const chat__etcd_answer *answer, int number);
-/* What a watch tells. */
-chat__etcd_cursor chat__etcd_events(const chat__etcd_answer *answer);
 /* CHAT_OK; CHAT_EMPTY; CHAT_ERR_SYNTAX: this one is not as it should be, or too long for us (the
    cursor is behind it). */
 chat_status chat__etcd_next_kv(chat__etcd_cursor *cursor, chat__etcd_kv *out);

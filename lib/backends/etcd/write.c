@@ -84,21 +84,10 @@ void chat__etcd_put_lease(chat__etcd_writer *writer, uint64_t lease)
     chat__etcd_put_raw(writer, "}");
 }
 
-void chat__etcd_put_range(chat__etcd_writer *writer, const char *from, const char *end,
-                          uint32_t limit)
-{
-    put_key(writer, "{\"key\":", from);
-    put_key(writer, ",\"range_end\":", end);
-    put_u64(writer, ",\"limit\":\"", limit);
-    chat__etcd_put_raw(writer, "}");
-}
-
-void chat__etcd_put_watch(chat__etcd_writer *writer, const char *from, const char *end,
-                          uint64_t revision)
+void chat__etcd_put_watch(chat__etcd_writer *writer, const char *from, const char *end)
 {
     put_key(writer, "{\"create_request\":{\"key\":", from);
     put_key(writer, ",\"range_end\":", end);
-    put_u64(writer, ",\"start_revision\":\"", revision);
     chat__etcd_put_raw(writer, "}}");
 }
 

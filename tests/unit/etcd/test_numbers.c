@@ -234,10 +234,11 @@ static const char *full_window(unsigned from)
         chat__buf_init(&body, NULL, 1024);
         chat__etcd_writer writer = chat__etcd_write(&body);
         snprintf(key, sizeof key, "p/holder/%04u", i);
-        chat__etcd_put_range(&writer, key, "", 0); /* as {"key":"...", */
-        size_t len = (size_t)((const uint8_t *)memchr(body.data, ',', body.len) - body.data);
+        chat__etcd_put_watch(&writer, key, ""); /* {"create_request":{"key":"...",...}} */
+        const char *of_key = strstr((const char *)body.data, "{\"key\"");
+        size_t len = strcspn(of_key, ",");
         n += (size_t)sprintf(list + n, "%s%.*s,\"lease\":\"9\"}", i == from ? "" : ",", (int)len,
-                             (const char *)body.data);
+                             of_key);
         chat__buf_done(&body);
     }
     sprintf(list + n, "]}}]}");
