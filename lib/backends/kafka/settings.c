@@ -5,10 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Nobody who names his partitions has a session: this is how long librdkafka lets a commit, and the
-   end of the client, wait for a coordinator that is not reached. */
-#define ASSIGNED_SESSION_MS "3000"
-
 typedef struct setting {
     const char *name;
     const char *value;
@@ -122,8 +118,6 @@ static rd_kafka_t *make(chat_kafka *kafka, rd_kafka_type_t type)
         rd_kafka_conf_set_error_cb(conf, chat__kafka_on_error);
         rd_kafka_conf_set_stats_cb(conf, chat__kafka_on_stats);
         (void)rd_kafka_conf_set(conf, "group.id", kafka->options.group, NULL, 0);
-        if (kafka->options.is_assigned)
-            (void)rd_kafka_conf_set(conf, "session.timeout.ms", ASSIGNED_SESSION_MS, NULL, 0);
     }
     rd_kafka_t *made = rd_kafka_new(type, conf, why, sizeof why);
     if (made == NULL) {

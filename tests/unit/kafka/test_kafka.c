@@ -339,27 +339,6 @@ static void a_coordinator_that_has_moved_is_found_again(void **state)
     rd_kafka_mock_cluster_destroy(two);
 }
 
-/* It has a position to commit and nobody to tell it to. */
-static void an_end_without_brokers_comes_soon(void **state)
-{
-    const uint32_t partitions[] = {0, 1, 2, 3};
-    chat_log_event event;
-    (void)state;
-    chat_kafka_options options = rig_options(mock.brokers, TOPIC, "g");
-    options.is_assigned = 1;
-    chat_kafka *kafka = rig_open(&options);
-    const chat_log *log = chat_kafka_table(kafka);
-    assert_int_equal(CHAT_OK, log->assign(log->ctx, partitions, 4));
-    rig_until(log, CHAT_LOG_EVENT_ASSIGNED, &event);
-    assert_int_equal(CHAT_OK, rig_append(log, "chat", 1));
-    rig_until(log, CHAT_LOG_EVENT_RECORD, &event);
-    assert_int_equal(0, rd_kafka_mock_broker_set_down(mock.cluster, 1));
-    assert_int_equal(CHAT_OK, log->commit(log->ctx, event.partition, event.offset, event.seq));
-    uint64_t from_ms = rig_now_ms();
-    chat_kafka_free(kafka);
-    assert_true(rig_now_ms() - from_ms < 10000);
-}
-
 #define ON_MOCK(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -376,7 +355,6 @@ int main(void)
         ON_MOCK(what_is_none_of_ours_is_stepped_over),
         ON_MOCK(figures_come_from_the_statistics),
         ON_MOCK(a_coordinator_that_has_moved_is_found_again),
-        ON_MOCK(an_end_without_brokers_comes_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
