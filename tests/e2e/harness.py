@@ -189,7 +189,7 @@ class Server:
     @property
     def processes(self):
         """The processes of now: one, or that of each member."""
-        return [self.run, *(other.run for other in self.others)]
+        return [self.run, *(other.run for other in self.others if other.runs)]
 
     @property
     def ports(self):

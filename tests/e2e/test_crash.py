@@ -13,6 +13,7 @@ import time
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
+import shared
 from client import Client
 from harness import DEADLINE_S, Process, chat_path
 
@@ -142,7 +143,8 @@ class Typist:
 
     def __init__(self, server, user, device):
         self.run = Process([chat_path(), "--url", server.url, "--token", server.token(user),
-                            "--json", "--device", device, "send", "crash", "-"],
+                            "--timeout", str(15 * shared.patience()), "--json", "--device", device,
+                            "send", "crash", "-"],
                            name=f"chat send by {user}", stdin=-1)
         self.user, self.n = user, 0
         self.stop = threading.Event()
