@@ -222,7 +222,10 @@ extern "C" {
       "Private key (PEM) of etcd-cert-file.")                                                      \
     X(etcd_user, "etcd-user", PATH, NULL, 0, 0, "TEXT", "Who asks, when etcd wants to know.")      \
     X(etcd_password_file, "etcd-password-file", PATH, NULL, 0, 0, "FILE",                          \
-      "The first line is the password of etcd-user.")
+      "The first line is the password of etcd-user.")                                              \
+    X(link_address, "link-address", ADDRESS, NULL, 0, 0, "HOST:PORT",                              \
+      "Where members connect to this one, told to them by etcd when link-peers is not set; port "  \
+      "0: that of link-listen. None: as link-listen says.")
 
 /** Who asks to be let in. Borrowed during the call. */
 typedef struct chat_server_login {

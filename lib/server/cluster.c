@@ -312,6 +312,19 @@ int chat__cluster_is_own(const chat_server *server, uint32_t slot)
            slot % (cluster->n_members + 1) == rank_of(cluster, server->options.link_member);
 }
 
+/* CHAT_OK; CHAT_ERR_LIMIT; CHAT_ERR_NOMEM. */
+static chat_status add_member(chat__cluster *cluster, uint32_t member)
+{
+    uint32_t n = cluster->n_members;
+    if (n == CHAT__LINKS_MAX_OTHERS)
+        return CHAT_ERR_LIMIT;
+    if (chat__slots_map_add(cluster->map, member) != CHAT_OK)
+        return CHAT_ERR_NOMEM;
+    cluster->members[n] = member;
+    cluster->n_members = n + 1; /* others read without the mutex */
+    return CHAT_OK;
+}
+
 static chat_status make_cluster(chat_server *server)
 {
     chat__cluster *cluster = chat__alloc_zero(&server->allocator, sizeof *cluster);
@@ -322,11 +335,31 @@ static chat_status make_cluster(chat_server *server)
     if (uv_mutex_init(&cluster->mutex) != 0)
         return CHAT_ERR_NOMEM;
     cluster->has_mutex = 1;
-    chat_status status = chat__links_list(&server->options, cluster->members, &cluster->n_members);
-    if (status != CHAT_OK)
-        return status;
-    return chat__slots_map_new(&server->allocator, (uint32_t)server->options.slots,
-                               cluster->members, cluster->n_members, &cluster->map);
+    uint32_t members[CHAT__LINKS_MAX_OTHERS];
+    uint32_t n_members = 0;
+    chat_status status = chat__links_list(&server->options, members, &n_members);
+    if (status == CHAT_OK)
+        status =
+            chat__slots_map_new(&server->allocator, (uint32_t)server->options.slots, &cluster->map);
+    for (uint32_t i = 0; i < n_members && status == CHAT_OK; i++)
+        status = add_member(cluster, members[i]);
+    return status;
+}
+
+void chat__cluster_meet(chat_server *server, uint32_t member, const char *address)
+{
+    chat__cluster *cluster = server->cluster;
+    chat_status status = CHAT_OK;
+    if (cluster == NULL || member == server->options.link_member)
+        return;
+    uv_mutex_lock(&cluster->mutex);
+    if (chat__cluster_place_of(cluster, member) == CHAT__LINKS_MAX_OTHERS)
+        status = add_member(cluster, member);
+    uv_mutex_unlock(&cluster->mutex);
+    if (status == CHAT_OK)
+        status = chat__links_meet(server->links, member, address);
+    if (status == CHAT_ERR_NOMEM)
+        fail(server);
 }
 
 /* What must be the same for all members: who they are, too, for places follow from it. Partitions

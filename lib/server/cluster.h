@@ -15,8 +15,8 @@ typedef struct chat__cluster {
     uv_mutex_t mutex; /* of the map, and of the order in which shards hear what follows from it */
     int has_mutex;
     chat__slots_map *map;
-    uint32_t members[CHAT__LINKS_MAX_OTHERS]; /* besides this one */
-    uint32_t n_members;
+    uint32_t members[CHAT__LINKS_MAX_OTHERS]; /* besides this one; there may come more */
+    _Atomic uint32_t n_members;
 } chat__cluster;
 
 /* @thread control. Without link-* options they do nothing. */
@@ -25,6 +25,9 @@ chat_status chat__cluster_init(chat_server *server);
 chat_status chat__cluster_start(chat_server *server);
 void chat__cluster_stop(chat_server *server);
 void chat__cluster_done(chat_server *server);
+
+/* A member was found, and where it is; one that nobody knew is a member from now on. */
+void chat__cluster_meet(chat_server *server, uint32_t member, const char *address);
 
 /* Whether a slot is this member's, when places are fixed: the k-th slot is on the k-th member, and
    so on, going round. */

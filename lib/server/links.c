@@ -88,6 +88,7 @@ static void read_unseen(chat__links_peer *peer, uint64_t now_ms)
 
 static void check_peer(chat__links_peer *peer, uint64_t now_ms)
 {
+    chat__links_follow(peer);
     read_unseen(peer, now_ms);
     uv_mutex_lock(&peer->mutex);
     chat_status status = chat__trunk_check(peer->trunk, now_ms);
@@ -162,7 +163,7 @@ static void on_wake(uv_poll_t *poll, int status, int events)
         uv_stop(&links->loop);
 }
 
-static void wake(chat__links *links)
+void chat__links_wake(chat__links *links)
 {
     const uint64_t one = 1;
     if (atomic_exchange(&links->is_woken, 1) == 0 &&
@@ -196,21 +197,6 @@ static int make_loop(chat__links *links)
     return 0;
 }
 
-static chat_status make_peer(chat__links *links, chat__links_peer *peer)
-{
-    chat__trunk_options options = {.allocator = &links->allocator,
-                                   .pool = links->pool,
-                                   .window_bytes = (uint32_t)links->options->link_window_bytes,
-                                   .queue_bytes = (uint32_t)links->options->link_queue_bytes,
-                                   .timeout_ms = (uint32_t)links->options->link_timeout_ms};
-    peer->links = links;
-    if (uv_mutex_init(&peer->mutex) != 0)
-        return CHAT_ERR_NOMEM;
-    peer->has_mutex = 1;
-    chat_status status = chat__trunk_new(&options, &peer->trunk);
-    return status == CHAT_OK ? chat__links_tls(links->options, 1, &peer->tls) : status;
-}
-
 static chat_status make_peers(chat__links *links)
 {
     links->peers =
@@ -220,7 +206,7 @@ static chat_status make_peers(chat__links *links)
     int n = chat__links_read_peers(links->options, links->peers);
     chat_status status = n < 0 ? CHAT_ERR_ARG : CHAT_OK;
     for (int i = 0; i < n && status == CHAT_OK; i++) {
-        status = make_peer(links, &links->peers[i]);
+        status = chat__links_peer_make(links, &links->peers[i]);
         links->n_peers = (uint32_t)i + 1;
     }
     return status;
@@ -271,16 +257,6 @@ chat_status chat__links_new(const chat_server_options *options, const char *setu
     return status;
 }
 
-static void free_peer(chat__links_peer *peer)
-{
-    chat__trunk_free(peer->trunk);
-    chat__tls_context_free(peer->tls);
-    if (peer->addresses != NULL)
-        uv_freeaddrinfo(peer->addresses);
-    if (peer->has_mutex)
-        uv_mutex_destroy(&peer->mutex);
-}
-
 static void close_loop(chat__links *links)
 {
     while (links->conns != NULL)
@@ -308,7 +284,7 @@ void chat__links_free(chat__links *links)
     chat_allocator allocator = links->allocator;
     close_loop(links);
     for (uint32_t i = 0; i < links->n_peers; i++)
-        free_peer(&links->peers[i]);
+        chat__links_peer_free(&links->peers[i]);
     chat__alloc_free(&allocator, links->peers);
     chat__ws_pool_free(links->hello_pool);
     chat__ws_pool_free(links->pool);
@@ -342,7 +318,7 @@ void chat__links_stop(chat__links *links)
     if (links == NULL || !links->is_running)
         return;
     atomic_store(&links->is_stopping, 1);
-    wake(links);
+    chat__links_wake(links);
     uv_thread_join(&links->thread);
     links->is_running = 0;
     for (uint32_t i = 0; i < links->n_peers; i++) {
@@ -376,7 +352,7 @@ chat_status chat__links_send(chat__links *links, uint32_t member, const chat__tr
         ++*out_n;
     uv_mutex_unlock(&peer->mutex);
     if (*out_n > 0)
-        wake(links);
+        chat__links_wake(links);
     return status;
 }
 
@@ -406,7 +382,7 @@ chat_status chat__links_send_in(chat__links *links, uint32_t member, uint64_t se
         status = chat__trunk_send(peer->trunk, record);
     uv_mutex_unlock(&peer->mutex);
     if (status == CHAT_OK)
-        wake(links);
+        chat__links_wake(links);
     return status;
 }
 
@@ -418,7 +394,7 @@ void chat__links_consumed(chat__links *links, uint32_t member, uint64_t session,
     uv_mutex_lock(&peer->mutex);
     chat__trunk_consumed(peer->trunk, session, bytes);
     uv_mutex_unlock(&peer->mutex);
-    wake(links);
+    chat__links_wake(links);
 }
 
 int chat__links_is_up(chat__links *links, uint32_t member)
@@ -443,7 +419,7 @@ void chat__links_give_up(chat__links *links, uint32_t member, uint64_t session)
     if (session == 0 || session == now)
         chat__trunk_end(peer->trunk);
     uv_mutex_unlock(&peer->mutex);
-    wake(links);
+    chat__links_wake(links);
 }
 
 int chat__links_member(chat__links *links, uint32_t i, uint32_t *out_member)

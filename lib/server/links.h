@@ -41,6 +41,9 @@ int chat__links_are_wanted(const chat_server_options *options);
    CHAT_ERR_ARG, CHAT_ERR_NOMEM. */
 chat_status chat__links_check(const chat_server_options *options);
 
+/* Whether members find each other by what says who runs which slot: `link-peers` names none. */
+int chat__links_are_found(const chat_server_options *options);
+
 /* The members that `link-peers` names besides this one. CHAT_OK, CHAT_ERR_ARG, CHAT_ERR_NOMEM. */
 chat_status chat__links_list(const chat_server_options *options,
                              uint32_t out[CHAT__LINKS_MAX_OTHERS], uint32_t *out_n);
@@ -57,6 +60,12 @@ chat_status chat__links_start(chat__links *links);
 void chat__links_stop(chat__links *links);
 void chat__links_free(chat__links *links);
 uint16_t chat__links_port(const chat__links *links);
+
+/* Where others connect to this member: link-address, or link-listen when that names a host. */
+void chat__links_address(const chat__links *links, char *out, size_t cap);
+/* @thread control. Where a member is, "": not known; one that is new comes to the others. CHAT_OK;
+   CHAT_ERR_ARG: no address; CHAT_ERR_LIMIT; CHAT_ERR_NOMEM. */
+chat_status chat__links_meet(chat__links *links, uint32_t member, const char *address);
 
 /* --- @thread any --- */
 

@@ -17,7 +17,7 @@
 
 int chat__links_dials(const chat__links_peer *peer)
 {
-    return peer->member > peer->links->options->link_member;
+    return peer->member > peer->links->options->link_member && peer->host[0] != '\0';
 }
 
 /* Twice as long each time up to link-retry-max-ms, and by chance up to a half less. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What links.c (life, threads), links_conn.c (a connection), links_dial.c (who is dialed) and
-   links_setup.c (options) share. Private to them. */
+/* What links.c (life, threads), links_conn.c (a connection), links_dial.c (who is dialed),
+   links_peer.c (who there is) and links_setup.c (options) share. Private to them. */
 #ifndef CHAT_SERVER_LINKS_INTERNAL_H
 #define CHAT_SERVER_LINKS_INTERNAL_H
 
@@ -48,8 +48,11 @@ struct chat__links_peer {
     uint32_t member;
     uint16_t port;
     uint8_t is_resolving, has_mutex;
-    atomic_int is_due; /* somebody else has sent, or worked off */
-    char host[CHAT__LINKS_HOST_BYTES];
+    atomic_int is_due;                  /* somebody else has sent, or worked off */
+    char host[CHAT__LINKS_HOST_BYTES];  /* "": it is not dialed */
+    char found[CHAT__LINKS_HOST_BYTES]; /* by `mutex`: where it is now, and not yet dialed there */
+    uint16_t found_port;
+    uint8_t is_found;
     char why[CHAT__LINKS_WHY_BYTES]; /* the last trouble that was told */
 };
 
@@ -61,8 +64,8 @@ struct chat__links {
     uint8_t secret[CHAT__LINKS_MAX_SECRET];
     size_t secret_len;
     uint64_t instance;
-    chat__links_peer *peers;
-    uint32_t n_peers;
+    chat__links_peer *peers; /* room for all; none goes before the end */
+    _Atomic uint32_t n_peers;
     chat__ws_pool *hello_pool, *pool;
     chat__tls_context *tls; /* of the listener */
     uv_loop_t loop;
@@ -92,7 +95,16 @@ chat_status chat__links_read_secret(const chat_server_options *options, uint8_t 
 chat_status chat__links_tls(const chat_server_options *options, int is_client,
                             chat__tls_context **out);
 
+/* links_peer.c */
+/* Its `member` is set. CHAT_OK; CHAT_ERR_ARG with a line in the log; CHAT_ERR_NOMEM: free it. */
+chat_status chat__links_peer_make(chat__links *links, chat__links_peer *peer);
+void chat__links_peer_free(chat__links_peer *peer);
+/* Go where it was found. */
+void chat__links_follow(chat__links_peer *peer);
+
 /* links.c */
+/* @thread any. Have the thread look at everything. */
+void chat__links_wake(chat__links *links);
 uint64_t chat__links_now(const chat__links *links);
 chat__links_peer *chat__links_find(chat__links *links, uint32_t member);
 /* Said once, until something else is the trouble. */

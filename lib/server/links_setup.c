@@ -19,6 +19,42 @@ int chat__links_are_wanted(const chat_server_options *options)
     return options->link_listen != NULL || options->link_peers != NULL;
 }
 
+int chat__links_are_found(const chat_server_options *options)
+{
+    return options->link_peers == NULL && options->etcd != NULL && options->slots > 0;
+}
+
+/* --- link-address --- */
+
+/* Whether others can connect to it. */
+static int is_host(const char *host)
+{
+    return strcmp(host, "*") != 0 && strcmp(host, "0.0.0.0") != 0 && strcmp(host, "::") != 0;
+}
+
+void chat__links_address(const chat__links *links, char *out, size_t cap)
+{
+    const chat_server_options *options = links->options;
+    const char *text = options->link_address != NULL ? options->link_address : options->link_listen;
+    char host[CHAT__LINKS_HOST_BYTES];
+    uint16_t port = 0;
+    out[0] = '\0';
+    if (text == NULL || !chat__options_split_address(text, host, sizeof host, &port) ||
+        !is_host(host))
+        return;
+    (void)snprintf(out, cap, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
+                   port != 0 ? port : links->port);
+}
+
+static int has_address(const chat_server_options *options)
+{
+    char host[CHAT__LINKS_HOST_BYTES];
+    uint16_t port = 0;
+    return options->link_address != NULL ||
+           (chat__options_split_address(options->link_listen, host, sizeof host, &port) &&
+            is_host(host));
+}
+
 /* --- link-peers --- */
 
 /* "NUMBER@HOST:PORT" */
@@ -169,6 +205,9 @@ static const char *wrong_combination(const chat_server_options *options)
             return "link-cluster: visible ASCII only";
     if (options->link_queue_bytes < options->link_window_bytes)
         return "link-queue-bytes: must be at least link-window-bytes";
+    if (chat__links_are_found(options) && !has_address(options))
+        return "members find each other in etcd: say where this one is with --link-address "
+               "HOST:PORT, or name all members with --link-peers";
     return NULL;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See placer.h. */
 #include "placer.h"
-#include "links.h"
+#include "cluster.h"
 #include "plan.h"
 #include "slot.h"
 #include "base/alloc.h"
@@ -61,8 +61,10 @@ chat_status chat__placer_start(chat_server *server)
     if (placer == NULL)
         return CHAT_OK;
     uint32_t runs_slots = server->options.gateway ? 0 : (uint32_t)server->options.partitions;
+    char address[CHAT_PLACES_ADDRESS_BYTES];
+    chat__links_address(server->links, address, sizeof address);
     chat_places_wish wish = {sizeof wish, (uint32_t)server->options.link_member, server->n_shards,
-                             runs_slots};
+                             runs_slots, address};
     chat_status status = placer->table.open(placer->table.ctx, &wish, chat__server_mono_ms());
     if (status == CHAT_OK)
         placer->is_open = 1;
@@ -98,6 +100,15 @@ static void place(chat_server *server, uint32_t index, const chat_places_slot *s
     }
 }
 
+/* Who is there. Who is gone stays known: a link holds as long as both sides live, without etcd. */
+static void meet(chat_server *server, const chat_places_picture *picture)
+{
+    if (!picture->is_known || !chat__links_are_found(&server->options))
+        return;
+    for (uint32_t i = 0; i < picture->n_members; i++)
+        chat__cluster_meet(server, picture->members[i].member, picture->members[i].address);
+}
+
 static void follow_picture(chat_server *server)
 {
     chat__placer *placer = server->placer;
@@ -107,6 +118,7 @@ static void follow_picture(chat_server *server)
     if (placer->table.look(placer->table.ctx, &picture) != CHAT_OK ||
         picture.n_slots != server->n_shards)
         return;
+    meet(server, &picture);
     chat__plan(&picture, (uint32_t)server->options.link_member, steps);
     /* It is lent until the next call. */
     memcpy(slots, picture.slots, picture.n_slots * sizeof *slots);

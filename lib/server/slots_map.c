@@ -25,29 +25,36 @@ struct chat__slots_map {
     uint32_t next;      /* slot that is looked at next */
     uint32_t n_to_look; /* slots from there on, going round */
     row *rows;
-    claim *claims;          /* of all rows */
     chat__slot_place *told; /* by slot */
 };
 
+chat_status chat__slots_map_add(chat__slots_map *map, uint32_t member)
+{
+    claim *claims = chat__alloc_zero(&map->allocator, map->n_slots * sizeof *claims);
+    row *rows =
+        chat__alloc_resize(&map->allocator, map->rows, (map->n_rows + 1) * sizeof *map->rows);
+    if (rows != NULL)
+        map->rows = rows;
+    if (claims == NULL || rows == NULL) {
+        chat__alloc_free(&map->allocator, claims);
+        return CHAT_ERR_NOMEM;
+    }
+    map->rows[map->n_rows++] = (row){.member = member, .claims = claims};
+    return CHAT_OK;
+}
+
 chat_status chat__slots_map_new(const chat_allocator *allocator, uint32_t n_slots,
-                                const uint32_t *members, uint32_t n_members, chat__slots_map **out)
+                                chat__slots_map **out)
 {
     chat__slots_map *map = chat__alloc_zero(allocator, sizeof *map);
     if (map == NULL)
         return CHAT_ERR_NOMEM;
     map->allocator = *allocator;
     map->n_slots = n_slots;
-    map->n_rows = n_members + 1;
-    map->rows = chat__alloc_zero(allocator, map->n_rows * sizeof *map->rows);
-    map->claims = chat__alloc_zero(allocator, (size_t)map->n_rows * n_slots * sizeof *map->claims);
     map->told = chat__alloc_zero(allocator, n_slots * sizeof *map->told);
-    if (map->rows == NULL || map->claims == NULL || map->told == NULL) {
+    if (map->told == NULL || chat__slots_map_add(map, CHAT__SLOTS_HERE) != CHAT_OK) {
         chat__slots_map_free(map);
         return CHAT_ERR_NOMEM;
-    }
-    for (uint32_t i = 0; i < map->n_rows; i++) {
-        map->rows[i].member = i == 0 ? CHAT__SLOTS_HERE : members[i - 1];
-        map->rows[i].claims = map->claims + (size_t)i * n_slots;
     }
     *out = map;
     return CHAT_OK;
@@ -58,8 +65,9 @@ void chat__slots_map_free(chat__slots_map *map)
     if (map == NULL)
         return;
     chat_allocator allocator = map->allocator;
+    for (uint32_t i = 0; i < map->n_rows; i++)
+        chat__alloc_free(&allocator, map->rows[i].claims);
     chat__alloc_free(&allocator, map->rows);
-    chat__alloc_free(&allocator, map->claims);
     chat__alloc_free(&allocator, map->told);
     chat__alloc_free(&allocator, map);
 }

@@ -36,10 +36,12 @@ typedef struct chat__slots_change {
 
 typedef struct chat__slots_map chat__slots_map;
 
-/* The members besides this one. CHAT_OK, CHAT_ERR_NOMEM. */
+/* Of this member alone. CHAT_OK, CHAT_ERR_NOMEM. */
 chat_status chat__slots_map_new(const chat_allocator *allocator, uint32_t n_slots,
-                                const uint32_t *members, uint32_t n_members, chat__slots_map **out);
+                                chat__slots_map **out);
 void chat__slots_map_free(chat__slots_map *map);
+/* One more member, which is not there yet. CHAT_OK, CHAT_ERR_NOMEM. */
+chat_status chat__slots_map_add(chat__slots_map *map, uint32_t member);
 
 /* This member runs the slot from now on: `life` is random, not 0. */
 void chat__slots_map_start(chat__slots_map *map, uint32_t slot, uint64_t term, uint64_t life);

@@ -16,10 +16,24 @@ chat_status chat__tunnels_init(chat__shard *shard)
     shard->slots->tunnels = tunnels;
     chat__map_init(&tunnels->sockets, &server->allocator, SIZE_MAX / 2, server->seed);
     chat__map_init(&tunnels->users, &server->allocator, SIZE_MAX / 2, server->seed);
-    tunnels->n_to_sockets = server->cluster->n_members * server->n_shards;
-    tunnels->to_sockets = chat__alloc_zero(&server->allocator, (tunnels->n_to_sockets + 1) *
-                                                                   sizeof *tunnels->to_sockets);
-    return tunnels->to_sockets != NULL ? CHAT_OK : CHAT_ERR_NOMEM;
+    return CHAT_OK;
+}
+
+/* Room for what goes to the threads of the member at `place`. CHAT_OK, CHAT_ERR_NOMEM. */
+static chat_status make_room(chat__shard *shard, uint32_t place)
+{
+    chat__tunnels *tunnels = shard->slots->tunnels;
+    uint32_t n = (place + 1) * shard->server->n_shards;
+    if (n <= tunnels->n_to_sockets)
+        return CHAT_OK;
+    chat__batch **made =
+        chat__alloc_resize(chat__shard_allocator(shard), tunnels->to_sockets, n * sizeof *made);
+    if (made == NULL)
+        return CHAT_ERR_NOMEM;
+    memset(made + tunnels->n_to_sockets, 0, (n - tunnels->n_to_sockets) * sizeof *made);
+    tunnels->to_sockets = made;
+    tunnels->n_to_sockets = n;
+    return CHAT_OK;
 }
 
 void chat__tunnels_done(chat__shard *shard)
@@ -28,7 +42,7 @@ void chat__tunnels_done(chat__shard *shard)
     chat__tunnels *tunnels = shard->slots->tunnels;
     if (tunnels == NULL)
         return;
-    for (uint32_t i = 0; tunnels->to_sockets != NULL && i < tunnels->n_to_sockets; i++)
+    for (uint32_t i = 0; i < tunnels->n_to_sockets; i++)
         chat__batch_free(allocator, tunnels->to_sockets[i]);
     chat__alloc_free(allocator, tunnels->to_sockets);
     chat__map_done(&tunnels->sockets);
@@ -146,13 +160,14 @@ static void refuse(chat__shard *shard, chat__tunnel_user *tunnel, chat_status st
 static chat_status make_user(chat__shard *shard, const chat__batch *batch, uint64_t number,
                              chat__tunnel_user **out)
 {
-    chat__tunnel_user *tunnel = chat__alloc_zero(chat__shard_allocator(shard), sizeof *tunnel);
+    uint32_t place = chat__cluster_place_of(shard->server->cluster, batch->member);
+    chat__tunnel_user *tunnel = NULL;
+    if (make_room(shard, place) == CHAT_OK)
+        tunnel = chat__alloc_zero(chat__shard_allocator(shard), sizeof *tunnel);
     if (tunnel == NULL)
         return CHAT_ERR_NOMEM;
     tunnel->peer.kind = CHAT__PEER_USER;
-    tunnel->key.at =
-        chat__cluster_place_of(shard->server->cluster, batch->member) * shard->server->n_shards +
-        batch->from;
+    tunnel->key.at = place * shard->server->n_shards + batch->from;
     tunnel->key.number = number;
     tunnel->session = batch->session;
     chat_status status = chat__peers_add(shard, &tunnel->peer);
@@ -247,17 +262,17 @@ void chat__tunnel_take_to_home(chat__shard *shard, const chat__batch *batch)
 
 void chat__tunnels_lose_member(chat__shard *shard, uint32_t member)
 {
-    const chat__cluster *cluster = shard->server->cluster;
     chat__tunnels *tunnels = shard->slots->tunnels;
-    uint32_t place = chat__cluster_place_of(cluster, member);
+    uint32_t n_shards = shard->server->n_shards;
+    uint32_t place = chat__cluster_place_of(shard->server->cluster, member);
     for (uint32_t i = shard->n_peers; i > 0; i--) {
         chat__peer *peer = shard->peers[i - 1];
-        if (peer->kind == CHAT__PEER_USER &&
-            user_of(peer)->key.at / shard->server->n_shards == place)
+        if (peer->kind == CHAT__PEER_USER && user_of(peer)->key.at / n_shards == place)
             chat__tunnel_drop(shard, peer);
     }
-    for (uint32_t i = 0; place < cluster->n_members && i < shard->server->n_shards; i++) {
-        chat__batch **batch = &tunnels->to_sockets[place * shard->server->n_shards + i];
+    for (uint32_t i = place * n_shards; i < (place + 1) * n_shards && i < tunnels->n_to_sockets;
+         i++) {
+        chat__batch **batch = &tunnels->to_sockets[i];
         if (*batch != NULL)
             chat__shard_drop_batch(shard, *batch);
         *batch = NULL;

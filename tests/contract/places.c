@@ -47,7 +47,8 @@ static void start(rig *r, const places_world *world)
     memset(r, 0, sizeof *r);
     r->world = world;
     for (unsigned i = 0; i < PLACES_MEMBERS; i++) {
-        chat_places_wish wish = {sizeof wish, i, PLACES_SLOTS, i == 2 ? 0 : 65536 - i};
+        chat_places_wish wish = {sizeof wish, i, PLACES_SLOTS, i == 2 ? 0 : 65536 - i,
+                                 i == 1 ? "[::1]:7000" : NULL};
         assert_int_equal(world->make(world->ctx, i, &r->places[i]), CHAT_OK);
         assert_int_equal(r->places[i].open(r->places[i].ctx, &wish, world->now(world->ctx)),
                          CHAT_OK);
@@ -122,6 +123,7 @@ void places_shows_all_the_same(const places_world *world)
         for (uint32_t i = 0; i < PLACES_MEMBERS; i++) {
             assert_int_equal(picture.members[i].member, i);
             assert_int_equal(picture.members[i].runs_slots, i == 2 ? 0 : 65536 - i);
+            assert_string_equal(picture.members[i].address, i == 1 ? "[::1]:7000" : "");
         }
         for (uint32_t i = 0; i < PLACES_SLOTS; i++)
             assert_int_equal(picture.slots[i].member, CHAT_PLACES_NOBODY);

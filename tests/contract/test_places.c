@@ -320,7 +320,7 @@ static void a_slot_has_one_owner_whatever_is_lost(void **state)
         open_world(&w);
         w.rng = seed * 7919;
         for (unsigned i = 0; i < PLACES_MEMBERS; i++) {
-            chat_places_wish wish = {sizeof wish, i, PLACES_SLOTS, 1};
+            chat_places_wish wish = {sizeof wish, i, PLACES_SLOTS, 1, NULL};
             (void)make(&w, i, &all[i]);
             assert_int_equal(all[i].open(all[i].ctx, &wish, w.now_ms), CHAT_OK);
         }

@@ -28,9 +28,10 @@ def etcd(up):
 
 
 class Cluster:
-    """Members that know each other's addresses, whether they run or not."""
+    """Members that know each other's addresses, whether they run or not; `is_found`: that find them
+    in etcd."""
 
-    def __init__(self, folder, etcd, prefix, n_members):
+    def __init__(self, folder, etcd, prefix, n_members, is_found=False):
         secret, link_secret = secrets.token_urlsafe(48), folder / "link.secret"
         link_secret.write_text(secrets.token_hex(32))
         link_secret.chmod(0o600)
@@ -38,7 +39,8 @@ class Cluster:
         peers = ",".join(f"{n}@127.0.0.1:{wire.port}" for n, wire in enumerate(self.wires))
         self.servers = [Server(folder / f"member{n}", secret=secret, options=[
             "--slots", N_SLOTS, "--etcd", etcd, "--etcd-prefix", prefix, "--etcd-ttl-ms", TTL_MS,
-            "--link-member", n, "--link-listen", "127.0.0.1:0", "--link-peers", peers,
+            "--link-member", n, "--link-listen", "127.0.0.1:0",
+            *([] if is_found else ["--link-peers", peers]),
             "--link-secret-file", link_secret, "--link-timeout-ms", 1500,
             "--link-retry-max-ms", 100]) for n in range(n_members)]
 
@@ -96,8 +98,9 @@ def make_cluster(tmp_path, build, etcd, monkeypatch, request):
     monkeypatch.setenv("LIBCHAT_BIN", str(build))
     made = []
 
-    def make(n_members):
-        made.append(Cluster(tmp_path, etcd, f"{request.node.name}{secrets.token_hex(4)}/", n_members))
+    def make(n_members, is_found=False):
+        made.append(Cluster(tmp_path, etcd, f"{request.node.name}{secrets.token_hex(4)}/", n_members,
+                            is_found))
         return made[-1]
 
     yield make
@@ -116,6 +119,36 @@ def test_slots_spread_over_who_comes(make_cluster):
     cluster.start(2)
     cluster.expect(3, 3, 2)
     cluster.talk([0, 1, 2], "three")
+
+
+def test_members_that_nobody_named_find_each_other(make_cluster):
+    cluster = make_cluster(4, is_found=True)
+    cluster.start(1)
+    cluster.start(2)
+    cluster.expect(None, 4, 4)
+    cluster.talk([1, 2], "two")
+    cluster.start(0)  # dials the others, is dialed by none
+    cluster.expect(3, 3, 2)
+    cluster.talk([0, 1, 2], "three")
+    cluster.servers[2].kill()
+    cluster.servers[2].runs.clear()
+    cluster.expect(4, 4, None)
+    cluster.start(2)  # on another port
+    cluster.start(3)
+    cluster.expect(2, 2, 2, 2)
+    cluster.talk([0, 1, 2, 3], "four")
+
+
+def test_who_is_found_says_where_he_is(make_cluster):
+    cluster = make_cluster(1, is_found=True)
+    options = cluster.servers[0].options
+    options[options.index("--link-listen") + 1] = "*:0"
+    run = cluster.servers[0].spawn()
+    assert run.wait_exit() == 2
+    assert "--link-address HOST:PORT" in run.output
+    cluster.start(0, "--link-address", "localhost:0")
+    cluster.expect(8)
+    cluster.talk([0], "alone")
 
 
 def test_slots_of_the_dead_are_run_by_others(make_cluster):

@@ -18,9 +18,10 @@
 extern "C" {
 #endif
 
-#define CHAT_PLACES_MAX_SLOTS   256u       /**< that a cluster may have */
-#define CHAT_PLACES_MAX_MEMBERS 64u        /**< that a picture shows */
-#define CHAT_PLACES_NOBODY      UINT32_MAX /**< instead of a member's number */
+#define CHAT_PLACES_MAX_SLOTS     256u       /**< that a cluster may have */
+#define CHAT_PLACES_MAX_MEMBERS   64u        /**< that a picture shows */
+#define CHAT_PLACES_ADDRESS_BYTES 280u       /**< of an address, its final zero among them */
+#define CHAT_PLACES_NOBODY        UINT32_MAX /**< instead of a member's number */
 
 /** Who asks. Borrowed during the call. */
 typedef struct chat_places_wish {
@@ -28,6 +29,7 @@ typedef struct chat_places_wish {
     uint32_t member;      /**< number of this member, 0 to 1023; nobody else has it */
     uint32_t n_slots;     /**< 1 to CHAT_PLACES_MAX_SLOTS, the same for all members */
     uint32_t runs_slots;  /**< 0: it claims none, as a gateway; else others see this number */
+    const char *address;  /**< where others connect to it, HOST:PORT; NULL or "": nowhere */
 } chat_places_wish;
 
 /** A slot. */
@@ -42,6 +44,7 @@ typedef struct chat_places_member {
     uint32_t member;     /**< its number */
     uint32_t runs_slots; /**< 0: it takes none, because it is a gateway or on its way out; else
                               slots go to those with the highest number */
+    char address[CHAT_PLACES_ADDRESS_BYTES]; /**< as it wished, up to the end; "": none */
 } chat_places_member;
 
 /** What is known. Borrowed until the next call of any function of the directory. */

@@ -31,7 +31,8 @@ chat_status chat__etcd_slots_new(const chat__etcd_slots_options *options, chat__
     const chat_places_wish *wish = options->wish;
     if (wish->n_slots == 0 || wish->n_slots > CHAT_PLACES_MAX_SLOTS ||
         wish->member > CHAT__SLOTS_MAX_MEMBER || options->endpoints.n_items == 0 ||
-        strlen(options->prefix) > CHAT__ETCD_PREFIX_MAX || options->ttl_ms < MS_IN_SECOND)
+        strlen(options->prefix) > CHAT__ETCD_PREFIX_MAX || options->ttl_ms < MS_IN_SECOND ||
+        (wish->address != NULL && strlen(wish->address) >= CHAT_PLACES_ADDRESS_BYTES))
         return CHAT_ERR_ARG;
     chat__etcd_slots *self = chat__alloc_zero(&allocator, sizeof *self);
     if (self == NULL)
@@ -42,6 +43,8 @@ chat_status chat__etcd_slots_new(const chat__etcd_slots_options *options, chat__
     self->member = wish->member;
     self->n_slots = wish->n_slots;
     self->runs_slots = wish->runs_slots;
+    if (wish->address != NULL)
+        memcpy(self->address, wish->address, strlen(wish->address));
     memcpy(self->prefix, options->prefix, strlen(options->prefix));
     chat__buf_init(&self->body, &allocator, MAX_BODY_BYTES);
     for (uint32_t i = 0; i < CHAT_PLACES_MAX_SLOTS; i++)

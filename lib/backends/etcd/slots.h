@@ -6,7 +6,7 @@
  * Keys below the prefix, NNNN a number of four digits; all hang on the lease of who wrote them:
  *   slot/NNNN    "<member>": who has the slot. Written when it is not there, never changed: the
  *                revision in which it was written is the term of the claim
- *   place/NNNN   "1" or "0": the member is there, and takes slots or does not
+ *   place/NNNN   "<runs_slots>" or "<runs_slots> <address>": the member is there
  *
  * What is ours is so until the lease would end if etcd had counted from when we last asked it to go
  * on. All keys are read twice a second, or when the caller has heard of a change; what is there

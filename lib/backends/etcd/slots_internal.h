@@ -37,6 +37,7 @@ struct chat__etcd_slots {
     chat__etcd_slots_step step; /* of the call under way */
     uint32_t slot;
     uint32_t member, n_slots, runs_slots;
+    char address[CHAT_PLACES_ADDRESS_BYTES];
     uint32_t endpoint, n_failures;
     int is_calling, is_joined, is_troubled, is_leaving, is_done;
     int is_heard, has_news; /* of changes */

@@ -10,6 +10,7 @@
 #define MS_IN_SECOND 1000u
 #define N_DIGITS     4u
 #define MAX_DIGITS   9u
+#define PLACE_BYTES  (MAX_DIGITS + 2u + CHAT_PLACES_ADDRESS_BYTES)
 
 /* --- writing --- */
 
@@ -23,8 +24,9 @@ static const char *key_of(const chat__etcd_slots *self, const char *kind, uint32
 static void write_join(chat__etcd_slots *self, chat__etcd_writer *writer)
 {
     char key[CHAT__ETCD_KEY_MAX];
-    char place[16];
-    (void)snprintf(place, sizeof place, "%" PRIu32, self->runs_slots);
+    char place[PLACE_BYTES];
+    (void)snprintf(place, sizeof place, "%" PRIu32 "%s%s", self->runs_slots,
+                   self->address[0] != '\0' ? " " : "", self->address);
     chat__etcd_txn_begin(writer);
     chat__etcd_txn_then(writer);
     chat__etcd_txn_put(writer, key_of(self, "place", self->member, key), chat__view_str(place),
@@ -168,32 +170,35 @@ static void take_slots(chat__etcd_slots *self, chat__etcd_cursor cursor)
             set_free(self, i);
 }
 
-/* 0: none. */
-static uint32_t place_in(const chat__etcd_kv *kv)
+/* What a member says of itself; of what cannot be read nothing. */
+static void read_place(const chat__etcd_kv *kv, chat_places_member *out)
 {
-    uint32_t place = number_in(kv->value, kv->value_len);
-    return place != UINT32_MAX ? place : 0;
+    const uint8_t *space = memchr(kv->value, ' ', kv->value_len);
+    size_t n_digits = space != NULL ? (size_t)(space - kv->value) : kv->value_len;
+    size_t len = space != NULL ? kv->value_len - n_digits - 1 : 0;
+    uint32_t runs_slots = number_in(kv->value, n_digits);
+    out->runs_slots = runs_slots != UINT32_MAX ? runs_slots : 0;
+    if (len > 0 && len < sizeof out->address && memchr(space + 1, 0, len) == NULL)
+        memcpy(out->address, space + 1, len);
 }
 
 static void take_members(chat__etcd_slots *self, chat__etcd_cursor cursor)
 {
-    chat_places_member members[CHAT_PLACES_MAX_MEMBERS];
+    chat_places_member members[CHAT_PLACES_MAX_MEMBERS]; /* some 18 KB */
     uint32_t n = 0;
     int is_here = 0;
     chat__etcd_kv kv;
     chat_status status;
     memset(members, 0, sizeof members);
     while ((status = chat__etcd_next_kv(&cursor, &kv)) != CHAT_EMPTY) {
-        uint32_t number = number_of(kv.key);
-        uint32_t runs_slots = place_in(&kv);
-        if (status != CHAT_OK || number > CHAT__SLOTS_MAX_MEMBER)
+        chat_places_member one = {.member = number_of(kv.key)};
+        if (status != CHAT_OK || one.member > CHAT__SLOTS_MAX_MEMBER)
             continue;
-        if (number == self->member)
-            is_here = runs_slots == self->runs_slots;
-        if (n == CHAT_PLACES_MAX_MEMBERS)
-            continue;
-        members[n].member = number;
-        members[n++].runs_slots = runs_slots;
+        read_place(&kv, &one);
+        if (one.member == self->member)
+            is_here = one.runs_slots == self->runs_slots && strcmp(one.address, self->address) == 0;
+        if (n < CHAT_PLACES_MAX_MEMBERS)
+            members[n++] = one;
     }
     /* A word of ours that is gone, or came late, is said over. */
     self->is_joined = self->is_joined && is_here;

@@ -30,7 +30,7 @@ static void look(chat__etcd_slots *slots)
 static chat__etcd_slots *start(uint64_t now_ms)
 {
     static const char *const items[] = {"http://one"};
-    const chat_places_wish wish = {sizeof wish, 1, 4, 1};
+    const chat_places_wish wish = {sizeof wish, 1, 4, 1, NULL};
     const chat__etcd_slots_options options = {NULL, "p/", {items, 1}, TTL_MS, &wish};
     chat__etcd_slots *slots = NULL;
     assert_int_equal(chat__etcd_slots_new(&options, &slots), CHAT_OK);

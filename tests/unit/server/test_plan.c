@@ -22,7 +22,7 @@ static void init(world *w, uint32_t n_slots, uint32_t n_members)
     for (uint32_t i = 0; i < n_slots; i++)
         w->slots[i].member = CHAT_PLACES_NOBODY;
     for (uint32_t i = 0; i < n_members; i++)
-        w->members[i] = (chat_places_member){i * 3, 1};
+        w->members[i] = (chat_places_member){.member = i * 3, .runs_slots = 1};
     w->picture = (chat_places_picture){.struct_size = sizeof w->picture,
                                        .is_known = 1,
                                        .slots = w->slots,

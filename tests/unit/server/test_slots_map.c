@@ -25,7 +25,9 @@ static chat__slots_map *make(uint32_t self)
     for (uint32_t i = 0; i < N_MEMBERS; i++)
         if (i != self)
             others[n++] = i;
-    assert_int_equal(chat__slots_map_new(&libc, N_SLOTS, others, n, &map), CHAT_OK);
+    assert_int_equal(chat__slots_map_new(&libc, N_SLOTS, &map), CHAT_OK);
+    for (uint32_t i = 0; i < n; i++)
+        assert_int_equal(chat__slots_map_add(map, others[i]), CHAT_OK);
     return map;
 }
 
