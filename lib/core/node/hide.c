@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define BLOCKERS_MAX 16384u /* twice that fits into a user's `cap_blockers` */
+#define BLOCKERS_MAX 16384u
 #define BLOCKERS_MIN 4u
 #define MAX_WAITING  16u /* frames of a connection */
 #define MAX_HINTS    8u  /* of those, as far as nobody is told that there are too many */
@@ -201,7 +201,8 @@ static chat_status set_all(chat__node *node, chat__user *user, const chat_view *
     }
     chat__node_dealloc(node, user->blockers);
     user->blockers = hashes;
-    user->n_blockers = user->cap_blockers = (uint16_t)n;
+    user->n_blockers = (uint32_t)n;
+    user->cap_blockers = (uint32_t)n;
     user->knows_blockers = KNOWN;
     return CHAT_OK;
 }
@@ -270,7 +271,7 @@ void chat__hide_loaded(chat__node *node, chat__op *op, chat_status status, const
         if (status == CHAT_OK)
             return;
     }
-    if (status == CHAT_MORE || n_users > BLOCKERS_MAX)
+    if (status == CHAT_MORE)
         user->knows_blockers = TOO_MANY;
     else if (status == CHAT_OK)
         status = set_all(node, user, users, n_users);
@@ -296,7 +297,7 @@ static chat_status grow(chat__node *node, chat__user *user)
 {
     if (user->n_blockers < user->cap_blockers)
         return CHAT_OK;
-    uint32_t cap = user->cap_blockers < BLOCKERS_MIN ? BLOCKERS_MIN : user->cap_blockers * 2u;
+    uint32_t cap = user->cap_blockers < BLOCKERS_MIN ? BLOCKERS_MIN : user->cap_blockers * 2;
     uint64_t *hashes = chat__node_alloc(node, cap * sizeof *hashes);
     if (hashes == NULL)
         return CHAT_ERR_NOMEM;
@@ -304,7 +305,7 @@ static chat_status grow(chat__node *node, chat__user *user)
         memcpy(hashes, user->blockers, user->n_blockers * sizeof *hashes);
     chat__node_dealloc(node, user->blockers);
     user->blockers = hashes;
-    user->cap_blockers = (uint16_t)cap;
+    user->cap_blockers = cap;
     return CHAT_OK;
 }
 

@@ -128,10 +128,10 @@ struct chat__user {
     chat__allowance allowance;
     uint64_t trail_user; /* hash of the id, see trail.h */
     uint64_t *blockers;  /* who has blocked him, see hide.h */
-    uint64_t asking;     /* number of the question who has, 0: none */
-    uint16_t n_blockers, cap_blockers;
-    uint8_t knows_blockers : 2;
-    uint8_t has_changed : 1; /* since it was asked */
+    uint32_t n_blockers, cap_blockers;
+    uint64_t asking; /* number of the question who has, 0: none */
+    uint8_t knows_blockers;
+    uint8_t has_changed; /* since it was asked */
     uint8_t id_len;
     uint8_t id[];
 };

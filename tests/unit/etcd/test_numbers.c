@@ -235,8 +235,8 @@ static const char *full_window(unsigned from)
         chat__etcd_writer writer = chat__etcd_write(&body);
         snprintf(key, sizeof key, "p/holder/%04u", i);
         chat__etcd_put_watch(&writer, key, ""); /* {"create_request":{"key":"...",...}} */
-        const char *of_key = strstr((const char *)body.data, "{\"key\"");
-        size_t len = strcspn(of_key, ",");
+        const char *of_key = memmem(body.data, body.len, "{\"key\"", 6);
+        size_t len = (size_t)((const char *)memchr(of_key, ',', body.len) - of_key);
         n += (size_t)sprintf(list + n, "%s%.*s,\"lease\":\"9\"}", i == from ? "" : ",", (int)len,
                              of_key);
         chat__buf_done(&body);
