@@ -61,8 +61,7 @@ static int is_missing(const char *option, const char *path)
     return 1;
 }
 
-/* The first line of the file. `cure`: it goes over the network in clear, and this helps; or NULL.
- */
+/* The first line of the file. `cure`: it goes in clear, and this helps; or NULL. */
 static int read_password(const char *option, const char *path, const char *cure,
                          char out[PASSWORD_BYTES])
 {

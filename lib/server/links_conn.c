@@ -110,8 +110,7 @@ static chat_status start_greeting(chat__links_conn *conn)
     chat__links_random(options.random, sizeof options.random);
     chat__links_random(options.key, sizeof options.key);
     if (conn->is_dialer) {
-        const char *format = strchr(conn->peer->host, ':') != NULL ? "[%s]:%u" : "%s:%u";
-        (void)snprintf(host, sizeof host, format, conn->peer->host, conn->peer->port);
+        chat__options_join_address(conn->peer->host, conn->peer->port, host, sizeof host);
         options.peer = conn->peer->member;
         uv_mutex_lock(&conn->peer->mutex);
         chat__trunk_state(conn->peer->trunk, &options.session, &options.received);

@@ -32,27 +32,29 @@ static int is_host(const char *host)
     return strcmp(host, "*") != 0 && strcmp(host, "0.0.0.0") != 0 && strcmp(host, "::") != 0;
 }
 
-void chat__links_address(const chat__links *links, char *out, size_t cap)
+/* "" when no option names a host. `listens_at` stands for port 0. */
+static void write_address(const chat_server_options *options, uint16_t listens_at, char *out,
+                          size_t cap)
 {
-    const chat_server_options *options = links->options;
     const char *text = options->link_address != NULL ? options->link_address : options->link_listen;
     char host[CHAT__LINKS_HOST_BYTES];
     uint16_t port = 0;
     out[0] = '\0';
-    if (text == NULL || !chat__options_split_address(text, host, sizeof host, &port) ||
-        !is_host(host))
-        return;
-    (void)snprintf(out, cap, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
-                   port != 0 ? port : links->port);
+    if (text != NULL && chat__options_split_address(text, host, sizeof host, &port) &&
+        is_host(host))
+        chat__options_join_address(host, port != 0 ? port : listens_at, out, cap);
+}
+
+void chat__links_address(const chat__links *links, char *out, size_t cap)
+{
+    write_address(links->options, links->port, out, cap);
 }
 
 static int has_address(const chat_server_options *options)
 {
-    char host[CHAT__LINKS_HOST_BYTES];
-    uint16_t port = 0;
-    return options->link_address != NULL ||
-           (chat__options_split_address(options->link_listen, host, sizeof host, &port) &&
-            is_host(host));
+    char address[CHAT__LINKS_HOST_BYTES + 8];
+    write_address(options, 0, address, sizeof address);
+    return address[0] != '\0';
 }
 
 /* --- link-peers --- */

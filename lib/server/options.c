@@ -151,6 +151,11 @@ int chat__options_split_address(const char *text, char *host, size_t cap, uint16
     return 1;
 }
 
+void chat__options_join_address(const char *host, uint16_t port, char *out, size_t cap)
+{
+    (void)snprintf(out, cap, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
+}
+
 /* --- log --- */
 
 void chat__options_log(const chat_server_options *options, chat_log_level level, const char *format,

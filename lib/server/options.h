@@ -12,6 +12,8 @@ chat_status chat__options_copy(chat_server_options *out, const chat_server_optio
 void chat__options_done(chat_server_options *options);
 /* "HOST:PORT": whether it is one; `host` gets at most `cap` bytes, without brackets. */
 int chat__options_split_address(const char *text, char *host, size_t cap, uint16_t *out_port);
+/* The other way round. */
+void chat__options_join_address(const char *host, uint16_t port, char *out, size_t cap);
 
 /* The table, for those who walk it. */
 typedef enum chat__option_kind {

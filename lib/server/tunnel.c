@@ -19,11 +19,11 @@ chat_status chat__tunnels_init(chat__shard *shard)
     return CHAT_OK;
 }
 
-/* Room for what goes to the threads of the member at `place`. CHAT_OK, CHAT_ERR_NOMEM. */
-static chat_status make_room(chat__shard *shard, uint32_t place)
+/* Room in `to_sockets`, at `at` and for all threads of that member. CHAT_OK, CHAT_ERR_NOMEM. */
+static chat_status make_room(chat__shard *shard, uint32_t at)
 {
     chat__tunnels *tunnels = shard->slots->tunnels;
-    uint32_t n = (place + 1) * shard->server->n_shards;
+    uint32_t n = (at / shard->server->n_shards + 1) * shard->server->n_shards;
     if (n <= tunnels->n_to_sockets)
         return CHAT_OK;
     chat__batch **made =
@@ -157,17 +157,24 @@ static void refuse(chat__shard *shard, chat__tunnel_user *tunnel, chat_status st
     chat__peer_end(shard, &tunnel->peer, chat__peers_refusal(status), chat_status_text(status));
 }
 
+/* Where in `to_sockets` what goes back to a batch's thread is collected. */
+static uint32_t place_of(const chat__shard *shard, const chat__batch *batch)
+{
+    const chat_server *server = shard->server;
+    return chat__cluster_place_of(server->cluster, batch->member) * server->n_shards + batch->from;
+}
+
 static chat_status make_user(chat__shard *shard, const chat__batch *batch, uint64_t number,
                              chat__tunnel_user **out)
 {
-    uint32_t place = chat__cluster_place_of(shard->server->cluster, batch->member);
+    uint32_t at = place_of(shard, batch);
     chat__tunnel_user *tunnel = NULL;
-    if (make_room(shard, place) == CHAT_OK)
+    if (make_room(shard, at) == CHAT_OK)
         tunnel = chat__alloc_zero(chat__shard_allocator(shard), sizeof *tunnel);
     if (tunnel == NULL)
         return CHAT_ERR_NOMEM;
     tunnel->peer.kind = CHAT__PEER_USER;
-    tunnel->key.at = place * shard->server->n_shards + batch->from;
+    tunnel->key.at = at;
     tunnel->key.number = number;
     tunnel->session = batch->session;
     chat_status status = chat__peers_add(shard, &tunnel->peer);
@@ -243,9 +250,7 @@ void chat__tunnel_take_to_home(chat__shard *shard, const chat__batch *batch)
     chat__tunnel_user probe;
     chat_view frame;
     memset(&probe, 0, sizeof probe);
-    probe.key.at =
-        chat__cluster_place_of(shard->server->cluster, batch->member) * shard->server->n_shards +
-        batch->from;
+    probe.key.at = place_of(shard, batch);
     while (chat__slots_next(&left, &frame) == CHAT_OK) {
         if (frame.len < CHAT__TUNNEL_HEAD)
             continue;

@@ -143,9 +143,12 @@ def test_who_is_found_says_where_he_is(make_cluster):
     cluster = make_cluster(1, is_found=True)
     options = cluster.servers[0].options
     options[options.index("--link-listen") + 1] = "*:0"
-    run = cluster.servers[0].spawn()
-    assert run.wait_exit() == 2
-    assert "--link-address HOST:PORT" in run.output
+    options += ["--link-address", "0.0.0.0:0"]
+    for refused in (options, options[:-2]):
+        cluster.servers[0].options = list(refused)
+        run = cluster.servers[0].spawn()
+        assert run.wait_exit() == 2
+        assert "--link-address HOST:PORT" in run.output
     cluster.start(0, "--link-address", "localhost:0")
     cluster.expect(8)
     cluster.talk([0], "alone")

@@ -3,8 +3,8 @@
 #include "backends/etcd/config.h"
 #include "backends/etcd/http.h"
 #include "backends/etcd/slots.h"
-#include "base/alloc.h"
 #include "backends/etcd/watch.h"
+#include "base/alloc.h"
 #include "base/sized.h"
 
 #include <stdio.h>
